@@ -1,0 +1,58 @@
+// Package delivery has the two shapes that a webhook has on its way in: Request, as it came off the wire, and Verified, after
+// its signature was checked over the raw bytes. Everything behind the edge takes a Verified and nothing else.
+//
+// Only package provider makes a Verified, and only after package signature said yes. The type can't enforce that; the import
+// rules in server/repo_test.go do.
+package delivery
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Request is an HTTP request of a provider with its body read whole. Its content is hostile until it is verified.
+type Request struct {
+	Method string
+	// URL is the configured public URL joined with the request's path and query; never taken from a header.
+	URL    *url.URL
+	Header http.Header
+	Body   []byte
+	// ReceivedAt is the clock that timestamps are compared with.
+	ReceivedAt time.Time
+}
+
+// Verified is a delivery whose sender is proven.
+type Verified struct {
+	// Source is the configured name, Provider the catalogue key.
+	Source, Provider string
+	// ID is the idempotency key within the source; DedupeWindow says for how long (0: never, negative: the journal's window).
+	ID           string
+	DedupeWindow time.Duration
+	// Type is the provider's name of the event, "unknown" where it names none.
+	Type string
+	// OccurredAt is zero where the delivery doesn't say.
+	OccurredAt, ReceivedAt time.Time
+	// OrderingKey is the entity it is about, or empty.
+	OrderingKey string
+	// Body is the raw bytes. Document is the JSON in it: the same bytes, or what a form field carried.
+	Body, Document []byte
+	ContentType    string
+	// Header is what the pack's allow-list keeps, sorted by name, without credentials.
+	Header []Field
+	Auth   Auth
+	// Enforce refuses what doesn't fit the schema.
+	Enforce bool
+	// HoldUntil is until when a journal in trouble is waited for; zero for providers that retry by themselves.
+	HoldUntil time.Time
+}
+
+// Field is one header.
+type Field struct{ Name, Value string }
+
+// Auth says what was proven. See hookbridge.v1.Authenticity.
+type Auth struct {
+	Scheme                                           string
+	Secret                                           int
+	BodyCovered, IDCovered, TypeCovered, TimeCovered bool
+}
