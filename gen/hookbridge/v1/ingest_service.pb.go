@@ -33,8 +33,8 @@ const (
 	Validation_VALIDATION_UNSPECIFIED Validation = 0
 	// It is stored with the decoding state MISMATCH or UNDECODABLE, and counted.
 	Validation_VALIDATION_OBSERVE Validation = 1
-	// It is refused: 400 when it is not JSON, 422 with the violations when it does not fit the message of its type. For sources
-	// whose schema is your own.
+	// It is refused: 400 when it is not JSON, 422 with the violations when it does not fit the message of its type. A type that
+	// the schema has no message for is stored untyped: there is nothing to enforce. For sources whose schema is your own.
 	Validation_VALIDATION_ENFORCE Validation = 2
 )
 
@@ -92,7 +92,9 @@ type IngestRequest struct {
 	DedupeWindow *durationpb.Duration `protobuf:"bytes,4,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
 	// Until when to wait for a journal that is full or can't be reached before answering 503: set for providers that don't
 	// retry. Absent: answer at once.
-	HoldUntil     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=hold_until,json=holdUntil,proto3" json:"hold_until,omitempty"`
+	HoldUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=hold_until,json=holdUntil,proto3" json:"hold_until,omitempty"`
+	// Whether the body is not JSON at all, as opposed to JSON that fits no message.
+	NotJson       bool `protobuf:"varint,6,opt,name=not_json,json=notJson,proto3" json:"not_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +162,13 @@ func (x *IngestRequest) GetHoldUntil() *timestamppb.Timestamp {
 		return x.HoldUntil
 	}
 	return nil
+}
+
+func (x *IngestRequest) GetNotJson() bool {
+	if x != nil {
+		return x.NotJson
+	}
+	return false
 }
 
 // IngestResponse is the receipt: what it names is on disk.
@@ -230,7 +239,7 @@ var File_hookbridge_v1_ingest_service_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_ingest_service_proto_rawDesc = "" +
 	"\n" +
-	"\"hookbridge/v1/ingest_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\xba\x02\n" +
+	"\"hookbridge/v1/ingest_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\xd5\x02\n" +
 	"\rIngestRequest\x125\n" +
 	"\x06source\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x06source\x122\n" +
 	"\x05event\x18\x02 \x01(\v2\x14.hookbridge.v1.EventB\x06\xbaH\x03\xc8\x01\x01R\x05event\x12C\n" +
@@ -239,7 +248,8 @@ const file_hookbridge_v1_ingest_service_proto_rawDesc = "" +
 	"validation\x12>\n" +
 	"\rdedupe_window\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fdedupeWindow\x129\n" +
 	"\n" +
-	"hold_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tholdUntil\"Z\n" +
+	"hold_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tholdUntil\x12\x19\n" +
+	"\bnot_json\x18\x06 \x01(\bR\anotJson\"Z\n" +
 	"\x0eIngestResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x1c\n" +

@@ -1,0 +1,39 @@
+package fault
+
+import (
+	"fmt"
+	"time"
+)
+
+// Violation is one field that was refused.
+type Violation struct{ Field, Message string }
+
+// detailed is an error with its own public face.
+type detailed struct {
+	error
+	text       string
+	violations []Violation
+	retryAfter time.Duration
+}
+
+func (d *detailed) Unwrap() error { return d.error }
+
+// Detail returns sentinel with a public text of its own. The text goes to the sender: no secret, no cause.
+func Detail(sentinel error, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	return &detailed{error: fmt.Errorf("%w: %s", sentinel, text), text: text}
+}
+
+// Invalid returns sentinel with the fields that were refused, which the sender is shown.
+func Invalid(sentinel error, text string, violations ...Violation) error {
+	private := text
+	for _, v := range violations {
+		private += fmt.Sprintf("; %s: %s", v.Field, v.Message)
+	}
+	return &detailed{error: fmt.Errorf("%w: %s", sentinel, private), text: text, violations: violations}
+}
+
+// RetryAfter returns err with another time after which the sender may try again.
+func RetryAfter(err error, after time.Duration) error {
+	return &detailed{error: err, retryAfter: after}
+}

@@ -1,0 +1,115 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+)
+
+// What a sender sees, whole: status, Retry-After and body.
+func TestWriteHTTP(t *testing.T) {
+	const info = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"%s","domain":"hookbridge"}`
+	for _, tc := range []struct {
+		name     string
+		err      error
+		override int
+		status   int
+		retry    string
+		body     string
+	}{
+		{
+			name:   "a row",
+			err:    fmt.Errorf("source demo: %w", ErrSignatureMismatch),
+			status: 401,
+			body:   `{"code":16,"message":"the signature doesn't match the body under any of the source's secrets","details":[` + fmt.Sprintf(info, "SIGNATURE_MISMATCH") + `]}`,
+		},
+		{
+			name:     "a provider that wants another status",
+			err:      ErrSignatureMismatch,
+			override: 403,
+			status:   403,
+			body:     `{"code":16,"message":"the signature doesn't match the body under any of the source's secrets","details":[` + fmt.Sprintf(info, "SIGNATURE_MISMATCH") + `]}`,
+		},
+		{
+			name:   "trouble of our own tells when to come back, and no cause",
+			err:    fmt.Errorf("%w: write /data/1.blk: no space left on device", ErrJournalFull),
+			status: 503,
+			retry:  "5",
+			body: `{"code":14,"message":"there is no room to store the event; send it again","details":[` + fmt.Sprintf(info, "JOURNAL_FULL") +
+				`,{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"5s"}]}`,
+		},
+		{
+			name:   "another time to come back",
+			err:    RetryAfter(ErrRate, 1500*time.Millisecond),
+			status: 429,
+			retry:  "2",
+			body: `{"code":8,"message":"the source is over its rate","details":[` + fmt.Sprintf(info, "RATE_EXCEEDED") +
+				`,{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.500s"}]}`,
+		},
+		{
+			name:   "a public text of its own",
+			err:    Detail(ErrBodyTooLarge, "the body is larger than %d bytes", 1024),
+			status: 413,
+			body:   `{"code":3,"message":"the body is larger than 1024 bytes","details":[` + fmt.Sprintf(info, "BODY_TOO_LARGE") + `]}`,
+		},
+		{
+			name:   "field violations",
+			err:    Invalid(ErrSchema, "the body doesn't fit payment_succeeded", Violation{"object_id", "value is required"}),
+			status: 422,
+			body: `{"code":3,"message":"the body doesn't fit payment_succeeded","details":[` + fmt.Sprintf(info, "SCHEMA_VIOLATION") +
+				`,{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"object_id","description":"value is required"}]}]}`,
+		},
+		{
+			name:   "our defect says nothing but where to look",
+			err:    errors.New("nil pointer in /srv/x.go with token hunter2"),
+			status: 500,
+			retry:  "5",
+			body: `{"code":13,"message":"internal error; the log has the cause under request id r1","details":[` + fmt.Sprintf(info, "INTERNAL") +
+				`,{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"5s"}]}`,
+		},
+		{
+			name:   "a cancelled call is no 4xx",
+			err:    fmt.Errorf("append: %w", context.Canceled),
+			status: 503,
+			body:   `{"code":1,"message":"the caller went away"}`,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			// Over the in-process channel an error arrives as a status; it must come out the same.
+			for _, err := range []error{tc.err, Status(tc.err, "r1").Err()} {
+				w = httptest.NewRecorder()
+				WriteHTTP(w, err, "r1", tc.override)
+				if w.Code != tc.status || w.Header().Get("Retry-After") != tc.retry || w.Body.String() != tc.body+"\n" {
+					t.Errorf("got %d, Retry-After %q, %s\nwant %d, %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body, tc.status, tc.retry, tc.body)
+				}
+			}
+		})
+	}
+}
+
+// Every reason but INTERNAL has a row, and a reason's 4xx is never something the sender can't help.
+func TestEveryReasonIsInTheTable(t *testing.T) {
+	seen := map[hookbridgev1.ErrorReason]bool{
+		hookbridgev1.ErrorReason_ERROR_REASON_UNSPECIFIED: true,
+		hookbridgev1.ErrorReason_ERROR_REASON_INTERNAL:    true,
+	}
+	for _, r := range table {
+		seen[r.reason] = true
+		if r.code == codes.Unavailable && (r.http != 503 || r.retryAfter == 0) {
+			t.Errorf("%v: our own trouble must be 503 with Retry-After, got %d and %v", r.is, r.http, r.retryAfter)
+		}
+	}
+	for number, name := range hookbridgev1.ErrorReason_name {
+		if !seen[hookbridgev1.ErrorReason(number)] {
+			t.Errorf("%s has no row", name)
+		}
+	}
+}
