@@ -1,0 +1,133 @@
+// Package gateway turns a verified delivery into a typed gRPC call, with grpc-gateway: the route, the JSON and the call come
+// from hookbridge.v1.IngestService and its HTTP annotation.
+//
+// A sender's request ends at the edge. What goes through the mux is a new request with a method, a path and a body reader that
+// carries the verified delivery; no header, query or trailer of the sender's is in it, so nothing that the runtime would
+// honour (Grpc-Timeout, Grpc-Metadata-*, X-HTTP-Method-Override, Authorization) can reach it. The marshaler decodes that reader and
+// no other: a request that came in any other way is refused as a defect.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/requestid"
+)
+
+// RequestIDKey is the metadata key under which the request's id goes through the in-process channel.
+const RequestIDKey = "hookbridge-request-id"
+
+const (
+	// largeDocument is the size from which decoding takes part in the budget.
+	largeDocument = 256 << 10
+	// decodeBudget bounds the bytes of large documents that are decoded at the same time: a decoded document takes many times
+	// its size in memory.
+	decodeBudget = 32 << 20
+)
+
+// Decode turns a JSON document into the event's data. It never fails: what can't be decoded is a state.
+type Decode func(provider, typ string, document []byte) (data *anypb.Any, decoding *hookbridgev1.Decoding, notJSON bool)
+
+// Config is what a Gateway needs.
+type Config struct {
+	// Ingest is the in-process channel to the ingest service, with its interceptors.
+	Ingest grpc.ClientConnInterface
+	Decode Decode
+}
+
+// Gateway makes calls out of verified deliveries.
+type Gateway struct {
+	mux    *runtime.ServeMux
+	decode Decode
+	large  *semaphore.Weighted
+}
+
+// New returns a gateway.
+func New(cfg Config) (*Gateway, error) {
+	g := &Gateway{decode: cfg.Decode, large: semaphore.NewWeighted(decodeBudget)}
+	g.mux = runtime.NewServeMux(
+		// The only marshaler: it takes verified deliveries and writes receipts.
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{gateway: g}),
+		// Nothing of the request's header becomes metadata, whatever it is called,
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		// nor the other way round.
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		// The one thing that goes along is ours.
+		runtime.WithMetadata(func(ctx context.Context, _ *http.Request) metadata.MD {
+			return metadata.Pairs(RequestIDKey, requestid.From(ctx))
+		}),
+		// The method is the one that the edge wrote.
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+		// Errors look the same wherever they come from.
+		runtime.WithErrorHandler(writeError),
+		runtime.WithRoutingErrorHandler(writeRoutingError),
+		// A receipt is short; its length is known.
+		runtime.WithWriteContentLength(),
+	)
+	client := hookbridgev1.NewIngestServiceClient(cfg.Ingest)
+	if err := hookbridgev1.RegisterIngestServiceHandlerClient(context.Background(), g.mux, client); err != nil {
+		return nil, fmt.Errorf("register the ingest route: %w", err)
+	}
+	return g, nil
+}
+
+// ServeDelivery ingests a verified delivery and writes the receipt or the error. The context is that of the sender's request.
+func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) {
+	r := (&http.Request{
+		Method:     http.MethodPost,
+		URL:        &url.URL{Path: "/webhooks/" + v.Source},
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     http.Header{},
+		Body:       &carrier{ctx: ctx, verified: v},
+	}).WithContext(ctx)
+	g.mux.ServeHTTP(w, r)
+}
+
+// carrier is the body of the new request: it carries the delivery and has no bytes.
+type carrier struct {
+	ctx      context.Context
+	verified *delivery.Verified
+	// failure is why the delivery could not be made into a call. The generated code would call any such error the sender's
+	// fault (InvalidArgument); it never is.
+	failure error
+}
+
+// Read is at the end at once: whoever reads bytes instead of the delivery gets none.
+func (*carrier) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Close does nothing.
+func (*carrier) Close() error { return nil }
+
+// writeError answers with an error of the call. A 4xx goes out only if the fault table said so.
+func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if c, ok := r.Body.(*carrier); ok && c.failure != nil {
+		err = c.failure
+	}
+	fault.WriteHTTP(w, err, requestid.From(ctx), 0)
+}
+
+// writeRoutingError is reached only if the edge and the annotation disagree about the path.
+func writeRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
+	err := fmt.Errorf("the ingest route doesn't take %s %s: %d", r.Method, r.URL.Path, status)
+	fault.WriteHTTP(w, err, requestid.From(ctx), 0)
+}
+
+// errForeign is not io.EOF, which the generated code ignores.
+var errForeign = errors.New("the request carries no verified delivery")

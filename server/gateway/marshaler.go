@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/fault"
+)
+
+// marshaler decodes verified deliveries and encodes receipts.
+type marshaler struct{ gateway *Gateway }
+
+var _ runtime.Marshaler = marshaler{}
+
+// ContentType is that of receipts.
+func (marshaler) ContentType(any) string { return "application/json" }
+
+// Marshal encodes a receipt as one line of JSON, with all its fields, without protojson's random spaces.
+func (marshaler) Marshal(v any) ([]byte, error) {
+	m, ok := v.(proto.Message)
+	if !ok {
+		return nil, fmt.Errorf("want a message, got %T", v)
+	}
+	loose, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	out.Grow(len(loose) + 1)
+	if err := json.Compact(&out, loose); err != nil {
+		return nil, err
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+// Unmarshal is not part of the way in.
+func (marshaler) Unmarshal([]byte, any) error { return errForeign }
+
+// NewEncoder is not used for unary calls, but must write what Marshal does.
+func (m marshaler) NewEncoder(w io.Writer) runtime.Encoder {
+	return runtime.EncoderFunc(func(v any) error {
+		b, err := m.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(b)
+		return err
+	})
+}
+
+// NewDecoder decodes a carrier into an IngestRequest and refuses everything else.
+func (m marshaler) NewDecoder(r io.Reader) runtime.Decoder {
+	return runtime.DecoderFunc(func(v any) error {
+		c, ok := r.(*carrier)
+		req, isIngest := v.(*hookbridgev1.IngestRequest)
+		if !ok || !isIngest || c.verified == nil {
+			return errForeign
+		}
+		c.failure = m.gateway.fill(c, req)
+		return c.failure
+	})
+}
+
+// fill makes the request out of the delivery, typed.
+func (g *Gateway) fill(c *carrier, req *hookbridgev1.IngestRequest) error {
+	v := c.verified
+	if n := int64(len(v.Document)); n > largeDocument {
+		n = min(n, decodeBudget)
+		if err := g.large.Acquire(c.ctx, n); err != nil {
+			return fmt.Errorf("%w: wait for room to decode %d bytes: %w", fault.ErrOverloaded, n, err)
+		}
+		defer g.large.Release(n)
+	}
+	data, decoding, notJSON := g.decode(v.Provider, v.Type, v.Document)
+
+	req.Source = v.Source
+	req.NotJson = notJSON
+	req.Validation = hookbridgev1.Validation_VALIDATION_OBSERVE
+	if v.Enforce {
+		req.Validation = hookbridgev1.Validation_VALIDATION_ENFORCE
+	}
+	if v.DedupeWindow >= 0 {
+		req.DedupeWindow = durationpb.New(v.DedupeWindow)
+	}
+	if !v.HoldUntil.IsZero() {
+		req.HoldUntil = timestamppb.New(v.HoldUntil)
+	}
+	req.Event = &hookbridgev1.Event{
+		Id:          v.ID,
+		Source:      v.Source,
+		Provider:    v.Provider,
+		Type:        v.Type,
+		ReceivedAt:  timestamppb.New(v.ReceivedAt),
+		OrderingKey: v.OrderingKey,
+		Data:        data,
+		Decoding:    decoding,
+		Auth:        authenticity(v.Auth),
+		Content:     content(v),
+	}
+	if !v.OccurredAt.IsZero() {
+		req.Event.OccurredAt = timestamppb.New(v.OccurredAt)
+	}
+	return nil
+}
+
+func authenticity(a delivery.Auth) *hookbridgev1.Authenticity {
+	return &hookbridgev1.Authenticity{
+		Scheme:      a.Scheme,
+		Secret:      int32(a.Secret),
+		BodyCovered: a.BodyCovered,
+		IdCovered:   a.IDCovered,
+		TypeCovered: a.TypeCovered,
+		TimeCovered: a.TimeCovered,
+	}
+}
+
+func content(v *delivery.Verified) *hookbridgev1.Content {
+	c := &hookbridgev1.Content{Body: v.Body, ContentType: v.ContentType}
+	for _, f := range v.Header {
+		c.Headers = append(c.Headers, &hookbridgev1.Header{Name: f.Name, Value: f.Value})
+	}
+	return c
+}
