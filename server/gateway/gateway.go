@@ -74,7 +74,7 @@ func New(cfg Config) (*Gateway, error) {
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
 		// Errors look the same wherever they come from.
-		runtime.WithErrorHandler(writeError),
+		runtime.WithErrorHandler(writeIngestError),
 		runtime.WithRoutingErrorHandler(writeRoutingError),
 		// A receipt is short; its length is known.
 		runtime.WithWriteContentLength(),
@@ -115,9 +115,13 @@ func (*carrier) Read([]byte) (int, error) { return 0, io.EOF }
 // Close does nothing.
 func (*carrier) Close() error { return nil }
 
-// writeError answers with an error of the call. A 4xx goes out only if the fault table said so.
-func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	if c, ok := r.Body.(*carrier); ok && c.failure != nil {
+// writeIngestError answers with an error of the call. A 4xx goes out only if the fault table said so.
+func writeIngestError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	c, ok := r.Body.(*carrier)
+	switch {
+	case !ok:
+		err = errForeign
+	case c.failure != nil:
 		err = c.failure
 	}
 	fault.WriteHTTP(w, err, requestid.From(ctx), 0)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
@@ -36,4 +37,9 @@ func NewReads(events grpc.ClientConnInterface) (http.Handler, error) {
 		return nil, fmt.Errorf("register the read routes: %w", err)
 	}
 	return mux, nil
+}
+
+// writeError answers with an error of a read.
+func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	fault.WriteHTTP(w, err, requestid.From(ctx), 0)
 }
