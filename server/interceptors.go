@@ -91,8 +91,6 @@ func (i interceptors) report(ctx context.Context, method string, err error) erro
 	switch s.Code() {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		i.log.ErrorContext(ctx, "call failed", "method", method, "request_id", requestid.From(ctx), "error", err)
-	case codes.Unavailable:
-		i.log.WarnContext(ctx, "call refused", "method", method, "request_id", requestid.From(ctx), "error", err)
 	}
 	return s.Err()
 }

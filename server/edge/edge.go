@@ -36,8 +36,8 @@ const prefix = "/webhooks/"
 // answerDeadline is how long a delivery may take from its last byte to the answer, where the provider names no deadline.
 const answerDeadline = 15 * time.Second
 
-// Next takes a verified delivery on and answers the request.
-type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified)
+// Next takes a verified delivery on and answers the request. After an error it has written nothing.
+type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error
 
 // Config is what a Handler needs.
 type Config struct {
@@ -171,8 +171,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	h.cfg.Next(ctx, w, outcome.Verified)
-	return nil
+	return h.cfg.Next(ctx, w, outcome.Verified)
 }
 
 // publicURL is the URL as the provider called it: never taken from a header that the sender controls.

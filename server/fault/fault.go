@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
@@ -100,13 +101,24 @@ func find(err error) row {
 }
 
 // Reason returns the reason of an error without its prefix, for example "SIGNATURE_MISMATCH".
-func Reason(err error) string { return reasonName(find(err).reason) }
+func Reason(err error) string {
+	if info := infoOf(err); info != nil {
+		return info.GetReason()
+	}
+	return reasonName(find(err).reason)
+}
 
 // Internal reports whether an error is our own defect: no row knows it.
-func Internal(err error) bool { return find(err).is == nil }
+func Internal(err error) bool { return Reason(err) == reasonName(internal.reason) }
 
-// HTTPStatus returns the status that an error is answered with.
-func HTTPStatus(err error) int { return find(err).http }
+// Known reports whether an error is a status that this table made, or one that says that a call was cut off.
+func Known(err error) bool {
+	switch status.Code(err) {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
+		return true
+	}
+	return infoOf(err) != nil
+}
 
 func reasonName(r hookbridgev1.ErrorReason) string {
 	const prefix = "ERROR_REASON_"

@@ -111,6 +111,20 @@ func encode(s *status.Status) []byte {
 	return out.Bytes()
 }
 
+// infoOf returns the ErrorInfo of a status that the table made; nil for anything else.
+func infoOf(err error) *errdetails.ErrorInfo {
+	var has interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &has) {
+		return nil
+	}
+	for _, d := range has.GRPCStatus().Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == Domain {
+			return info
+		}
+	}
+	return nil
+}
+
 // httpOf finds the HTTP status and the retry delay of a status, by its reason; by its code where it has none.
 func httpOf(s *status.Status) (int, time.Duration) {
 	code, after := byCode(s.Code()), time.Duration(0)

@@ -73,9 +73,9 @@ func New(cfg Config) (*Gateway, error) {
 		// The method is the one that the edge wrote.
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
-		// Errors look the same wherever they come from.
-		runtime.WithErrorHandler(writeIngestError),
-		runtime.WithRoutingErrorHandler(writeRoutingError),
+		// Errors go back to the edge, which tells the sender.
+		runtime.WithErrorHandler(keepError),
+		runtime.WithRoutingErrorHandler(keepRoutingError),
 		// A receipt is short; its length is known.
 		runtime.WithWriteContentLength(),
 	)
@@ -86,8 +86,10 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// ServeDelivery ingests a verified delivery and writes the receipt or the error. The context is that of the sender's request.
-func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) {
+// ServeDelivery ingests a verified delivery and writes the receipt. On an error it has written nothing: the edge tells the
+// sender. The context is that of the sender's request.
+func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error {
+	body := &carrier{ctx: ctx, verified: v}
 	r := (&http.Request{
 		Method:     http.MethodPost,
 		URL:        &url.URL{Path: "/webhooks/" + v.Source},
@@ -95,17 +97,18 @@ func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *d
 		ProtoMajor: 1,
 		ProtoMinor: 1,
 		Header:     http.Header{},
-		Body:       &carrier{ctx: ctx, verified: v},
+		Body:       body,
 	}).WithContext(ctx)
 	g.mux.ServeHTTP(w, r)
+	return body.failure
 }
 
 // carrier is the body of the new request: it carries the delivery and has no bytes.
 type carrier struct {
 	ctx      context.Context
 	verified *delivery.Verified
-	// failure is why the delivery could not be made into a call. The generated code would call any such error the sender's
-	// fault (InvalidArgument); it never is.
+	// failure is why there is no receipt. What the generated code makes of an error of the marshaler (InvalidArgument, the
+	// sender's fault) doesn't replace it.
 	failure error
 }
 
@@ -115,22 +118,24 @@ func (*carrier) Read([]byte) (int, error) { return 0, io.EOF }
 // Close does nothing.
 func (*carrier) Close() error { return nil }
 
-// writeIngestError answers with an error of the call. A 4xx goes out only if the fault table said so.
-func writeIngestError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+// keepError keeps an error of the call for ServeDelivery. A 4xx goes out only if the fault table said so: a status that isn't from
+// it comes from the runtime, and is our defect unless it says that the call was cut off.
+func keepError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	c, ok := r.Body.(*carrier)
 	switch {
 	case !ok:
-		err = errForeign
+		fault.WriteHTTP(w, errForeign, requestid.From(ctx), 0)
 	case c.failure != nil:
-		err = c.failure
+	case fault.Known(err):
+		c.failure = err
+	default:
+		c.failure = fmt.Errorf("ingest call: %v", err)
 	}
-	fault.WriteHTTP(w, err, requestid.From(ctx), 0)
 }
 
-// writeRoutingError is reached only if the edge and the annotation disagree about the path.
-func writeRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
-	err := fmt.Errorf("the ingest route doesn't take %s %s: %d", r.Method, r.URL.Path, status)
-	fault.WriteHTTP(w, err, requestid.From(ctx), 0)
+// keepRoutingError is reached only if the edge and the annotation disagree about the path.
+func keepRoutingError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
+	keepError(ctx, mux, m, w, r, fmt.Errorf("the ingest route doesn't take %s %s: %d", r.Method, r.URL.Path, status))
 }
 
 // errForeign is not io.EOF, which the generated code ignores.
