@@ -1,0 +1,23 @@
+// Package signature proves that a delivery comes from who knows the secret. It knows algorithms and notations and no provider:
+// what a provider does is a hookbridge.provider.v1.Scheme, compiled once and then safe for concurrent use.
+//
+//	scheme, err := signature.Compile(spec)
+//	key, err := scheme.Key(secret)                      // once per secret; precomputes what it can
+//	match, err := scheme.Verify(request, keys, 5*time.Minute)
+//	header, err := scheme.Sign(request, key, id, now)   // the other direction
+//
+// Guarantees:
+//
+//   - Verify reads the raw bytes as received and compares decoded signatures in constant time.
+//   - Its error is one of ErrMissing, ErrMalformed, ErrMismatch and ErrStale. The text says where something was expected and
+//     in which form. It never holds a secret, nor a signature that would have been right.
+//   - A sender without the secret never hears whether its timestamp would have been accepted: ErrStale is only returned for a
+//     signature that matches.
+//   - The work for one request is bounded: at most 10 signatures under at most 4 different timestamps are tried per key, whatever
+//     the header holds.
+//   - Several keys are all active. Which of them matched is in Match.
+//
+// What can't be assumed: a scheme without a timestamp, or one verified without a tolerance, accepts the same request again and
+// again; recognizing a repetition is the business of the event's id. A token proves nothing about the body. Covers says what a
+// scheme's proof extends to.
+package signature

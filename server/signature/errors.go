@@ -1,0 +1,19 @@
+package signature
+
+import "errors"
+
+// Errors that callers tell apart with errors.Is. Their wrapping text is fit for the sender.
+var (
+	// ErrMissing means that the delivery carries no signature of the scheme, or not what the signature is made over.
+	ErrMissing = errors.New("signature missing")
+	// ErrMalformed means that there is one which can't be read: wrong prefix, encoding, length or grammar, or ambiguous.
+	ErrMalformed = errors.New("signature malformed")
+	// ErrMismatch means that it matches under none of the keys.
+	ErrMismatch = errors.New("signature mismatch")
+	// ErrStale means that it matches and was made too long ago, or too far in the future.
+	ErrStale = errors.New("timestamp out of tolerance")
+	// ErrKey means that a secret does not have the form that the scheme's keys have.
+	ErrKey = errors.New("unfit secret")
+	// ErrCannotSign means that a scheme or a key can verify and not sign.
+	ErrCannotSign = errors.New("cannot sign")
+)
