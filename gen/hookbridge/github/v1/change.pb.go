@@ -9,7 +9,6 @@ package githubv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -26,9 +25,7 @@ const (
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it was before.
-	From *string `protobuf:"bytes,1,opt,name=from,proto3,oneof" json:"from,omitempty"`
-	// What it is now, where the object doesn't say.
-	To            *structpb.Value `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	From          *string `protobuf:"bytes,1,opt,name=from,proto3,oneof" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -70,21 +67,13 @@ func (x *Change) GetFrom() string {
 	return ""
 }
 
-func (x *Change) GetTo() *structpb.Value {
-	if x != nil {
-		return x.To
-	}
-	return nil
-}
-
 var File_hookbridge_github_v1_change_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_change_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/github/v1/change.proto\x12\x14hookbridge.github.v1\x1a\x1cgoogle/protobuf/struct.proto\"R\n" +
+	"!hookbridge/github/v1/change.proto\x12\x14hookbridge.github.v1\"*\n" +
 	"\x06Change\x12\x17\n" +
-	"\x04from\x18\x01 \x01(\tH\x00R\x04from\x88\x01\x01\x12&\n" +
-	"\x02to\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x02toB\a\n" +
+	"\x04from\x18\x01 \x01(\tH\x00R\x04from\x88\x01\x01B\a\n" +
 	"\x05_fromB\xdd\x01\n" +
 	"\x18com.hookbridge.github.v1B\vChangeProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 
@@ -102,16 +91,14 @@ func file_hookbridge_github_v1_change_proto_rawDescGZIP() []byte {
 
 var file_hookbridge_github_v1_change_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_hookbridge_github_v1_change_proto_goTypes = []any{
-	(*Change)(nil),         // 0: hookbridge.github.v1.Change
-	(*structpb.Value)(nil), // 1: google.protobuf.Value
+	(*Change)(nil), // 0: hookbridge.github.v1.Change
 }
 var file_hookbridge_github_v1_change_proto_depIdxs = []int32{
-	1, // 0: hookbridge.github.v1.Change.to:type_name -> google.protobuf.Value
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0, // [0:0] is the sub-list for method output_type
+	0, // [0:0] is the sub-list for method input_type
+	0, // [0:0] is the sub-list for extension type_name
+	0, // [0:0] is the sub-list for extension extendee
+	0, // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_github_v1_change_proto_init() }

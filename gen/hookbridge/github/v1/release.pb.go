@@ -10,6 +10,7 @@ import (
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -548,11 +549,12 @@ func (x *ReleaseEvent) GetChanges() *ReleaseEvent_Changes {
 
 // Changes is what was edited.
 type ReleaseEvent_Changes struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          *Change                `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Body          *Change                `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
-	TagName       *Change                `protobuf:"bytes,3,opt,name=tag_name,json=tagName,proto3" json:"tag_name,omitempty"`
-	MakeLatest    *Change                `protobuf:"bytes,4,opt,name=make_latest,json=makeLatest,proto3" json:"make_latest,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    *Change                `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Body    *Change                `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	TagName *Change                `protobuf:"bytes,3,opt,name=tag_name,json=tagName,proto3" json:"tag_name,omitempty"`
+	// Whether it became or ceased to be the latest release.
+	MakeLatest    *structpb.Value `protobuf:"bytes,4,opt,name=make_latest,json=makeLatest,proto3" json:"make_latest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -608,7 +610,7 @@ func (x *ReleaseEvent_Changes) GetTagName() *Change {
 	return nil
 }
 
-func (x *ReleaseEvent_Changes) GetMakeLatest() *Change {
+func (x *ReleaseEvent_Changes) GetMakeLatest() *structpb.Value {
 	if x != nil {
 		return x.MakeLatest
 	}
@@ -619,7 +621,7 @@ var File_hookbridge_github_v1_release_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_release_proto_rawDesc = "" +
 	"\n" +
-	"\"hookbridge/github/v1/release.proto\x12\x14hookbridge.github.v1\x1a!hookbridge/github/v1/change.proto\x1a'hookbridge/github/v1/organization.proto\x1a$hookbridge/github/v1/reactions.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xaa\v\n" +
+	"\"hookbridge/github/v1/release.proto\x12\x14hookbridge.github.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a!hookbridge/github/v1/change.proto\x1a'hookbridge/github/v1/organization.proto\x1a$hookbridge/github/v1/reactions.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xaa\v\n" +
 	"\aRelease\x12\x15\n" +
 	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x88\x01\x01\x12\"\n" +
 	"\n" +
@@ -718,7 +720,7 @@ const file_hookbridge_github_v1_release_proto_rawDesc = "" +
 	"\a_digestB\x11\n" +
 	"\x0f_download_countB\r\n" +
 	"\v_created_atB\r\n" +
-	"\v_updated_at\"\xbc\x06\n" +
+	"\v_updated_at\"\xb6\x06\n" +
 	"\fReleaseEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -733,12 +735,12 @@ const file_hookbridge_github_v1_release_proto_rawDesc = "" +
 	"\bbusiness\x18\a \x01(\v2 .hookbridge.github.v1.EnterpriseR\bbusiness\x127\n" +
 	"\arelease\x18\n" +
 	" \x01(\v2\x1d.hookbridge.github.v1.ReleaseR\arelease\x12D\n" +
-	"\achanges\x18\v \x01(\v2*.hookbridge.github.v1.ReleaseEvent.ChangesR\achanges\x1a\xe5\x01\n" +
+	"\achanges\x18\v \x01(\v2*.hookbridge.github.v1.ReleaseEvent.ChangesR\achanges\x1a\xdf\x01\n" +
 	"\aChanges\x120\n" +
 	"\x04name\x18\x01 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04name\x120\n" +
 	"\x04body\x18\x02 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04body\x127\n" +
-	"\btag_name\x18\x03 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\atagName\x12=\n" +
-	"\vmake_latest\x18\x04 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\n" +
+	"\btag_name\x18\x03 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\atagName\x127\n" +
+	"\vmake_latest\x18\x04 \x01(\v2\x16.google.protobuf.ValueR\n" +
 	"makeLatest:\x17\x92\xfe\x18\x13\n" +
 	"\x06github\x12\trelease.*B\t\n" +
 	"\a_actionB\xde\x01\n" +
@@ -769,6 +771,7 @@ var file_hookbridge_github_v1_release_proto_goTypes = []any{
 	(*Installation)(nil),         // 8: hookbridge.github.v1.Installation
 	(*Enterprise)(nil),           // 9: hookbridge.github.v1.Enterprise
 	(*Change)(nil),               // 10: hookbridge.github.v1.Change
+	(*structpb.Value)(nil),       // 11: google.protobuf.Value
 }
 var file_hookbridge_github_v1_release_proto_depIdxs = []int32{
 	4,  // 0: hookbridge.github.v1.Release.author:type_name -> hookbridge.github.v1.User
@@ -786,7 +789,7 @@ var file_hookbridge_github_v1_release_proto_depIdxs = []int32{
 	10, // 12: hookbridge.github.v1.ReleaseEvent.Changes.name:type_name -> hookbridge.github.v1.Change
 	10, // 13: hookbridge.github.v1.ReleaseEvent.Changes.body:type_name -> hookbridge.github.v1.Change
 	10, // 14: hookbridge.github.v1.ReleaseEvent.Changes.tag_name:type_name -> hookbridge.github.v1.Change
-	10, // 15: hookbridge.github.v1.ReleaseEvent.Changes.make_latest:type_name -> hookbridge.github.v1.Change
+	11, // 15: hookbridge.github.v1.ReleaseEvent.Changes.make_latest:type_name -> google.protobuf.Value
 	16, // [16:16] is the sub-list for method output_type
 	16, // [16:16] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
