@@ -9,7 +9,7 @@
 // in seconds since 1970, unless a field says otherwise. Every scalar has presence: an unset one was left out or null, and false,
 // 0 and "" are what Stripe sent. Values of enumerations are strings, since Stripe adds to them; those in comments are what is
 // known. A google.protobuf.Value that is named after another object holds that object's id, or the object itself where an
-// endpoint or an old API version expands it. Fields at the end of a message under "Older API versions" are no longer sent.
+// endpoint or an old API version expands it. Fields at the end of a message after "Older API versions" are no longer sent.
 
 package stripev1
 
@@ -34,14 +34,11 @@ type Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	City  *string                `protobuf:"bytes,1,opt,name=city,proto3,oneof" json:"city,omitempty"`
 	// Two letters, ISO 3166-1.
-	Country    *string `protobuf:"bytes,2,opt,name=country,proto3,oneof" json:"country,omitempty"`
-	Line1      *string `protobuf:"bytes,3,opt,name=line1,proto3,oneof" json:"line1,omitempty"`
-	Line2      *string `protobuf:"bytes,4,opt,name=line2,proto3,oneof" json:"line2,omitempty"`
-	Line3      *string `protobuf:"bytes,5,opt,name=line3,proto3,oneof" json:"line3,omitempty"`
-	PostalCode *string `protobuf:"bytes,6,opt,name=postal_code,json=postalCode,proto3,oneof" json:"postal_code,omitempty"`
-	State      *string `protobuf:"bytes,7,opt,name=state,proto3,oneof" json:"state,omitempty"`
-	// The part of a city, in Japan.
-	Town          *string `protobuf:"bytes,8,opt,name=town,proto3,oneof" json:"town,omitempty"`
+	Country       *string `protobuf:"bytes,2,opt,name=country,proto3,oneof" json:"country,omitempty"`
+	Line1         *string `protobuf:"bytes,3,opt,name=line1,proto3,oneof" json:"line1,omitempty"`
+	Line2         *string `protobuf:"bytes,4,opt,name=line2,proto3,oneof" json:"line2,omitempty"`
+	PostalCode    *string `protobuf:"bytes,5,opt,name=postal_code,json=postalCode,proto3,oneof" json:"postal_code,omitempty"`
+	State         *string `protobuf:"bytes,6,opt,name=state,proto3,oneof" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,13 +101,6 @@ func (x *Address) GetLine2() string {
 	return ""
 }
 
-func (x *Address) GetLine3() string {
-	if x != nil && x.Line3 != nil {
-		return *x.Line3
-	}
-	return ""
-}
-
 func (x *Address) GetPostalCode() string {
 	if x != nil && x.PostalCode != nil {
 		return *x.PostalCode
@@ -125,13 +115,6 @@ func (x *Address) GetState() string {
 	return ""
 }
 
-func (x *Address) GetTown() string {
-	if x != nil && x.Town != nil {
-		return *x.Town
-	}
-	return ""
-}
-
 // Shipping is whom goods are sent to, and how.
 // https://docs.stripe.com/api/charges/object#charge_object-shipping
 type Shipping struct {
@@ -142,7 +125,6 @@ type Shipping struct {
 	// The delivery service, and its number of the parcel.
 	Carrier        *string `protobuf:"bytes,4,opt,name=carrier,proto3,oneof" json:"carrier,omitempty"`
 	TrackingNumber *string `protobuf:"bytes,5,opt,name=tracking_number,json=trackingNumber,proto3,oneof" json:"tracking_number,omitempty"`
-	Amount         *string `protobuf:"bytes,6,opt,name=amount,proto3,oneof" json:"amount,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -212,50 +194,37 @@ func (x *Shipping) GetTrackingNumber() string {
 	return ""
 }
 
-func (x *Shipping) GetAmount() string {
-	if x != nil && x.Amount != nil {
-		return *x.Amount
-	}
-	return ""
-}
-
 var File_hookbridge_stripe_v1_address_proto protoreflect.FileDescriptor
 
 const file_hookbridge_stripe_v1_address_proto_rawDesc = "" +
 	"\n" +
-	"\"hookbridge/stripe/v1/address.proto\x12\x14hookbridge.stripe.v1\"\xc2\x02\n" +
+	"\"hookbridge/stripe/v1/address.proto\x12\x14hookbridge.stripe.v1\"\xfb\x01\n" +
 	"\aAddress\x12\x17\n" +
 	"\x04city\x18\x01 \x01(\tH\x00R\x04city\x88\x01\x01\x12\x1d\n" +
 	"\acountry\x18\x02 \x01(\tH\x01R\acountry\x88\x01\x01\x12\x19\n" +
 	"\x05line1\x18\x03 \x01(\tH\x02R\x05line1\x88\x01\x01\x12\x19\n" +
-	"\x05line2\x18\x04 \x01(\tH\x03R\x05line2\x88\x01\x01\x12\x19\n" +
-	"\x05line3\x18\x05 \x01(\tH\x04R\x05line3\x88\x01\x01\x12$\n" +
-	"\vpostal_code\x18\x06 \x01(\tH\x05R\n" +
+	"\x05line2\x18\x04 \x01(\tH\x03R\x05line2\x88\x01\x01\x12$\n" +
+	"\vpostal_code\x18\x05 \x01(\tH\x04R\n" +
 	"postalCode\x88\x01\x01\x12\x19\n" +
-	"\x05state\x18\a \x01(\tH\x06R\x05state\x88\x01\x01\x12\x17\n" +
-	"\x04town\x18\b \x01(\tH\aR\x04town\x88\x01\x01B\a\n" +
+	"\x05state\x18\x06 \x01(\tH\x05R\x05state\x88\x01\x01B\a\n" +
 	"\x05_cityB\n" +
 	"\n" +
 	"\b_countryB\b\n" +
 	"\x06_line1B\b\n" +
-	"\x06_line2B\b\n" +
-	"\x06_line3B\x0e\n" +
+	"\x06_line2B\x0e\n" +
 	"\f_postal_codeB\b\n" +
-	"\x06_stateB\a\n" +
-	"\x05_town\"\x9f\x02\n" +
+	"\x06_state\"\xf7\x01\n" +
 	"\bShipping\x127\n" +
 	"\aaddress\x18\x01 \x01(\v2\x1d.hookbridge.stripe.v1.AddressR\aaddress\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x19\n" +
 	"\x05phone\x18\x03 \x01(\tH\x01R\x05phone\x88\x01\x01\x12\x1d\n" +
 	"\acarrier\x18\x04 \x01(\tH\x02R\acarrier\x88\x01\x01\x12,\n" +
-	"\x0ftracking_number\x18\x05 \x01(\tH\x03R\x0etrackingNumber\x88\x01\x01\x12\x1b\n" +
-	"\x06amount\x18\x06 \x01(\tH\x04R\x06amount\x88\x01\x01B\a\n" +
+	"\x0ftracking_number\x18\x05 \x01(\tH\x03R\x0etrackingNumber\x88\x01\x01B\a\n" +
 	"\x05_nameB\b\n" +
 	"\x06_phoneB\n" +
 	"\n" +
 	"\b_carrierB\x12\n" +
-	"\x10_tracking_numberB\t\n" +
-	"\a_amountB\xde\x01\n" +
+	"\x10_tracking_numberB\xde\x01\n" +
 	"\x18com.hookbridge.stripe.v1B\fAddressProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/stripe/v1;stripev1\xa2\x02\x03HSX\xaa\x02\x14Hookbridge.Stripe.V1\xca\x02\x14Hookbridge\\Stripe\\V1\xe2\x02 Hookbridge\\Stripe\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Stripe::V1b\x06proto3"
 
 var (

@@ -79,7 +79,7 @@ type Charge struct {
 	TransferData *TransferData   `protobuf:"bytes,45,opt,name=transfer_data,json=transferData,proto3" json:"transfer_data,omitempty"`
 	// Ties the charge to transfers made for it.
 	TransferGroup *string `protobuf:"bytes,46,opt,name=transfer_group,json=transferGroup,proto3,oneof" json:"transfer_group,omitempty"`
-	// Older API versions. `refunds` is a list object with Refund objects, or, in the oldest, an array.
+	// Older API versions, from here on. `refunds` is a list object with Refund objects, or, in the oldest, an array.
 	Refunds              *structpb.Value    `protobuf:"bytes,47,opt,name=refunds,proto3" json:"refunds,omitempty"`
 	Destination          *structpb.Value    `protobuf:"bytes,48,opt,name=destination,proto3" json:"destination,omitempty"`
 	Dispute              *structpb.Value    `protobuf:"bytes,49,opt,name=dispute,proto3" json:"dispute,omitempty"`

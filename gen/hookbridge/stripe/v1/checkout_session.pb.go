@@ -106,7 +106,7 @@ type CheckoutSession struct {
 	WalletOptions         *structpb.Struct `protobuf:"bytes,66,opt,name=wallet_options,json=walletOptions,proto3" json:"wallet_options,omitempty"`
 	ManagedPayments       *structpb.Struct `protobuf:"bytes,67,opt,name=managed_payments,json=managedPayments,proto3" json:"managed_payments,omitempty"`
 	IntegrationIdentifier *string          `protobuf:"bytes,68,opt,name=integration_identifier,json=integrationIdentifier,proto3,oneof" json:"integration_identifier,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	DisplayItems    []*structpb.Struct `protobuf:"bytes,69,rep,name=display_items,json=displayItems,proto3" json:"display_items,omitempty"`
 	Shipping        *structpb.Value    `protobuf:"bytes,70,opt,name=shipping,proto3" json:"shipping,omitempty"`
 	ShippingDetails *Shipping          `protobuf:"bytes,71,opt,name=shipping_details,json=shippingDetails,proto3" json:"shipping_details,omitempty"`

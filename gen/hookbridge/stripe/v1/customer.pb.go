@@ -66,7 +66,7 @@ type Customer struct {
 	TaxIds    *structpb.Struct `protobuf:"bytes,30,opt,name=tax_ids,json=taxIds,proto3" json:"tax_ids,omitempty"`
 	TestClock *structpb.Value  `protobuf:"bytes,31,opt,name=test_clock,json=testClock,proto3" json:"test_clock,omitempty"`
 	Deleted   *bool            `protobuf:"varint,32,opt,name=deleted,proto3,oneof" json:"deleted,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	AccountBalance      *int64           `protobuf:"varint,33,opt,name=account_balance,json=accountBalance,proto3,oneof" json:"account_balance,omitempty"`
 	BusinessVatId       *string          `protobuf:"bytes,34,opt,name=business_vat_id,json=businessVatId,proto3,oneof" json:"business_vat_id,omitempty"`
 	TaxInfo             *structpb.Struct `protobuf:"bytes,35,opt,name=tax_info,json=taxInfo,proto3" json:"tax_info,omitempty"`

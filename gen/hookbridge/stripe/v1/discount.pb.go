@@ -207,7 +207,7 @@ type Coupon struct {
 	TimesRedeemed    *int64            `protobuf:"varint,16,opt,name=times_redeemed,json=timesRedeemed,proto3,oneof" json:"times_redeemed,omitempty"`
 	Valid            *bool             `protobuf:"varint,17,opt,name=valid,proto3,oneof" json:"valid,omitempty"`
 	Deleted          *bool             `protobuf:"varint,18,opt,name=deleted,proto3,oneof" json:"deleted,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	PercentOffPrecise *float64 `protobuf:"fixed64,19,opt,name=percent_off_precise,json=percentOffPrecise,proto3,oneof" json:"percent_off_precise,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache

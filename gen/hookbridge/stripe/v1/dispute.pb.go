@@ -53,7 +53,7 @@ type Dispute struct {
 	Status         *string          `protobuf:"bytes,18,opt,name=status,proto3,oneof" json:"status,omitempty"`
 	NetworkDetails *structpb.Struct `protobuf:"bytes,19,opt,name=network_details,json=networkDetails,proto3" json:"network_details,omitempty"`
 	SmartDisputes  *structpb.Struct `protobuf:"bytes,20,opt,name=smart_disputes,json=smartDisputes,proto3" json:"smart_disputes,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	BalanceTransaction *structpb.Value `protobuf:"bytes,21,opt,name=balance_transaction,json=balanceTransaction,proto3" json:"balance_transaction,omitempty"`
 	EvidenceDueBy      *int64          `protobuf:"varint,22,opt,name=evidence_due_by,json=evidenceDueBy,proto3,oneof" json:"evidence_due_by,omitempty"`
 	unknownFields      protoimpl.UnknownFields
@@ -265,7 +265,7 @@ type BalanceTransaction struct {
 	Source            *structpb.Value `protobuf:"bytes,14,opt,name=source,proto3" json:"source,omitempty"`
 	Status            *string         `protobuf:"bytes,15,opt,name=status,proto3,oneof" json:"status,omitempty"`
 	Type              *string         `protobuf:"bytes,16,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	SourcedTransfers *structpb.Struct `protobuf:"bytes,17,opt,name=sourced_transfers,json=sourcedTransfers,proto3" json:"sourced_transfers,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

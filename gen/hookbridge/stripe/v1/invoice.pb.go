@@ -85,21 +85,21 @@ type Invoice struct {
 	Metadata              map[string]string    `protobuf:"bytes,49,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	NextPaymentAttempt    *int64               `protobuf:"varint,50,opt,name=next_payment_attempt,json=nextPaymentAttempt,proto3,oneof" json:"next_payment_attempt,omitempty"`
 	// The number printed on it.
-	Number                       *string                `protobuf:"bytes,51,opt,name=number,proto3,oneof" json:"number,omitempty"`
-	OnBehalfOf                   *structpb.Value        `protobuf:"bytes,52,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
-	Parent                       *Invoice_InvoiceParent `protobuf:"bytes,53,opt,name=parent,proto3" json:"parent,omitempty"`
-	PaymentSettings              *structpb.Struct       `protobuf:"bytes,54,opt,name=payment_settings,json=paymentSettings,proto3" json:"payment_settings,omitempty"`
-	Payments                     *structpb.Struct       `protobuf:"bytes,55,opt,name=payments,proto3" json:"payments,omitempty"`
-	PeriodEnd                    *int64                 `protobuf:"varint,56,opt,name=period_end,json=periodEnd,proto3,oneof" json:"period_end,omitempty"`
-	PeriodStart                  *int64                 `protobuf:"varint,57,opt,name=period_start,json=periodStart,proto3,oneof" json:"period_start,omitempty"`
-	PostPaymentCreditNotesAmount *int64                 `protobuf:"varint,58,opt,name=post_payment_credit_notes_amount,json=postPaymentCreditNotesAmount,proto3,oneof" json:"post_payment_credit_notes_amount,omitempty"`
-	PrePaymentCreditNotesAmount  *int64                 `protobuf:"varint,59,opt,name=pre_payment_credit_notes_amount,json=prePaymentCreditNotesAmount,proto3,oneof" json:"pre_payment_credit_notes_amount,omitempty"`
-	ReceiptNumber                *string                `protobuf:"bytes,60,opt,name=receipt_number,json=receiptNumber,proto3,oneof" json:"receipt_number,omitempty"`
-	Rendering                    *structpb.Struct       `protobuf:"bytes,61,opt,name=rendering,proto3" json:"rendering,omitempty"`
-	ShippingCost                 *structpb.Struct       `protobuf:"bytes,62,opt,name=shipping_cost,json=shippingCost,proto3" json:"shipping_cost,omitempty"`
-	ShippingDetails              *Shipping              `protobuf:"bytes,63,opt,name=shipping_details,json=shippingDetails,proto3" json:"shipping_details,omitempty"`
-	StartingBalance              *int64                 `protobuf:"varint,64,opt,name=starting_balance,json=startingBalance,proto3,oneof" json:"starting_balance,omitempty"`
-	StatementDescriptor          *string                `protobuf:"bytes,65,opt,name=statement_descriptor,json=statementDescriptor,proto3,oneof" json:"statement_descriptor,omitempty"`
+	Number                       *string          `protobuf:"bytes,51,opt,name=number,proto3,oneof" json:"number,omitempty"`
+	OnBehalfOf                   *structpb.Value  `protobuf:"bytes,52,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	Parent                       *Invoice_Parent  `protobuf:"bytes,53,opt,name=parent,proto3" json:"parent,omitempty"`
+	PaymentSettings              *structpb.Struct `protobuf:"bytes,54,opt,name=payment_settings,json=paymentSettings,proto3" json:"payment_settings,omitempty"`
+	Payments                     *structpb.Struct `protobuf:"bytes,55,opt,name=payments,proto3" json:"payments,omitempty"`
+	PeriodEnd                    *int64           `protobuf:"varint,56,opt,name=period_end,json=periodEnd,proto3,oneof" json:"period_end,omitempty"`
+	PeriodStart                  *int64           `protobuf:"varint,57,opt,name=period_start,json=periodStart,proto3,oneof" json:"period_start,omitempty"`
+	PostPaymentCreditNotesAmount *int64           `protobuf:"varint,58,opt,name=post_payment_credit_notes_amount,json=postPaymentCreditNotesAmount,proto3,oneof" json:"post_payment_credit_notes_amount,omitempty"`
+	PrePaymentCreditNotesAmount  *int64           `protobuf:"varint,59,opt,name=pre_payment_credit_notes_amount,json=prePaymentCreditNotesAmount,proto3,oneof" json:"pre_payment_credit_notes_amount,omitempty"`
+	ReceiptNumber                *string          `protobuf:"bytes,60,opt,name=receipt_number,json=receiptNumber,proto3,oneof" json:"receipt_number,omitempty"`
+	Rendering                    *structpb.Struct `protobuf:"bytes,61,opt,name=rendering,proto3" json:"rendering,omitempty"`
+	ShippingCost                 *structpb.Struct `protobuf:"bytes,62,opt,name=shipping_cost,json=shippingCost,proto3" json:"shipping_cost,omitempty"`
+	ShippingDetails              *Shipping        `protobuf:"bytes,63,opt,name=shipping_details,json=shippingDetails,proto3" json:"shipping_details,omitempty"`
+	StartingBalance              *int64           `protobuf:"varint,64,opt,name=starting_balance,json=startingBalance,proto3,oneof" json:"starting_balance,omitempty"`
+	StatementDescriptor          *string          `protobuf:"bytes,65,opt,name=statement_descriptor,json=statementDescriptor,proto3,oneof" json:"statement_descriptor,omitempty"`
 	// "draft", "open", "paid", "uncollectible" or "void".
 	Status                   *string                    `protobuf:"bytes,66,opt,name=status,proto3,oneof" json:"status,omitempty"`
 	StatusTransitions        *Invoice_StatusTransitions `protobuf:"bytes,67,opt,name=status_transitions,json=statusTransitions,proto3" json:"status_transitions,omitempty"`
@@ -114,7 +114,7 @@ type Invoice struct {
 	TotalTaxes               []*Tax                     `protobuf:"bytes,76,rep,name=total_taxes,json=totalTaxes,proto3" json:"total_taxes,omitempty"`
 	WebhooksDeliveredAt      *int64                     `protobuf:"varint,77,opt,name=webhooks_delivered_at,json=webhooksDeliveredAt,proto3,oneof" json:"webhooks_delivered_at,omitempty"`
 	Deleted                  *bool                      `protobuf:"varint,78,opt,name=deleted,proto3,oneof" json:"deleted,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Charge                    *structpb.Value  `protobuf:"bytes,79,opt,name=charge,proto3" json:"charge,omitempty"`
 	PaymentIntent             *structpb.Value  `protobuf:"bytes,80,opt,name=payment_intent,json=paymentIntent,proto3" json:"payment_intent,omitempty"`
 	Subscription              *structpb.Value  `protobuf:"bytes,81,opt,name=subscription,proto3" json:"subscription,omitempty"`
@@ -535,7 +535,7 @@ func (x *Invoice) GetOnBehalfOf() *structpb.Value {
 	return nil
 }
 
-func (x *Invoice) GetParent() *Invoice_InvoiceParent {
+func (x *Invoice) GetParent() *Invoice_Parent {
 	if x != nil {
 		return x.Parent
 	}
@@ -1232,8 +1232,8 @@ func (x *Invoice_Issuer) GetType() string {
 	return ""
 }
 
-// InvoiceParent is what made the invoice: a subscription or a quote.
-type Invoice_InvoiceParent struct {
+// Parent is what made the invoice: a subscription or a quote.
+type Invoice_Parent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "subscription_details" or "quote_details".
 	Type                *string                      `protobuf:"bytes,1,opt,name=type,proto3,oneof" json:"type,omitempty"`
@@ -1243,20 +1243,20 @@ type Invoice_InvoiceParent struct {
 	sizeCache           protoimpl.SizeCache
 }
 
-func (x *Invoice_InvoiceParent) Reset() {
-	*x = Invoice_InvoiceParent{}
+func (x *Invoice_Parent) Reset() {
+	*x = Invoice_Parent{}
 	mi := &file_hookbridge_stripe_v1_invoice_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Invoice_InvoiceParent) String() string {
+func (x *Invoice_Parent) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Invoice_InvoiceParent) ProtoMessage() {}
+func (*Invoice_Parent) ProtoMessage() {}
 
-func (x *Invoice_InvoiceParent) ProtoReflect() protoreflect.Message {
+func (x *Invoice_Parent) ProtoReflect() protoreflect.Message {
 	mi := &file_hookbridge_stripe_v1_invoice_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1268,26 +1268,26 @@ func (x *Invoice_InvoiceParent) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Invoice_InvoiceParent.ProtoReflect.Descriptor instead.
-func (*Invoice_InvoiceParent) Descriptor() ([]byte, []int) {
+// Deprecated: Use Invoice_Parent.ProtoReflect.Descriptor instead.
+func (*Invoice_Parent) Descriptor() ([]byte, []int) {
 	return file_hookbridge_stripe_v1_invoice_proto_rawDescGZIP(), []int{0, 3}
 }
 
-func (x *Invoice_InvoiceParent) GetType() string {
+func (x *Invoice_Parent) GetType() string {
 	if x != nil && x.Type != nil {
 		return *x.Type
 	}
 	return ""
 }
 
-func (x *Invoice_InvoiceParent) GetQuoteDetails() *structpb.Struct {
+func (x *Invoice_Parent) GetQuoteDetails() *structpb.Struct {
 	if x != nil {
 		return x.QuoteDetails
 	}
 	return nil
 }
 
-func (x *Invoice_InvoiceParent) GetSubscriptionDetails() *Invoice_SubscriptionDetails {
+func (x *Invoice_Parent) GetSubscriptionDetails() *Invoice_SubscriptionDetails {
 	if x != nil {
 		return x.SubscriptionDetails
 	}
@@ -1421,7 +1421,7 @@ var File_hookbridge_stripe_v1_invoice_proto protoreflect.FileDescriptor
 
 const file_hookbridge_stripe_v1_invoice_proto_rawDesc = "" +
 	"\n" +
-	"\"hookbridge/stripe/v1/invoice.proto\x12\x14hookbridge.stripe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\"hookbridge/stripe/v1/address.proto\x1a#hookbridge/stripe/v1/discount.proto\x1a,hookbridge/stripe/v1/invoice_line_item.proto\x1a\"hookbridge/stripe/v1/payment.proto\x1a\x1ehookbridge/stripe/v1/tax.proto\x1a\x1bhookbridge/v1/options.proto\"\xee9\n" +
+	"\"hookbridge/stripe/v1/invoice.proto\x12\x14hookbridge.stripe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\"hookbridge/stripe/v1/address.proto\x1a#hookbridge/stripe/v1/discount.proto\x1a,hookbridge/stripe/v1/invoice_line_item.proto\x1a\"hookbridge/stripe/v1/payment.proto\x1a\x1ehookbridge/stripe/v1/tax.proto\x1a\x1bhookbridge/v1/options.proto\"\xe09\n" +
 	"\aInvoice\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12,\n" +
@@ -1480,8 +1480,8 @@ const file_hookbridge_stripe_v1_invoice_proto_rawDesc = "" +
 	"\x14next_payment_attempt\x182 \x01(\x03H\x1eR\x12nextPaymentAttempt\x88\x01\x01\x12\x1b\n" +
 	"\x06number\x183 \x01(\tH\x1fR\x06number\x88\x01\x01\x128\n" +
 	"\fon_behalf_of\x184 \x01(\v2\x16.google.protobuf.ValueR\n" +
-	"onBehalfOf\x12C\n" +
-	"\x06parent\x185 \x01(\v2+.hookbridge.stripe.v1.Invoice.InvoiceParentR\x06parent\x12B\n" +
+	"onBehalfOf\x12<\n" +
+	"\x06parent\x185 \x01(\v2$.hookbridge.stripe.v1.Invoice.ParentR\x06parent\x12B\n" +
 	"\x10payment_settings\x186 \x01(\v2\x17.google.protobuf.StructR\x0fpaymentSettings\x123\n" +
 	"\bpayments\x187 \x01(\v2\x17.google.protobuf.StructR\bpayments\x12\"\n" +
 	"\n" +
@@ -1550,8 +1550,8 @@ const file_hookbridge_stripe_v1_invoice_proto_rawDesc = "" +
 	"\x06Issuer\x120\n" +
 	"\aaccount\x18\x01 \x01(\v2\x16.google.protobuf.ValueR\aaccount\x12\x17\n" +
 	"\x04type\x18\x02 \x01(\tH\x00R\x04type\x88\x01\x01B\a\n" +
-	"\x05_type\x1a\xd5\x01\n" +
-	"\rInvoiceParent\x12\x17\n" +
+	"\x05_type\x1a\xce\x01\n" +
+	"\x06Parent\x12\x17\n" +
 	"\x04type\x18\x01 \x01(\tH\x00R\x04type\x88\x01\x01\x12<\n" +
 	"\rquote_details\x18\x02 \x01(\v2\x17.google.protobuf.StructR\fquoteDetails\x12d\n" +
 	"\x14subscription_details\x18\x03 \x01(\v21.hookbridge.stripe.v1.Invoice.SubscriptionDetailsR\x13subscriptionDetailsB\a\n" +
@@ -1690,7 +1690,7 @@ var file_hookbridge_stripe_v1_invoice_proto_goTypes = []any{
 	nil,                                 // 4: hookbridge.stripe.v1.Invoice.MetadataEntry
 	(*Invoice_StatusTransitions)(nil),   // 5: hookbridge.stripe.v1.Invoice.StatusTransitions
 	(*Invoice_Issuer)(nil),              // 6: hookbridge.stripe.v1.Invoice.Issuer
-	(*Invoice_InvoiceParent)(nil),       // 7: hookbridge.stripe.v1.Invoice.InvoiceParent
+	(*Invoice_Parent)(nil),              // 7: hookbridge.stripe.v1.Invoice.Parent
 	(*Invoice_SubscriptionDetails)(nil), // 8: hookbridge.stripe.v1.Invoice.SubscriptionDetails
 	nil,                                 // 9: hookbridge.stripe.v1.Invoice.SubscriptionDetails.MetadataEntry
 	(*InvoiceEvent_Data)(nil),           // 10: hookbridge.stripe.v1.InvoiceEvent.Data
@@ -1730,7 +1730,7 @@ var file_hookbridge_stripe_v1_invoice_proto_depIdxs = []int32{
 	19, // 17: hookbridge.stripe.v1.Invoice.lines:type_name -> hookbridge.stripe.v1.InvoiceLineItemList
 	4,  // 18: hookbridge.stripe.v1.Invoice.metadata:type_name -> hookbridge.stripe.v1.Invoice.MetadataEntry
 	12, // 19: hookbridge.stripe.v1.Invoice.on_behalf_of:type_name -> google.protobuf.Value
-	7,  // 20: hookbridge.stripe.v1.Invoice.parent:type_name -> hookbridge.stripe.v1.Invoice.InvoiceParent
+	7,  // 20: hookbridge.stripe.v1.Invoice.parent:type_name -> hookbridge.stripe.v1.Invoice.Parent
 	14, // 21: hookbridge.stripe.v1.Invoice.payment_settings:type_name -> google.protobuf.Struct
 	14, // 22: hookbridge.stripe.v1.Invoice.payments:type_name -> google.protobuf.Struct
 	14, // 23: hookbridge.stripe.v1.Invoice.rendering:type_name -> google.protobuf.Struct
@@ -1755,8 +1755,8 @@ var file_hookbridge_stripe_v1_invoice_proto_depIdxs = []int32{
 	10, // 42: hookbridge.stripe.v1.InvoiceEvent.data:type_name -> hookbridge.stripe.v1.InvoiceEvent.Data
 	12, // 43: hookbridge.stripe.v1.InvoiceEvent.request:type_name -> google.protobuf.Value
 	12, // 44: hookbridge.stripe.v1.Invoice.Issuer.account:type_name -> google.protobuf.Value
-	14, // 45: hookbridge.stripe.v1.Invoice.InvoiceParent.quote_details:type_name -> google.protobuf.Struct
-	8,  // 46: hookbridge.stripe.v1.Invoice.InvoiceParent.subscription_details:type_name -> hookbridge.stripe.v1.Invoice.SubscriptionDetails
+	14, // 45: hookbridge.stripe.v1.Invoice.Parent.quote_details:type_name -> google.protobuf.Struct
+	8,  // 46: hookbridge.stripe.v1.Invoice.Parent.subscription_details:type_name -> hookbridge.stripe.v1.Invoice.SubscriptionDetails
 	9,  // 47: hookbridge.stripe.v1.Invoice.SubscriptionDetails.metadata:type_name -> hookbridge.stripe.v1.Invoice.SubscriptionDetails.MetadataEntry
 	12, // 48: hookbridge.stripe.v1.Invoice.SubscriptionDetails.subscription:type_name -> google.protobuf.Value
 	14, // 49: hookbridge.stripe.v1.Invoice.SubscriptionDetails.pause_collection:type_name -> google.protobuf.Struct

@@ -30,24 +30,24 @@ type InvoiceLineItem struct {
 	Object *string                `protobuf:"bytes,2,opt,name=object,proto3,oneof" json:"object,omitempty"`
 	Amount *int64                 `protobuf:"varint,3,opt,name=amount,proto3,oneof" json:"amount,omitempty"`
 	// Three letters, ISO 4217, lower case.
-	Currency            *string                                `protobuf:"bytes,4,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	Description         *string                                `protobuf:"bytes,5,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	DiscountAmounts     []*DiscountAmount                      `protobuf:"bytes,6,rep,name=discount_amounts,json=discountAmounts,proto3" json:"discount_amounts,omitempty"`
-	Discountable        *bool                                  `protobuf:"varint,7,opt,name=discountable,proto3,oneof" json:"discountable,omitempty"`
-	Discounts           *structpb.ListValue                    `protobuf:"bytes,8,opt,name=discounts,proto3" json:"discounts,omitempty"`
-	Invoice             *structpb.Value                        `protobuf:"bytes,9,opt,name=invoice,proto3" json:"invoice,omitempty"`
-	Livemode            *bool                                  `protobuf:"varint,10,opt,name=livemode,proto3,oneof" json:"livemode,omitempty"`
-	Metadata            map[string]string                      `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Parent              *InvoiceLineItem_InvoiceLineItemParent `protobuf:"bytes,12,opt,name=parent,proto3" json:"parent,omitempty"`
-	Period              *Period                                `protobuf:"bytes,13,opt,name=period,proto3" json:"period,omitempty"`
-	PretaxCreditAmounts []*structpb.Struct                     `protobuf:"bytes,14,rep,name=pretax_credit_amounts,json=pretaxCreditAmounts,proto3" json:"pretax_credit_amounts,omitempty"`
-	Pricing             *InvoiceLineItem_Pricing               `protobuf:"bytes,15,opt,name=pricing,proto3" json:"pricing,omitempty"`
-	Quantity            *int64                                 `protobuf:"varint,16,opt,name=quantity,proto3,oneof" json:"quantity,omitempty"`
-	QuantityDecimal     *string                                `protobuf:"bytes,17,opt,name=quantity_decimal,json=quantityDecimal,proto3,oneof" json:"quantity_decimal,omitempty"`
-	Subscription        *structpb.Value                        `protobuf:"bytes,18,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	Subtotal            *int64                                 `protobuf:"varint,19,opt,name=subtotal,proto3,oneof" json:"subtotal,omitempty"`
-	Taxes               []*Tax                                 `protobuf:"bytes,20,rep,name=taxes,proto3" json:"taxes,omitempty"`
-	// Older API versions.
+	Currency            *string                  `protobuf:"bytes,4,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
+	Description         *string                  `protobuf:"bytes,5,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	DiscountAmounts     []*DiscountAmount        `protobuf:"bytes,6,rep,name=discount_amounts,json=discountAmounts,proto3" json:"discount_amounts,omitempty"`
+	Discountable        *bool                    `protobuf:"varint,7,opt,name=discountable,proto3,oneof" json:"discountable,omitempty"`
+	Discounts           *structpb.ListValue      `protobuf:"bytes,8,opt,name=discounts,proto3" json:"discounts,omitempty"`
+	Invoice             *structpb.Value          `protobuf:"bytes,9,opt,name=invoice,proto3" json:"invoice,omitempty"`
+	Livemode            *bool                    `protobuf:"varint,10,opt,name=livemode,proto3,oneof" json:"livemode,omitempty"`
+	Metadata            map[string]string        `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Parent              *InvoiceLineItem_Parent  `protobuf:"bytes,12,opt,name=parent,proto3" json:"parent,omitempty"`
+	Period              *Period                  `protobuf:"bytes,13,opt,name=period,proto3" json:"period,omitempty"`
+	PretaxCreditAmounts []*structpb.Struct       `protobuf:"bytes,14,rep,name=pretax_credit_amounts,json=pretaxCreditAmounts,proto3" json:"pretax_credit_amounts,omitempty"`
+	Pricing             *InvoiceLineItem_Pricing `protobuf:"bytes,15,opt,name=pricing,proto3" json:"pricing,omitempty"`
+	Quantity            *int64                   `protobuf:"varint,16,opt,name=quantity,proto3,oneof" json:"quantity,omitempty"`
+	QuantityDecimal     *string                  `protobuf:"bytes,17,opt,name=quantity_decimal,json=quantityDecimal,proto3,oneof" json:"quantity_decimal,omitempty"`
+	Subscription        *structpb.Value          `protobuf:"bytes,18,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	Subtotal            *int64                   `protobuf:"varint,19,opt,name=subtotal,proto3,oneof" json:"subtotal,omitempty"`
+	Taxes               []*Tax                   `protobuf:"bytes,20,rep,name=taxes,proto3" json:"taxes,omitempty"`
+	// Older API versions, from here on.
 	AmountExcludingTax *int64           `protobuf:"varint,21,opt,name=amount_excluding_tax,json=amountExcludingTax,proto3,oneof" json:"amount_excluding_tax,omitempty"`
 	InvoiceItem        *structpb.Value  `protobuf:"bytes,22,opt,name=invoice_item,json=invoiceItem,proto3" json:"invoice_item,omitempty"`
 	Plan               *Plan            `protobuf:"bytes,23,opt,name=plan,proto3" json:"plan,omitempty"`
@@ -175,7 +175,7 @@ func (x *InvoiceLineItem) GetMetadata() map[string]string {
 	return nil
 }
 
-func (x *InvoiceLineItem) GetParent() *InvoiceLineItem_InvoiceLineItemParent {
+func (x *InvoiceLineItem) GetParent() *InvoiceLineItem_Parent {
 	if x != nil {
 		return x.Parent
 	}
@@ -344,7 +344,7 @@ type InvoiceLineItemList struct {
 	HasMore    *bool                  `protobuf:"varint,3,opt,name=has_more,json=hasMore,proto3,oneof" json:"has_more,omitempty"`
 	TotalCount *int64                 `protobuf:"varint,4,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	Url        *string                `protobuf:"bytes,5,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Count         *int64 `protobuf:"varint,6,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -590,8 +590,8 @@ func (x *InvoiceLineItem_Pricing) GetUnitAmountDecimal() string {
 	return ""
 }
 
-// InvoiceLineItemParent is what made the line: an invoice item or an item of a subscription.
-type InvoiceLineItem_InvoiceLineItemParent struct {
+// Parent is what made the line: an invoice item or an item of a subscription.
+type InvoiceLineItem_Parent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "invoice_item_details" or "subscription_item_details".
 	Type                    *string                      `protobuf:"bytes,1,opt,name=type,proto3,oneof" json:"type,omitempty"`
@@ -601,20 +601,20 @@ type InvoiceLineItem_InvoiceLineItemParent struct {
 	sizeCache               protoimpl.SizeCache
 }
 
-func (x *InvoiceLineItem_InvoiceLineItemParent) Reset() {
-	*x = InvoiceLineItem_InvoiceLineItemParent{}
+func (x *InvoiceLineItem_Parent) Reset() {
+	*x = InvoiceLineItem_Parent{}
 	mi := &file_hookbridge_stripe_v1_invoice_line_item_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *InvoiceLineItem_InvoiceLineItemParent) String() string {
+func (x *InvoiceLineItem_Parent) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*InvoiceLineItem_InvoiceLineItemParent) ProtoMessage() {}
+func (*InvoiceLineItem_Parent) ProtoMessage() {}
 
-func (x *InvoiceLineItem_InvoiceLineItemParent) ProtoReflect() protoreflect.Message {
+func (x *InvoiceLineItem_Parent) ProtoReflect() protoreflect.Message {
 	mi := &file_hookbridge_stripe_v1_invoice_line_item_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -626,26 +626,26 @@ func (x *InvoiceLineItem_InvoiceLineItemParent) ProtoReflect() protoreflect.Mess
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use InvoiceLineItem_InvoiceLineItemParent.ProtoReflect.Descriptor instead.
-func (*InvoiceLineItem_InvoiceLineItemParent) Descriptor() ([]byte, []int) {
+// Deprecated: Use InvoiceLineItem_Parent.ProtoReflect.Descriptor instead.
+func (*InvoiceLineItem_Parent) Descriptor() ([]byte, []int) {
 	return file_hookbridge_stripe_v1_invoice_line_item_proto_rawDescGZIP(), []int{0, 2}
 }
 
-func (x *InvoiceLineItem_InvoiceLineItemParent) GetType() string {
+func (x *InvoiceLineItem_Parent) GetType() string {
 	if x != nil && x.Type != nil {
 		return *x.Type
 	}
 	return ""
 }
 
-func (x *InvoiceLineItem_InvoiceLineItemParent) GetInvoiceItemDetails() *InvoiceLineItem_ItemDetails {
+func (x *InvoiceLineItem_Parent) GetInvoiceItemDetails() *InvoiceLineItem_ItemDetails {
 	if x != nil {
 		return x.InvoiceItemDetails
 	}
 	return nil
 }
 
-func (x *InvoiceLineItem_InvoiceLineItemParent) GetSubscriptionItemDetails() *InvoiceLineItem_ItemDetails {
+func (x *InvoiceLineItem_Parent) GetSubscriptionItemDetails() *InvoiceLineItem_ItemDetails {
 	if x != nil {
 		return x.SubscriptionItemDetails
 	}
@@ -733,7 +733,7 @@ var File_hookbridge_stripe_v1_invoice_line_item_proto protoreflect.FileDescripto
 
 const file_hookbridge_stripe_v1_invoice_line_item_proto_rawDesc = "" +
 	"\n" +
-	",hookbridge/stripe/v1/invoice_line_item.proto\x12\x14hookbridge.stripe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a hookbridge/stripe/v1/price.proto\x1a\x1ehookbridge/stripe/v1/tax.proto\"\xbc\x16\n" +
+	",hookbridge/stripe/v1/invoice_line_item.proto\x12\x14hookbridge.stripe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a hookbridge/stripe/v1/price.proto\x1a\x1ehookbridge/stripe/v1/tax.proto\"\x9e\x16\n" +
 	"\x0fInvoiceLineItem\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12\x1b\n" +
@@ -746,8 +746,8 @@ const file_hookbridge_stripe_v1_invoice_line_item_proto_rawDesc = "" +
 	"\ainvoice\x18\t \x01(\v2\x16.google.protobuf.ValueR\ainvoice\x12\x1f\n" +
 	"\blivemode\x18\n" +
 	" \x01(\bH\x06R\blivemode\x88\x01\x01\x12O\n" +
-	"\bmetadata\x18\v \x03(\v23.hookbridge.stripe.v1.InvoiceLineItem.MetadataEntryR\bmetadata\x12S\n" +
-	"\x06parent\x18\f \x01(\v2;.hookbridge.stripe.v1.InvoiceLineItem.InvoiceLineItemParentR\x06parent\x124\n" +
+	"\bmetadata\x18\v \x03(\v23.hookbridge.stripe.v1.InvoiceLineItem.MetadataEntryR\bmetadata\x12D\n" +
+	"\x06parent\x18\f \x01(\v2,.hookbridge.stripe.v1.InvoiceLineItem.ParentR\x06parent\x124\n" +
 	"\x06period\x18\r \x01(\v2\x1c.hookbridge.stripe.v1.PeriodR\x06period\x12K\n" +
 	"\x15pretax_credit_amounts\x18\x0e \x03(\v2\x17.google.protobuf.StructR\x13pretaxCreditAmounts\x12G\n" +
 	"\apricing\x18\x0f \x01(\v2-.hookbridge.stripe.v1.InvoiceLineItem.PricingR\apricing\x12\x1f\n" +
@@ -780,8 +780,8 @@ const file_hookbridge_stripe_v1_invoice_line_item_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tH\x00R\x04type\x88\x01\x01\x123\n" +
 	"\x13unit_amount_decimal\x18\x03 \x01(\tH\x01R\x11unitAmountDecimal\x88\x01\x01B\a\n" +
 	"\x05_typeB\x16\n" +
-	"\x14_unit_amount_decimal\x1a\x8d\x02\n" +
-	"\x15InvoiceLineItemParent\x12\x17\n" +
+	"\x14_unit_amount_decimal\x1a\xfe\x01\n" +
+	"\x06Parent\x12\x17\n" +
 	"\x04type\x18\x01 \x01(\tH\x00R\x04type\x88\x01\x01\x12c\n" +
 	"\x14invoice_item_details\x18\x02 \x01(\v21.hookbridge.stripe.v1.InvoiceLineItem.ItemDetailsR\x12invoiceItemDetails\x12m\n" +
 	"\x19subscription_item_details\x18\x03 \x01(\v21.hookbridge.stripe.v1.InvoiceLineItem.ItemDetailsR\x17subscriptionItemDetailsB\a\n" +
@@ -851,29 +851,29 @@ func file_hookbridge_stripe_v1_invoice_line_item_proto_rawDescGZIP() []byte {
 
 var file_hookbridge_stripe_v1_invoice_line_item_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_hookbridge_stripe_v1_invoice_line_item_proto_goTypes = []any{
-	(*InvoiceLineItem)(nil),         // 0: hookbridge.stripe.v1.InvoiceLineItem
-	(*InvoiceLineItemList)(nil),     // 1: hookbridge.stripe.v1.InvoiceLineItemList
-	(*Period)(nil),                  // 2: hookbridge.stripe.v1.Period
-	(*DiscountAmount)(nil),          // 3: hookbridge.stripe.v1.DiscountAmount
-	nil,                             // 4: hookbridge.stripe.v1.InvoiceLineItem.MetadataEntry
-	(*InvoiceLineItem_Pricing)(nil), // 5: hookbridge.stripe.v1.InvoiceLineItem.Pricing
-	(*InvoiceLineItem_InvoiceLineItemParent)(nil), // 6: hookbridge.stripe.v1.InvoiceLineItem.InvoiceLineItemParent
-	(*InvoiceLineItem_ItemDetails)(nil),           // 7: hookbridge.stripe.v1.InvoiceLineItem.ItemDetails
-	(*structpb.ListValue)(nil),                    // 8: google.protobuf.ListValue
-	(*structpb.Value)(nil),                        // 9: google.protobuf.Value
-	(*structpb.Struct)(nil),                       // 10: google.protobuf.Struct
-	(*Tax)(nil),                                   // 11: hookbridge.stripe.v1.Tax
-	(*Plan)(nil),                                  // 12: hookbridge.stripe.v1.Plan
-	(*Price)(nil),                                 // 13: hookbridge.stripe.v1.Price
-	(*TaxAmount)(nil),                             // 14: hookbridge.stripe.v1.TaxAmount
-	(*TaxRate)(nil),                               // 15: hookbridge.stripe.v1.TaxRate
+	(*InvoiceLineItem)(nil),             // 0: hookbridge.stripe.v1.InvoiceLineItem
+	(*InvoiceLineItemList)(nil),         // 1: hookbridge.stripe.v1.InvoiceLineItemList
+	(*Period)(nil),                      // 2: hookbridge.stripe.v1.Period
+	(*DiscountAmount)(nil),              // 3: hookbridge.stripe.v1.DiscountAmount
+	nil,                                 // 4: hookbridge.stripe.v1.InvoiceLineItem.MetadataEntry
+	(*InvoiceLineItem_Pricing)(nil),     // 5: hookbridge.stripe.v1.InvoiceLineItem.Pricing
+	(*InvoiceLineItem_Parent)(nil),      // 6: hookbridge.stripe.v1.InvoiceLineItem.Parent
+	(*InvoiceLineItem_ItemDetails)(nil), // 7: hookbridge.stripe.v1.InvoiceLineItem.ItemDetails
+	(*structpb.ListValue)(nil),          // 8: google.protobuf.ListValue
+	(*structpb.Value)(nil),              // 9: google.protobuf.Value
+	(*structpb.Struct)(nil),             // 10: google.protobuf.Struct
+	(*Tax)(nil),                         // 11: hookbridge.stripe.v1.Tax
+	(*Plan)(nil),                        // 12: hookbridge.stripe.v1.Plan
+	(*Price)(nil),                       // 13: hookbridge.stripe.v1.Price
+	(*TaxAmount)(nil),                   // 14: hookbridge.stripe.v1.TaxAmount
+	(*TaxRate)(nil),                     // 15: hookbridge.stripe.v1.TaxRate
 }
 var file_hookbridge_stripe_v1_invoice_line_item_proto_depIdxs = []int32{
 	3,  // 0: hookbridge.stripe.v1.InvoiceLineItem.discount_amounts:type_name -> hookbridge.stripe.v1.DiscountAmount
 	8,  // 1: hookbridge.stripe.v1.InvoiceLineItem.discounts:type_name -> google.protobuf.ListValue
 	9,  // 2: hookbridge.stripe.v1.InvoiceLineItem.invoice:type_name -> google.protobuf.Value
 	4,  // 3: hookbridge.stripe.v1.InvoiceLineItem.metadata:type_name -> hookbridge.stripe.v1.InvoiceLineItem.MetadataEntry
-	6,  // 4: hookbridge.stripe.v1.InvoiceLineItem.parent:type_name -> hookbridge.stripe.v1.InvoiceLineItem.InvoiceLineItemParent
+	6,  // 4: hookbridge.stripe.v1.InvoiceLineItem.parent:type_name -> hookbridge.stripe.v1.InvoiceLineItem.Parent
 	2,  // 5: hookbridge.stripe.v1.InvoiceLineItem.period:type_name -> hookbridge.stripe.v1.Period
 	10, // 6: hookbridge.stripe.v1.InvoiceLineItem.pretax_credit_amounts:type_name -> google.protobuf.Struct
 	5,  // 7: hookbridge.stripe.v1.InvoiceLineItem.pricing:type_name -> hookbridge.stripe.v1.InvoiceLineItem.Pricing
@@ -889,8 +889,8 @@ var file_hookbridge_stripe_v1_invoice_line_item_proto_depIdxs = []int32{
 	0,  // 17: hookbridge.stripe.v1.InvoiceLineItemList.data:type_name -> hookbridge.stripe.v1.InvoiceLineItem
 	9,  // 18: hookbridge.stripe.v1.DiscountAmount.discount:type_name -> google.protobuf.Value
 	10, // 19: hookbridge.stripe.v1.InvoiceLineItem.Pricing.price_details:type_name -> google.protobuf.Struct
-	7,  // 20: hookbridge.stripe.v1.InvoiceLineItem.InvoiceLineItemParent.invoice_item_details:type_name -> hookbridge.stripe.v1.InvoiceLineItem.ItemDetails
-	7,  // 21: hookbridge.stripe.v1.InvoiceLineItem.InvoiceLineItemParent.subscription_item_details:type_name -> hookbridge.stripe.v1.InvoiceLineItem.ItemDetails
+	7,  // 20: hookbridge.stripe.v1.InvoiceLineItem.Parent.invoice_item_details:type_name -> hookbridge.stripe.v1.InvoiceLineItem.ItemDetails
+	7,  // 21: hookbridge.stripe.v1.InvoiceLineItem.Parent.subscription_item_details:type_name -> hookbridge.stripe.v1.InvoiceLineItem.ItemDetails
 	9,  // 22: hookbridge.stripe.v1.InvoiceLineItem.ItemDetails.invoice_item:type_name -> google.protobuf.Value
 	10, // 23: hookbridge.stripe.v1.InvoiceLineItem.ItemDetails.proration_details:type_name -> google.protobuf.Struct
 	9,  // 24: hookbridge.stripe.v1.InvoiceLineItem.ItemDetails.subscription:type_name -> google.protobuf.Value

@@ -83,7 +83,7 @@ type PaymentIntent struct {
 	// Ties the payment to transfers made for it.
 	TransferGroup   *string          `protobuf:"bytes,43,opt,name=transfer_group,json=transferGroup,proto3,oneof" json:"transfer_group,omitempty"`
 	ManagedPayments *structpb.Struct `protobuf:"bytes,44,opt,name=managed_payments,json=managedPayments,proto3" json:"managed_payments,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Charges               *ChargeList      `protobuf:"bytes,45,opt,name=charges,proto3" json:"charges,omitempty"`
 	Invoice               *structpb.Value  `protobuf:"bytes,46,opt,name=invoice,proto3" json:"invoice,omitempty"`
 	Source                *structpb.Value  `protobuf:"bytes,47,opt,name=source,proto3" json:"source,omitempty"`

@@ -61,7 +61,7 @@ type Payout struct {
 	TraceId *Payout_TraceId `protobuf:"bytes,26,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// "bank_account" or "card".
 	Type *string `protobuf:"bytes,27,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	AmountReversed       *int64           `protobuf:"varint,28,opt,name=amount_reversed,json=amountReversed,proto3,oneof" json:"amount_reversed,omitempty"`
 	BankAccount          *structpb.Struct `protobuf:"bytes,29,opt,name=bank_account,json=bankAccount,proto3" json:"bank_account,omitempty"`
 	Card                 *structpb.Struct `protobuf:"bytes,30,opt,name=card,proto3" json:"card,omitempty"`

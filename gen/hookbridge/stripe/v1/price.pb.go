@@ -256,7 +256,7 @@ type PriceTier struct {
 	UnitAmountDecimal *string `protobuf:"bytes,4,opt,name=unit_amount_decimal,json=unitAmountDecimal,proto3,oneof" json:"unit_amount_decimal,omitempty"`
 	// The last quantity of this step. Null: no end.
 	UpTo *structpb.Value `protobuf:"bytes,5,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Amount        *int64 `protobuf:"varint,6,opt,name=amount,proto3,oneof" json:"amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -498,7 +498,7 @@ type Plan struct {
 	// "licensed" or "metered".
 	UsageType *string `protobuf:"bytes,21,opt,name=usage_type,json=usageType,proto3,oneof" json:"usage_type,omitempty"`
 	Deleted   *bool   `protobuf:"varint,22,opt,name=deleted,proto3,oneof" json:"deleted,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Name                 *string `protobuf:"bytes,23,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	StatementDescriptor  *string `protobuf:"bytes,24,opt,name=statement_descriptor,json=statementDescriptor,proto3,oneof" json:"statement_descriptor,omitempty"`
 	StatementDescription *string `protobuf:"bytes,25,opt,name=statement_description,json=statementDescription,proto3,oneof" json:"statement_description,omitempty"`

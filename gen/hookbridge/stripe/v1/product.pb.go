@@ -52,7 +52,7 @@ type Product struct {
 	Deleted     *bool            `protobuf:"varint,20,opt,name=deleted,proto3,oneof" json:"deleted,omitempty"`
 	TaxDetails  *structpb.Struct `protobuf:"bytes,21,opt,name=tax_details,json=taxDetails,proto3" json:"tax_details,omitempty"`
 	Identifiers *structpb.Struct `protobuf:"bytes,22,opt,name=identifiers,proto3" json:"identifiers,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Attributes    []string                    `protobuf:"bytes,23,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	Caption       *string                     `protobuf:"bytes,24,opt,name=caption,proto3,oneof" json:"caption,omitempty"`
 	DeactivateOn  []string                    `protobuf:"bytes,25,rep,name=deactivate_on,json=deactivateOn,proto3" json:"deactivate_on,omitempty"`

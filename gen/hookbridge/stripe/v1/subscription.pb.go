@@ -80,7 +80,7 @@ type Subscription struct {
 	TrialSettings   *structpb.Struct `protobuf:"bytes,45,opt,name=trial_settings,json=trialSettings,proto3" json:"trial_settings,omitempty"`
 	TrialStart      *int64           `protobuf:"varint,46,opt,name=trial_start,json=trialStart,proto3,oneof" json:"trial_start,omitempty"`
 	ManagedPayments *structpb.Struct `protobuf:"bytes,47,opt,name=managed_payments,json=managedPayments,proto3" json:"managed_payments,omitempty"`
-	// Older API versions. The current period stands in the items since 2025-03-31.
+	// Older API versions, from here on. The current period stands in the items since 2025-03-31.
 	CurrentPeriodStart *int64    `protobuf:"varint,48,opt,name=current_period_start,json=currentPeriodStart,proto3,oneof" json:"current_period_start,omitempty"`
 	CurrentPeriodEnd   *int64    `protobuf:"varint,49,opt,name=current_period_end,json=currentPeriodEnd,proto3,oneof" json:"current_period_end,omitempty"`
 	Discount           *Discount `protobuf:"bytes,50,opt,name=discount,proto3" json:"discount,omitempty"`
@@ -751,7 +751,7 @@ type SubscriptionList struct {
 	HasMore    *bool                  `protobuf:"varint,3,opt,name=has_more,json=hasMore,proto3,oneof" json:"has_more,omitempty"`
 	TotalCount *int64                 `protobuf:"varint,4,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	Url        *string                `protobuf:"bytes,5,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// Older API versions.
+	// Older API versions, from here on.
 	Count         *int64 `protobuf:"varint,6,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
