@@ -7,7 +7,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	// The packages of events, one for each provider, linked for their descriptors.
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/github/v1"
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/hmac/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/stripe/v1"
 )
 
 // Builtin is the set of the messages that are compiled in: everything under the proto package hookbridge.
