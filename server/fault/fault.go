@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
@@ -111,14 +110,8 @@ func Reason(err error) string {
 // Internal reports whether an error is our own defect: no row knows it.
 func Internal(err error) bool { return Reason(err) == reasonName(internal.reason) }
 
-// Known reports whether an error is a status that this table made, or one that says that a call was cut off.
-func Known(err error) bool {
-	switch status.Code(err) {
-	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
-		return true
-	}
-	return infoOf(err) != nil
-}
+// Known reports whether an error is a status that this table made.
+func Known(err error) bool { return infoOf(err) != nil }
 
 func reasonName(r hookbridgev1.ErrorReason) string {
 	const prefix = "ERROR_REASON_"

@@ -18,7 +18,9 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -128,6 +130,9 @@ func keepError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w 
 	case c.failure != nil:
 	case fault.Known(err):
 		c.failure = err
+	case status.Code(err) == codes.Canceled, status.Code(err) == codes.DeadlineExceeded:
+		// Nobody knows whether the event was stored; the sender's retry finds out.
+		c.failure = fmt.Errorf("%w: no answer in time: %v", fault.ErrJournalUnavailable, err)
 	default:
 		c.failure = fmt.Errorf("ingest call: %v", err)
 	}

@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fullstorydev/grpchan/inprocgrpc"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/requestid"
+)
+
+// service records what reaches the other end of the channel.
+type service struct {
+	hookbridgev1.UnsafeIngestServiceServer
+	got      *hookbridgev1.IngestRequest
+	metadata metadata.MD
+	response *hookbridgev1.IngestResponse
+	err      error
+}
+
+func (s *service) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (*hookbridgev1.IngestResponse, error) {
+	s.got = req
+	s.metadata, _ = metadata.FromIncomingContext(ctx)
+	return s.response, s.err
+}
+
+func open(t *testing.T, s *service) *Gateway {
+	t.Helper()
+	channel := &inprocgrpc.Channel{}
+	hookbridgev1.RegisterIngestServiceServer(channel, s)
+	g, err := New(Config{Ingest: channel, Decode: decode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// decode is a schema that knows nothing: every document is a Struct, or no JSON.
+func decode(_, _ string, document []byte) (*anypb.Any, *hookbridgev1.Decoding, bool) {
+	data := &structpb.Struct{}
+	if err := data.UnmarshalJSON(document); err != nil {
+		return nil, &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_UNDECODABLE}, true
+	}
+	packed, err := anypb.New(data)
+	if err != nil {
+		return nil, nil, false
+	}
+	return packed, &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_UNTYPED}, false
+}
+
+func verified() *delivery.Verified {
+	return &delivery.Verified{
+		Source: "demo", Provider: "hmac", ID: "d-1", DedupeWindow: 5 * time.Minute, Type: "user_created",
+		OccurredAt: time.Unix(1700000000, 0), ReceivedAt: time.Unix(1700000001, 0), OrderingKey: "user/42",
+		Body: []byte(`payload={"a":1}`), Document: []byte(`{"a":1}`), ContentType: "application/x-www-form-urlencoded",
+		Header:    []delivery.Field{{Name: "X-Delivery-Id", Value: "d-1"}},
+		Auth:      delivery.Auth{Scheme: "hmac-sha256", Secret: 1, BodyCovered: true},
+		Enforce:   true,
+		HoldUntil: time.Unix(1700000009, 0),
+	}
+}
+
+// Everything that the edge knows arrives at ingest, and the receipt goes out as one line of JSON with all its fields.
+func TestDeliveryBecomesACall(t *testing.T) {
+	s := &service{response: &hookbridgev1.IngestResponse{Id: "d-1", Sequence: 7}}
+	g := open(t, s)
+	w := httptest.NewRecorder()
+	ctx := requestid.With(t.Context(), "r-1")
+	if err := g.ServeDelivery(ctx, w, verified()); err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != http.StatusOK || w.Body.String() != `{"id":"d-1","sequence":"7","duplicate":false}`+"\n" {
+		t.Errorf("got %d %q", w.Code, w.Body)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("content type %q", got)
+	}
+	data, err := anypb.New(&structpb.Struct{Fields: map[string]*structpb.Value{"a": structpb.NewNumberValue(1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &hookbridgev1.IngestRequest{
+		Source:       "demo",
+		Validation:   hookbridgev1.Validation_VALIDATION_ENFORCE,
+		DedupeWindow: durationpb.New(5 * time.Minute),
+		HoldUntil:    timestamppb.New(time.Unix(1700000009, 0)),
+		Event: &hookbridgev1.Event{
+			Id: "d-1", Source: "demo", Provider: "hmac", Type: "user_created", OrderingKey: "user/42",
+			OccurredAt: timestamppb.New(time.Unix(1700000000, 0)),
+			ReceivedAt: timestamppb.New(time.Unix(1700000001, 0)),
+			Data:       data,
+			Decoding:   &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_UNTYPED},
+			Auth:       &hookbridgev1.Authenticity{Scheme: "hmac-sha256", Secret: 1, BodyCovered: true},
+			Content: &hookbridgev1.Content{
+				Body: []byte(`payload={"a":1}`), ContentType: "application/x-www-form-urlencoded",
+				Headers: []*hookbridgev1.Header{{Name: "X-Delivery-Id", Value: "d-1"}},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, s.got, protocmp.Transform()); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(metadata.Pairs(RequestIDKey, "r-1"), s.metadata); diff != "" {
+		t.Errorf("metadata (-want +got):\n%s", diff)
+	}
+}
+
+// An error of the call comes back as the error that it was, and nothing has been written.
+func TestErrorsComeBack(t *testing.T) {
+	for _, tc := range []struct {
+		name, reason string
+		err          error
+		status       int
+	}{
+		{"a fault of the sender", "SCHEMA_VIOLATION", fault.Status(fault.ErrSchema, "").Err(), 422},
+		{"trouble of ours", "JOURNAL_FULL", fault.Status(fault.ErrJournalFull, "").Err(), 503},
+		{"a call that was cut off is no fault of the sender", "JOURNAL_UNAVAILABLE", status.Error(codes.Canceled, "gone"), 503},
+		{"nor is one that took too long", "JOURNAL_UNAVAILABLE", status.Error(codes.DeadlineExceeded, "late"), 503},
+		{"a status that the table didn't make is our defect", "INTERNAL", status.Error(codes.InvalidArgument, "some runtime"), 500},
+		{"an error without status is our defect", "INTERNAL", errors.New("boom"), 500},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := open(t, &service{err: tc.err})
+			w := httptest.NewRecorder()
+			err := g.ServeDelivery(t.Context(), w, verified())
+			if got := fault.Reason(err); got != tc.reason {
+				t.Errorf("reason %s, want %s (%v)", got, tc.reason, err)
+			}
+			if w.Body.Len() != 0 {
+				t.Errorf("the gateway wrote %q", w.Body)
+			}
+			fault.WriteHTTP(w, err, "", 0)
+			if w.Code != tc.status {
+				t.Errorf("status %d, want %d", w.Code, tc.status)
+			}
+		})
+	}
+}
+
+// A request that doesn't carry a verified delivery reaches no service, whatever its headers say, and is no 4xx.
+func TestOnlyVerifiedDeliveriesAreDecoded(t *testing.T) {
+	for _, contentType := range []string{"", "application/json", "application/x-hookbridge-delivery"} {
+		s := &service{response: &hookbridgev1.IngestResponse{}}
+		g := open(t, s)
+		r := httptest.NewRequest(http.MethodPost, "/webhooks/demo", strings.NewReader(`{"source":"demo","event":{"id":"1","auth":{"scheme":"none"}}}`))
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Grpc-Metadata-Hookbridge-Request-Id", "forged")
+		w := httptest.NewRecorder()
+		g.mux.ServeHTTP(w, r)
+		if s.got != nil {
+			t.Fatalf("content type %q: a forged request reached the service: %v", contentType, s.got)
+		}
+		if w.Code != http.StatusInternalServerError {
+			t.Errorf("content type %q: status %d, want 500", contentType, w.Code)
+		}
+	}
+	if n, err := (&carrier{}).Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("a carrier has bytes: %d, %v", n, err)
+	}
+}
+
+// While large documents use up the decoding budget, the next one waits for its request's time and is then told to come back.
+func TestLargeDocumentsAreDecodedWithinABudget(t *testing.T) {
+	g := open(t, &service{response: &hookbridgev1.IngestResponse{}})
+	if !g.large.TryAcquire(decodeBudget) {
+		t.Fatal("the budget is not whole")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	v := verified()
+	v.Document = make([]byte, largeDocument+1)
+	err := g.ServeDelivery(ctx, httptest.NewRecorder(), v)
+	if got := fault.Reason(err); got != "OVERLOADED" {
+		t.Errorf("reason %s, want OVERLOADED (%v)", got, err)
+	}
+}
