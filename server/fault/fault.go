@@ -113,6 +113,12 @@ func Internal(err error) bool { return Reason(err) == reasonName(internal.reason
 // Known reports whether an error is a status that this table made.
 func Known(err error) bool { return infoOf(err) != nil }
 
+// HTTPStatus returns the status that an error is answered with.
+func HTTPStatus(err error) int {
+	code, _ := httpOf(Status(err, ""))
+	return code
+}
+
 func reasonName(r hookbridgev1.ErrorReason) string {
 	const prefix = "ERROR_REASON_"
 	return r.String()[len(prefix):]
