@@ -3,6 +3,7 @@ package schema_test
 import (
 	"encoding/json"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,12 +78,16 @@ type body struct {
 }
 
 func githubType(path string, body body) string {
-	var headers map[string]string
+	var named map[string]string
 	raw, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".headers.json")
-	if err != nil || json.Unmarshal(raw, &headers) != nil {
+	if err != nil || json.Unmarshal(raw, &named) != nil {
 		return ""
 	}
-	typ := headers["X-GitHub-Event"]
+	headers := http.Header{}
+	for name, value := range named {
+		headers.Set(name, value)
+	}
+	typ := headers.Get("X-GitHub-Event")
 	if action, ok := body.Action.(string); ok && typ != "" {
 		typ += "." + action
 	}

@@ -63,8 +63,8 @@ type Payout struct {
 	Type *string `protobuf:"bytes,27,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	// Older API versions, from here on.
 	AmountReversed       *int64           `protobuf:"varint,28,opt,name=amount_reversed,json=amountReversed,proto3,oneof" json:"amount_reversed,omitempty"`
-	BankAccount          *structpb.Struct `protobuf:"bytes,29,opt,name=bank_account,json=bankAccount,proto3" json:"bank_account,omitempty"`
-	Card                 *structpb.Struct `protobuf:"bytes,30,opt,name=card,proto3" json:"card,omitempty"`
+	BankAccount          *structpb.Value  `protobuf:"bytes,29,opt,name=bank_account,json=bankAccount,proto3" json:"bank_account,omitempty"`
+	Card                 *structpb.Value  `protobuf:"bytes,30,opt,name=card,proto3" json:"card,omitempty"`
 	Date                 *int64           `protobuf:"varint,31,opt,name=date,proto3,oneof" json:"date,omitempty"`
 	Recipient            *structpb.Value  `protobuf:"bytes,32,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	SourceTransaction    *structpb.Value  `protobuf:"bytes,33,opt,name=source_transaction,json=sourceTransaction,proto3" json:"source_transaction,omitempty"`
@@ -301,14 +301,14 @@ func (x *Payout) GetAmountReversed() int64 {
 	return 0
 }
 
-func (x *Payout) GetBankAccount() *structpb.Struct {
+func (x *Payout) GetBankAccount() *structpb.Value {
 	if x != nil {
 		return x.BankAccount
 	}
 	return nil
 }
 
-func (x *Payout) GetCard() *structpb.Struct {
+func (x *Payout) GetCard() *structpb.Value {
 	if x != nil {
 		return x.Card
 	}
@@ -601,7 +601,7 @@ var File_hookbridge_stripe_v1_payout_proto protoreflect.FileDescriptor
 
 const file_hookbridge_stripe_v1_payout_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/stripe/v1/payout.proto\x12\x14hookbridge.stripe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bhookbridge/v1/options.proto\"\xad\x11\n" +
+	"!hookbridge/stripe/v1/payout.proto\x12\x14hookbridge.stripe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bhookbridge/v1/options.proto\"\xab\x11\n" +
 	"\x06Payout\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12\x1b\n" +
@@ -634,9 +634,9 @@ const file_hookbridge_stripe_v1_payout_proto_rawDesc = "" +
 	"\x06status\x18\x19 \x01(\tH\x11R\x06status\x88\x01\x01\x12?\n" +
 	"\btrace_id\x18\x1a \x01(\v2$.hookbridge.stripe.v1.Payout.TraceIdR\atraceId\x12\x17\n" +
 	"\x04type\x18\x1b \x01(\tH\x12R\x04type\x88\x01\x01\x12,\n" +
-	"\x0famount_reversed\x18\x1c \x01(\x03H\x13R\x0eamountReversed\x88\x01\x01\x12:\n" +
-	"\fbank_account\x18\x1d \x01(\v2\x17.google.protobuf.StructR\vbankAccount\x12+\n" +
-	"\x04card\x18\x1e \x01(\v2\x17.google.protobuf.StructR\x04card\x12\x17\n" +
+	"\x0famount_reversed\x18\x1c \x01(\x03H\x13R\x0eamountReversed\x88\x01\x01\x129\n" +
+	"\fbank_account\x18\x1d \x01(\v2\x16.google.protobuf.ValueR\vbankAccount\x12*\n" +
+	"\x04card\x18\x1e \x01(\v2\x16.google.protobuf.ValueR\x04card\x12\x17\n" +
 	"\x04date\x18\x1f \x01(\x03H\x14R\x04date\x88\x01\x01\x124\n" +
 	"\trecipient\x18  \x01(\v2\x16.google.protobuf.ValueR\trecipient\x12E\n" +
 	"\x12source_transaction\x18! \x01(\v2\x16.google.protobuf.ValueR\x11sourceTransaction\x125\n" +
@@ -739,8 +739,8 @@ var file_hookbridge_stripe_v1_payout_proto_depIdxs = []int32{
 	5,  // 5: hookbridge.stripe.v1.Payout.original_payout:type_name -> google.protobuf.Value
 	5,  // 6: hookbridge.stripe.v1.Payout.reversed_by:type_name -> google.protobuf.Value
 	3,  // 7: hookbridge.stripe.v1.Payout.trace_id:type_name -> hookbridge.stripe.v1.Payout.TraceId
-	6,  // 8: hookbridge.stripe.v1.Payout.bank_account:type_name -> google.protobuf.Struct
-	6,  // 9: hookbridge.stripe.v1.Payout.card:type_name -> google.protobuf.Struct
+	5,  // 8: hookbridge.stripe.v1.Payout.bank_account:type_name -> google.protobuf.Value
+	5,  // 9: hookbridge.stripe.v1.Payout.card:type_name -> google.protobuf.Value
 	5,  // 10: hookbridge.stripe.v1.Payout.recipient:type_name -> google.protobuf.Value
 	5,  // 11: hookbridge.stripe.v1.Payout.source_transaction:type_name -> google.protobuf.Value
 	6,  // 12: hookbridge.stripe.v1.Payout.reversals:type_name -> google.protobuf.Struct
