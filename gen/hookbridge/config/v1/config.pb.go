@@ -24,8 +24,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Config is the whole file. Unknown keys are errors. Durations are written like "30s", "24h" (Go's notation, no days), sizes
-// like "512KiB", "10GiB". Relative paths are relative to the folder of the file.
+// Config is the whole file. Keys that are not listed here are errors, and so is a key that is given twice. Durations are
+// written in Go's notation ("30s", "1h30m", "168h"; there are no days), sizes with a unit ("512KiB", "10GiB", or "10GB" for
+// powers of ten; a bare number is bytes). Relative paths are relative to the folder of the file.
 type Config struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The listener for the providers.
@@ -36,13 +37,14 @@ type Config struct {
 	Admin *AdminListener `protobuf:"bytes,3,opt,name=admin,proto3" json:"admin,omitempty"`
 	// Where events are stored.
 	Journal *Journal `protobuf:"bytes,4,opt,name=journal,proto3" json:"journal,omitempty"`
-	// Where deliveries come from. At least one. Reloaded on SIGHUP and when the file changes.
+	// Where deliveries come from. At least one. Names are unique. Reloaded on SIGHUP and when the file, or a file with a
+	// secret, changes.
 	Sources []*Source `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
-	// What the operator decides about subscriptions, by name. A subscription needs no entry here.
+	// What the operator decides about subscriptions, by name. A subscription needs no entry here. Names are unique.
 	Subscriptions []*SubscriptionPolicy `protobuf:"bytes,6,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
 	// What is written to standard error.
 	Log *Log `protobuf:"bytes,7,opt,name=log,proto3" json:"log,omitempty"`
-	// How long a shutdown may take before what is left is cut off. Default 20s.
+	// How long a shutdown may take before what is left is cut off; from 1s to 10m. Default 20s.
 	ShutdownTimeout string `protobuf:"bytes,8,opt,name=shutdown_timeout,json=shutdownTimeout,proto3" json:"shutdown_timeout,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -138,16 +140,16 @@ func (x *Config) GetShutdownTimeout() string {
 // TLS-terminating proxy in front of it.
 type HTTPListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The address, host:port. Default 127.0.0.1:8080.
+	// The address, host:port. Port 0 takes a free one. No two listeners may have the same. Default 127.0.0.1:8080.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
 	// The URL under which providers reach the listener, for schemes that sign the URL, for example
-	// "https://hooks.example.com". Never taken from a header.
+	// "https://hooks.example.com". Never taken from a header. Default none.
 	PublicUrl string `protobuf:"bytes,2,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
-	// Networks (CIDR) of proxies whose X-Forwarded-For is believed. Default none.
+	// Networks (CIDR, or single addresses) of proxies whose X-Forwarded-For is believed. Default none.
 	TrustedProxies []string `protobuf:"bytes,3,rep,name=trusted_proxies,json=trustedProxies,proto3" json:"trusted_proxies,omitempty"`
-	// How many bytes of bodies may be in flight; 503 beyond. Default 256MiB.
+	// How many bytes of bodies may be in flight; 503 beyond. At least 1MiB, and at least the largest max_body. Default 256MiB.
 	MaxInFlight string `protobuf:"bytes,4,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	// How long a sender may take to send headers and body. Default 30s.
+	// How long a sender may take to send headers and body; from 1s to 10m. Default 30s.
 	ReadTimeout   string `protobuf:"bytes,5,opt,name=read_timeout,json=readTimeout,proto3" json:"read_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,10 +223,10 @@ func (x *HTTPListener) GetReadTimeout() string {
 // GRPCListener serves the subscribers.
 type GRPCListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The address, host:port. Default 127.0.0.1:9090.
+	// The address, host:port. Port 0 takes a free one. Default 127.0.0.1:9090.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
-	// Whether to listen on an address other than loopback although nobody has to authenticate there. Default false: that is an
-	// error at start.
+	// Whether to listen on an address other than loopback although nobody has to authenticate there. Without it that is an
+	// error. Default false.
 	Insecure      bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -277,10 +279,10 @@ func (x *GRPCListener) GetInsecure() bool {
 // AdminListener serves /healthz, /readyz, /metrics and the read API.
 type AdminListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The address, host:port. Default 127.0.0.1:8081.
+	// The address, host:port. Port 0 takes a free one. Default 127.0.0.1:8081.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
-	// Whether to listen on an address other than loopback although nobody has to authenticate there. Default false: that is an
-	// error at start.
+	// Whether to listen on an address other than loopback although nobody has to authenticate there. Without it that is an
+	// error. Default false.
 	Insecure      bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -333,15 +335,17 @@ func (x *AdminListener) GetInsecure() bool {
 // Journal is where events are stored: NATS JetStream, in this process or elsewhere.
 type Journal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The folder of the embedded journal. Default ./data. A local disk with an ext4-like file system.
+	// The folder of the journal, made when it isn't there. A local disk with an ext4-like file system. Default ./data.
 	Dir string `protobuf:"bytes,1,opt,name=dir,proto3" json:"dir,omitempty"`
 	// How long events stay.
 	Retention *Retention `protobuf:"bytes,2,opt,name=retention,proto3" json:"retention,omitempty"`
-	// For how long a delivery id counts as the same delivery. Default 24h; at most retention.max_age.
+	// For how long a delivery id counts as the same delivery; from 1s to retention.max_age. Default 24h, or retention.max_age
+	// where that is less.
 	DedupeWindow string `protobuf:"bytes,3,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
-	// Deliveries are refused with 503 when the disk has less free space than this. Default 512MiB.
+	// Deliveries are refused with 503 when the disk has less free space than this. 0 means that it isn't watched. Default
+	// 512MiB.
 	MinFree string `protobuf:"bytes,4,opt,name=min_free,json=minFree,proto3" json:"min_free,omitempty"`
-	// An external NATS cluster instead of the embedded journal.
+	// An external NATS cluster instead of the embedded journal. Default none.
 	Nats          *NATS `protobuf:"bytes,5,opt,name=nats,proto3" json:"nats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -415,11 +419,12 @@ func (x *Journal) GetNats() *NATS {
 // Retention says when stored events are removed.
 type Retention struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Events older than this are removed. Default 168h.
+	// Events older than this are removed, read or not. At least 1s. Default 168h.
 	MaxAge string `protobuf:"bytes,1,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
-	// At this size the oldest events go that no subscription still needs. Default 10GiB.
+	// At this size the oldest events go that no subscription still needs. At least 1MiB. Default 10GiB.
 	MaxBytes string `protobuf:"bytes,2,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
-	// How much a subscription may hold back at max_bytes before its position is moved on. Default half of max_bytes.
+	// How much a subscription may hold back at max_bytes before its position is moved on. At most max_bytes. Default half of
+	// max_bytes.
 	HoldBytes     string `protobuf:"bytes,3,opt,name=hold_bytes,json=holdBytes,proto3" json:"hold_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -479,13 +484,14 @@ func (x *Retention) GetHoldBytes() string {
 // NATS is an external cluster.
 type NATS struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The servers, comma-separated: nats://a:4222,nats://b:4222. Required.
+	// The servers, comma-separated: "nats://a:4222,nats://b:4222", or tls://. No password in it; see credentials_file.
+	// Required.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// A file with the credentials. Default none.
 	CredentialsFile string `protobuf:"bytes,2,opt,name=credentials_file,json=credentialsFile,proto3" json:"credentials_file,omitempty"`
-	// The prefix of the streams' names and subjects. Default hookbridge.
+	// The prefix of the streams' names and subjects: letters, digits, - and _, at most 32. Default hookbridge.
 	Prefix string `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	// How many replicas new streams have. Default 3.
+	// How many replicas new streams have: 1, 3 or 5. Default 3.
 	Replicas      int32 `protobuf:"varint,4,opt,name=replicas,proto3" json:"replicas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -552,26 +558,28 @@ func (x *NATS) GetReplicas() int32 {
 // Source is an endpoint for one provider's deliveries.
 type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name, also the last part of the URL.
+	// The name, also the last part of the URL: lower-case letters, digits and dashes, at most 63, a letter first. Required.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The catalogue key of the provider, for example "github".
+	// The catalogue key of the provider, for example "github". Required.
 	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
-	// References to the secrets: "env:NAME" or "file:PATH". Each of them is accepted; put the new one first when rotating.
+	// References to the secrets: "env:NAME" or "file:PATH", from 1 to 10. Each of them is accepted; put the new one first when
+	// rotating. One newline at the end of a file is not part of the secret. Required.
 	Secrets []string `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
-	// "observe" (default): a body that doesn't fit the schema is stored and marked. "enforce": it is refused.
+	// "observe": a body that doesn't fit the schema is stored and marked. "enforce": it is refused. Default observe.
 	Validation string `protobuf:"bytes,4,opt,name=validation,proto3" json:"validation,omitempty"`
-	// "digest" (default): where the provider sends no id, a digest of the body counts as one for digest_window. "none": then
-	// every delivery is a new event.
+	// "digest": where the provider sends no id, a digest of the body counts as one for digest_window. "none": then every
+	// delivery is a new event. Default digest.
 	Dedupe string `protobuf:"bytes,5,opt,name=dedupe,proto3" json:"dedupe,omitempty"`
-	// For how long equal bodies without an id count as one delivery. Default 5m.
+	// For how long equal bodies without an id count as one delivery; from 1s to retention.max_age. Default 5m, or
+	// retention.max_age where that is less.
 	DigestWindow string `protobuf:"bytes,6,opt,name=digest_window,json=digestWindow,proto3" json:"digest_window,omitempty"`
-	// The largest body. Default: the provider's, else 1MiB; at most 25MiB.
+	// The largest body, from 1KiB to 25MiB; 413 beyond. Default: the provider's, else 1MiB.
 	MaxBody string `protobuf:"bytes,7,opt,name=max_body,json=maxBody,proto3" json:"max_body,omitempty"`
-	// How far a signed timestamp may be from now, either way. Default: the provider's.
+	// How far a signed timestamp may be from now, either way; from 1s to 24h. Default: the provider's.
 	Tolerance string `protobuf:"bytes,8,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
-	// How many verified deliveries a second; 429 beyond. Default 0, unlimited.
+	// How many verified deliveries a second; 429 beyond. Default 0, which is unlimited.
 	Rate float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
-	// How many verified deliveries may come at once above the rate. Default: the rate of one second.
+	// How many verified deliveries may come at once above the rate; needs a rate. Default: the rate of one second.
 	Burst         int32 `protobuf:"varint,10,opt,name=burst,proto3" json:"burst,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -680,10 +688,10 @@ func (x *Source) GetBurst() int32 {
 // SubscriptionPolicy is what the operator decides about one subscription.
 type SubscriptionPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The subscription's name.
+	// The subscription's name. Required.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// "bounded" (default): at max_bytes it may hold back at most hold_bytes. "all": its unread events are never removed for
-	// space; when the journal is full, deliveries get 503.
+	// "bounded": at max_bytes it may hold back at most hold_bytes. "all": its unread events are never removed for space; when
+	// the journal is full, deliveries get 503. Default bounded.
 	Hold          string `protobuf:"bytes,2,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -736,9 +744,9 @@ func (x *SubscriptionPolicy) GetHold() string {
 // Log says what is logged and how.
 type Log struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// debug, info (default), warn or error.
+	// debug, info, warn or error: what is less severe isn't logged. Default info.
 	Level string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
-	// text or json. Default: text on a terminal, json otherwise.
+	// text or json. Default: text on a terminal, else json.
 	Format        string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -792,20 +800,21 @@ var File_hookbridge_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\xd6\x03\n" +
+	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\x8f\x04\n" +
 	"\x06Config\x126\n" +
 	"\x04http\x18\x01 \x01(\v2\".hookbridge.config.v1.HTTPListenerR\x04http\x126\n" +
 	"\x04grpc\x18\x02 \x01(\v2\".hookbridge.config.v1.GRPCListenerR\x04grpc\x129\n" +
 	"\x05admin\x18\x03 \x01(\v2#.hookbridge.config.v1.AdminListenerR\x05admin\x127\n" +
-	"\ajournal\x18\x04 \x01(\v2\x1d.hookbridge.config.v1.JournalR\ajournal\x12@\n" +
-	"\asources\x18\x05 \x03(\v2\x1c.hookbridge.config.v1.SourceB\b\xbaH\x05\x92\x01\x02\b\x01R\asources\x12N\n" +
+	"\ajournal\x18\x04 \x01(\v2\x1d.hookbridge.config.v1.JournalR\ajournal\x12y\n" +
+	"\asources\x18\x05 \x03(\v2\x1c.hookbridge.config.v1.SourceBA\xbaH>\xba\x01;\n" +
+	"\x0econfig.sources\x12\x18want at least one source\x1a\x0fthis.size() > 0R\asources\x12N\n" +
 	"\rsubscriptions\x18\x06 \x03(\v2(.hookbridge.config.v1.SubscriptionPolicyR\rsubscriptions\x12+\n" +
 	"\x03log\x18\a \x01(\v2\x19.hookbridge.config.v1.LogR\x03log\x12)\n" +
-	"\x10shutdown_timeout\x18\b \x01(\tR\x0fshutdownTimeout\"\xc2\x01\n" +
+	"\x10shutdown_timeout\x18\b \x01(\tR\x0fshutdownTimeout\"\xb5\x01\n" +
 	"\fHTTPListener\x12\x16\n" +
-	"\x06listen\x18\x01 \x01(\tR\x06listen\x12*\n" +
+	"\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1d\n" +
 	"\n" +
-	"public_url\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x88\x01\x01R\tpublicUrl\x12'\n" +
+	"public_url\x18\x02 \x01(\tR\tpublicUrl\x12'\n" +
 	"\x0ftrusted_proxies\x18\x03 \x03(\tR\x0etrustedProxies\x12\"\n" +
 	"\rmax_in_flight\x18\x04 \x01(\tR\vmaxInFlight\x12!\n" +
 	"\fread_timeout\x18\x05 \x01(\tR\vreadTimeout\"B\n" +
@@ -825,34 +834,50 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\amax_age\x18\x01 \x01(\tR\x06maxAge\x12\x1b\n" +
 	"\tmax_bytes\x18\x02 \x01(\tR\bmaxBytes\x12\x1d\n" +
 	"\n" +
-	"hold_bytes\x18\x03 \x01(\tR\tholdBytes\"\x8b\x01\n" +
-	"\x04NATS\x12\x19\n" +
-	"\x03url\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03url\x12)\n" +
-	"\x10credentials_file\x18\x02 \x01(\tR\x0fcredentialsFile\x12\x16\n" +
-	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12%\n" +
-	"\breplicas\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x05(\x00R\breplicas\"\x91\x03\n" +
-	"\x06Source\x121\n" +
-	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x12#\n" +
-	"\bprovider\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bprovider\x12$\n" +
-	"\asecrets\x18\x03 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\n" +
-	"R\asecrets\x129\n" +
+	"hold_bytes\x18\x03 \x01(\tR\tholdBytes\"\xed\x02\n" +
+	"\x04NATS\x12b\n" +
+	"\x03url\x18\x01 \x01(\tBP\xbaHM\xba\x01J\n" +
+	"\bnats.url\x122want the servers, like nats://a:4222,nats://b:4222\x1a\n" +
+	"this != ''R\x03url\x12)\n" +
+	"\x10credentials_file\x18\x02 \x01(\tR\x0fcredentialsFile\x12}\n" +
+	"\x06prefix\x18\x03 \x01(\tBe\xbaHb\xba\x01_\n" +
+	"\vnats.prefix\x12)want letters, digits, - and _, at most 32\x1a%this.matches('^[A-Za-z0-9_-]{0,32}$')R\x06prefix\x12W\n" +
+	"\breplicas\x18\x04 \x01(\x05B;\xbaH8\xba\x015\n" +
+	"\rnats.replicas\x12\x0ewant 1, 3 or 5\x1a\x14this in [0, 1, 3, 5]R\breplicas\"\x83\b\n" +
+	"\x06Source\x12\x99\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x84\x01\xbaH\x80\x01\xba\x01}\n" +
+	"\vsource.name\x12Fwant lower-case letters, digits and dashes, at most 63, a letter first\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12o\n" +
+	"\bprovider\x18\x02 \x01(\tBS\xbaHP\xba\x01M\n" +
+	"\x0fsource.provider\x12.want the key of a provider, for example github\x1a\n" +
+	"this != ''R\bprovider\x12\xd6\x01\n" +
+	"\asecrets\x18\x03 \x03(\tB\xbb\x01\xbaH\xb7\x01\xba\x01q\n" +
+	"\x0esource.secrets\x128want from 1 to 10 references, each env:NAME or file:PATH\x1a%this.size() >= 1 && this.size() <= 10\xba\x01@\n" +
+	"\x15source.secrets.unique\x12\x18want each reference once\x1a\rthis.unique()R\asecrets\x12v\n" +
 	"\n" +
-	"validation\x18\x04 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aobserveR\aenforceR\n" +
-	"validation\x12-\n" +
-	"\x06dedupe\x18\x05 \x01(\tB\x15\xbaH\x12r\x10R\x00R\x06digestR\x04noneR\x06dedupe\x12#\n" +
+	"validation\x18\x04 \x01(\tBV\xbaHS\xba\x01P\n" +
+	"\x11source.validation\x12\x17want observe or enforce\x1a\"this in ['', 'observe', 'enforce']R\n" +
+	"validation\x12b\n" +
+	"\x06dedupe\x18\x05 \x01(\tBJ\xbaHG\xba\x01D\n" +
+	"\rsource.dedupe\x12\x13want digest or none\x1a\x1ethis in ['', 'digest', 'none']R\x06dedupe\x12#\n" +
 	"\rdigest_window\x18\x06 \x01(\tR\fdigestWindow\x12\x19\n" +
 	"\bmax_body\x18\a \x01(\tR\amaxBody\x12\x1c\n" +
-	"\ttolerance\x18\b \x01(\tR\ttolerance\x12\"\n" +
-	"\x04rate\x18\t \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x04rate\x12\x1d\n" +
+	"\ttolerance\x18\b \x01(\tR\ttolerance\x12z\n" +
+	"\x04rate\x18\t \x01(\x01Bf\xbaHc\xba\x01`\n" +
+	"\vsource.rate\x12/want a number of deliveries a second, 0 or more\x1a this >= 0.0 && this <= 1000000.0R\x04rate\x12]\n" +
 	"\x05burst\x18\n" +
-	" \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05burst\"t\n" +
-	"\x12SubscriptionPolicy\x123\n" +
-	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\x04name\x12)\n" +
-	"\x04hold\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\x00R\aboundedR\x03allR\x04hold\"k\n" +
-	"\x03Log\x127\n" +
-	"\x05level\x18\x01 \x01(\tB!\xbaH\x1er\x1cR\x00R\x05debugR\x04infoR\x04warnR\x05errorR\x05level\x12+\n" +
-	"\x06format\x18\x02 \x01(\tB\x13\xbaH\x10r\x0eR\x00R\x04textR\x04jsonR\x06formatB\xdd\x01\n" +
+	" \x01(\x05BG\xbaHD\xba\x01A\n" +
+	"\fsource.burst\x12&want a number of deliveries, 0 or more\x1a\tthis >= 0R\x05burst\"\xb0\x02\n" +
+	"\x12SubscriptionPolicy\x12\xb5\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\xa0\x01\xbaH\x9c\x01\xba\x01\x98\x01\n" +
+	"\x11subscription.name\x12Ywant lower-case letters, digits, dots, dashes and underscores, at most 63, a letter first\x1a(this.matches('^[a-z][a-z0-9._-]{0,62}$')R\x04name\x12b\n" +
+	"\x04hold\x18\x02 \x01(\tBN\xbaHK\xba\x01H\n" +
+	"\x11subscription.hold\x12\x13want bounded or all\x1a\x1ethis in ['', 'bounded', 'all']R\x04hold\"\xdc\x01\n" +
+	"\x03Log\x12x\n" +
+	"\x05level\x18\x01 \x01(\tBb\xbaH_\xba\x01\\\n" +
+	"\tlog.level\x12\x1fwant debug, info, warn or error\x1a.this in ['', 'debug', 'info', 'warn', 'error']R\x05level\x12[\n" +
+	"\x06format\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
+	"\n" +
+	"log.format\x12\x11want text or json\x1a\x1cthis in ['', 'text', 'json']R\x06formatB\xdd\x01\n" +
 	"\x18com.hookbridge.config.v1B\vConfigProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/config/v1;configv1\xa2\x02\x03HCX\xaa\x02\x14Hookbridge.Config.V1\xca\x02\x14Hookbridge\\Config\\V1\xe2\x02 Hookbridge\\Config\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Config::V1b\x06proto3"
 
 var (

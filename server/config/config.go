@@ -1,0 +1,145 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"time"
+)
+
+// Config is a complete and valid configuration.
+type Config struct {
+	// File is the absolute path of the file it was read from; empty for Demo.
+	File string
+
+	HTTP    HTTP
+	GRPC    Listener
+	Admin   Listener
+	Journal Journal
+	// Sources has at least one element, in the order of the file. Names are unique.
+	Sources []Source
+	// Subscriptions are the operator's decisions, in the order of the file. Names are unique.
+	Subscriptions []SubscriptionPolicy
+	Log           Log
+	// ShutdownTimeout bounds the whole shutdown.
+	ShutdownTimeout time.Duration
+}
+
+// HTTP is the listener for the providers.
+type HTTP struct {
+	// Listen is host:port.
+	Listen string
+	// PublicURL is nil when it isn't configured. It has a scheme, a host, and perhaps a path without a slash at its end.
+	PublicURL *url.URL
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// MaxInFlight bounds the bytes of the bodies in flight. It is at least the largest MaxBody of a source.
+	MaxInFlight int64
+	// ReadTimeout bounds how long a sender may take.
+	ReadTimeout time.Duration
+}
+
+// Listener is the one for subscribers, or the one for health, metrics and the read API.
+type Listener struct {
+	// Listen is host:port.
+	Listen string
+	// Insecure says that the operator accepts an address other than loopback. Load has refused such an address without it.
+	Insecure bool
+}
+
+// Journal says where events are stored and for how long.
+type Journal struct {
+	// Dir is absolute.
+	Dir string
+	// MaxAge and MaxBytes are the bounds of retention, HoldBytes how much a subscription may hold back at MaxBytes.
+	MaxAge              time.Duration
+	MaxBytes, HoldBytes int64
+	// DedupeWindow is never above MaxAge.
+	DedupeWindow time.Duration
+	// MinFree is the free space below which deliveries are refused; 0 means that it isn't watched.
+	MinFree int64
+	// NATS is nil for the embedded journal.
+	NATS *NATS
+}
+
+// NATS is an external cluster.
+type NATS struct {
+	// URL is what nats.go takes: one or more servers, comma-separated.
+	URL string
+	// CredentialsFile is absolute, or empty.
+	CredentialsFile string
+	Prefix          string
+	Replicas        int
+}
+
+// Source is an endpoint for one provider's deliveries.
+type Source struct {
+	Name string
+	// Provider is one of Options.Providers.
+	Provider string
+	// Secrets has at least one element; each is accepted.
+	Secrets []Secret
+	// Enforce refuses a body that doesn't fit the schema.
+	Enforce bool
+	// DigestWindow is for how long equal bodies without an id count as one delivery; 0 means that they don't (dedupe: none).
+	DigestWindow time.Duration
+	// MaxBody, Tolerance and Burst are 0 where the provider's or the natural default applies. Rate 0 is unlimited.
+	MaxBody   int64
+	Tolerance time.Duration
+	Rate      float64
+	Burst     int
+}
+
+// SubscriptionPolicy is what the operator decides about one subscription.
+type SubscriptionPolicy struct {
+	Name string
+	// HoldAll keeps its unread events at any price: when the journal is full, deliveries are refused.
+	HoldAll bool
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level slog.Level
+	// Format is "text", "json", or empty: text on a terminal, else json.
+	Format string
+}
+
+// NeedsRestart returns the keys of the sections in which next differs from c and that take effect only when the bridge is
+// started anew: everything but sources and subscriptions. It is empty when a reload is enough.
+func (c *Config) NeedsRestart(next *Config) []string {
+	var keys []string
+	for _, section := range []struct {
+		key       string
+		old, next any
+	}{
+		{"http", c.HTTP, next.HTTP},
+		{"grpc", c.GRPC, next.GRPC},
+		{"admin", c.Admin, next.Admin},
+		{"journal", c.Journal, next.Journal},
+		{"log", c.Log, next.Log},
+		{"shutdown_timeout", c.ShutdownTimeout, next.ShutdownTimeout},
+	} {
+		if !reflect.DeepEqual(section.old, section.next) {
+			keys = append(keys, section.key)
+		}
+	}
+	return keys
+}
+
+// Files returns the files that Load read: the configuration itself and the files with secrets. The order is that of the
+// configuration.
+func (c *Config) Files() []string {
+	var files []string
+	if c.File != "" {
+		files = append(files, c.File)
+	}
+	for _, s := range c.Sources {
+		for _, secret := range s.Secrets {
+			if secret.file != "" {
+				files = append(files, secret.file)
+			}
+		}
+	}
+	return files
+}

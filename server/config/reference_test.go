@@ -1,0 +1,314 @@
+package config
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/bufbuild/protocompile"
+	gocmp "github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md anew")
+
+// schema returns the message of the file, with its comments, which generated code doesn't have.
+func schema(t *testing.T) protoreflect.MessageDescriptor {
+	t.Helper()
+	compiler := protocompile.Compiler{
+		Resolver: protocompile.CompositeResolver{
+			&protocompile.SourceResolver{ImportPaths: []string{"../../proto"}},
+			protocompile.ResolverFunc(func(path string) (protocompile.SearchResult, error) {
+				file, err := protoregistry.GlobalFiles.FindFileByPath(path)
+				if err != nil {
+					return protocompile.SearchResult{}, err
+				}
+				return protocompile.SearchResult{Proto: protodesc.ToFileDescriptorProto(file)}, nil
+			}),
+		},
+		SourceInfoMode: protocompile.SourceInfoStandard,
+	}
+	files, err := compiler.Compile(t.Context(), "hookbridge/config/v1/config.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files[0].Messages().ByName("Config")
+}
+
+// comment returns the words of the comment above a descriptor, on one line.
+func comment(d protoreflect.Descriptor) string {
+	return strings.Join(strings.Fields(d.ParentFile().SourceLocations().ByDescriptor(d).LeadingComments), " ")
+}
+
+// key is a field of the file with its path, where an element of a list is [0].
+type key struct {
+	path  string
+	field protoreflect.FieldDescriptor
+}
+
+// leaves returns the keys below a message that have no keys themselves.
+func leaves(message protoreflect.MessageDescriptor, path string) []key {
+	var all []key
+	for i := range message.Fields().Len() {
+		field := message.Fields().Get(i)
+		name := strings.TrimPrefix(path+"."+field.TextName(), ".")
+		switch {
+		case field.Message() == nil:
+			all = append(all, key{name, field})
+		case field.IsList():
+			all = append(all, leaves(field.Message(), name+"[0]")...)
+		default:
+			all = append(all, leaves(field.Message(), name)...)
+		}
+	}
+	return all
+}
+
+// yamlWith returns a valid file, as nested flow mappings, in which the keys have these values.
+func yamlWith(values map[string]string) string {
+	all := map[string]string{"sources[0].name": "a", "sources[0].provider": "hmac", "sources[0].secrets": "[env:A]"}
+	for path, value := range values {
+		if strings.HasPrefix(path, "subscriptions[0].") {
+			all["subscriptions[0].name"] = "x"
+		}
+		if strings.HasPrefix(path, "journal.nats.") {
+			all["journal.nats.url"] = "nats://a"
+		}
+		all[path] = value
+	}
+	type node map[string]any
+	root := node{}
+	for path, value := range all {
+		at := root
+		elements := strings.Split(path, ".")
+		for _, element := range elements[:len(elements)-1] {
+			if at[element] == nil {
+				at[element] = node{}
+			}
+			at = at[element].(node)
+		}
+		at[elements[len(elements)-1]] = value
+	}
+	var render func(node) string
+	render = func(n node) string {
+		var fields []string
+		for name, value := range n {
+			if child, ok := value.(node); ok {
+				value = render(child)
+			}
+			if list, ok := strings.CutSuffix(name, "[0]"); ok {
+				name, value = list, fmt.Sprintf("[%v]", value)
+			}
+			fields = append(fields, fmt.Sprintf("%s: %v", name, value))
+		}
+		return "{" + strings.Join(fields, ", ") + "}"
+	}
+	return render(root)
+}
+
+func load(t *testing.T, values map[string]string) *Config {
+	t.Helper()
+	file := yamlWith(values)
+	config, err := parse([]byte(file), "test.yaml", "/etc/hookbridge/test.yaml", Options{LookupEnv: env("A", "1", "B", "2")})
+	if err != nil {
+		t.Fatalf("%s\n%v", file, err)
+	}
+	return config
+}
+
+// TestEveryKeyCounts gives each key of the schema a value that isn't its default. A key that Load ignores changes nothing, and
+// a new key has no value here: both fail.
+func TestEveryKeyCounts(t *testing.T) {
+	values := map[string]string{
+		"http.listen":                  `"127.0.0.1:1"`,
+		"http.public_url":              "https://hooks.example.com",
+		"http.trusted_proxies":         "[10.0.0.0/8]",
+		"http.max_in_flight":           "1MiB",
+		"http.read_timeout":            "1s",
+		"grpc.listen":                  `"127.0.0.1:1"`,
+		"grpc.insecure":                "true",
+		"admin.listen":                 `"127.0.0.1:1"`,
+		"admin.insecure":               "true",
+		"journal.dir":                  "elsewhere",
+		"journal.retention.max_age":    "1000h",
+		"journal.retention.max_bytes":  "1MiB",
+		"journal.retention.hold_bytes": "1MiB",
+		"journal.dedupe_window":        "1s",
+		"journal.min_free":             "0",
+		"journal.nats.url":             "nats://a",
+		"journal.nats.credentials_file": func() string {
+			path := filepath.Join(t.TempDir(), "nats.creds")
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}(),
+		"journal.nats.prefix":      "hooks",
+		"journal.nats.replicas":    "1",
+		"sources[0].name":          "b",
+		"sources[0].provider":      "github",
+		"sources[0].secrets":       "[env:B]",
+		"sources[0].validation":    "enforce",
+		"sources[0].dedupe":        "none",
+		"sources[0].digest_window": "1s",
+		"sources[0].max_body":      "1KiB",
+		"sources[0].tolerance":     "1s",
+		"sources[0].rate":          "1",
+		"sources[0].burst":         "1",
+		"subscriptions[0].name":    "y",
+		"subscriptions[0].hold":    "all",
+		"log.level":                "error",
+		"log.format":               "json",
+		"shutdown_timeout":         "1s",
+	}
+	// What a key needs beside it.
+	beside := map[string]map[string]string{
+		"sources[0].burst":              {"sources[0].rate": "1"},
+		"subscriptions[0].hold":         {"subscriptions[0].name": "x"},
+		"journal.nats.credentials_file": {"journal.nats.url": "nats://a"},
+		"journal.nats.prefix":           {"journal.nats.url": "nats://a"},
+		"journal.nats.replicas":         {"journal.nats.url": "nats://a"},
+	}
+	keys := leaves(schema(t), "")
+	if len(keys) != len(values) {
+		t.Errorf("the schema has %d keys and the test %d", len(keys), len(values))
+	}
+	for _, k := range keys {
+		value, ok := values[k.path]
+		if !ok {
+			t.Errorf("%s: no value here", k.path)
+			continue
+		}
+		with := map[string]string{k.path: value}
+		for path, value := range beside[k.path] {
+			with[path] = value
+		}
+		if gocmp.Equal(load(t, beside[k.path]), load(t, with), equateSecrets) {
+			t.Errorf("%s: %s changes nothing", k.path, value)
+		}
+	}
+}
+
+// TestDocumentedDefaults gives each key the default that its comment names. That must change nothing.
+func TestDocumentedDefaults(t *testing.T) {
+	named := regexp.MustCompile(`Default ([^,\s]+?)(?:\.(?: |$)|,)`)
+	missing := regexp.MustCompile(`Required\.|Default( none|: |ing| half of)`)
+	found := 0
+	for _, k := range leaves(schema(t), "") {
+		match := named.FindStringSubmatch(comment(k.field))
+		switch {
+		case match != nil && match[1] != "none":
+			found++
+			base := map[string]string{}
+			if strings.HasPrefix(k.path, "subscriptions") {
+				base["subscriptions[0].name"] = "x"
+			}
+			if strings.HasPrefix(k.path, "journal.nats") {
+				base["journal.nats.url"] = "nats://a"
+			}
+			without := load(t, base)
+			base[k.path] = match[1]
+			if strings.Contains(match[1], ":") {
+				base[k.path] = `"` + match[1] + `"`
+			}
+			if diff := gocmp.Diff(without, load(t, base), equateSecrets); diff != "" {
+				t.Errorf("%s: the comment says that the default is %s, but giving it changes something (-default +given)\n%s", k.path, match[1], diff)
+			}
+		case !missing.MatchString(comment(k.field)):
+			t.Errorf("%s: the comment neither says that it is required nor what the default is", k.path)
+		}
+	}
+	if found < 15 {
+		t.Errorf("found only %d defaults in the comments", found)
+	}
+}
+
+const referenceHead = `<!-- Generated from proto/hookbridge/config/v1/config.proto by "go test ./server/config -update"; not edited by hand. -->
+
+# Configuration
+
+%s
+
+    hookbridge check --config hookbridge.yaml    # says everything that is wrong, with line and column
+    hookbridge serve --config hookbridge.yaml
+
+A whole file; everything but ` + "`sources`" + ` may be left out:
+
+%s
+Secrets are never written into the file, only where they are: ` + "`env:NAME`" + ` or ` + "`file:PATH`" + `. A change of the file or of a file
+with a secret, or SIGHUP, reloads sources and subscriptions without dropping a request; other sections take effect when the
+bridge is started anew. A file that is wrong is reported in the log and changes nothing.
+`
+
+// reference renders the documentation of the file.
+func reference(root protoreflect.MessageDescriptor) string {
+	var out strings.Builder
+	indented := "```yaml\n" + example + "```\n"
+	fmt.Fprintf(&out, referenceHead, strings.TrimPrefix(comment(root), "Config is the whole file. "), indented)
+	var section func(path string, message protoreflect.MessageDescriptor)
+	section = func(path string, message protoreflect.MessageDescriptor) {
+		fmt.Fprintf(&out, "\n## %s\n\n", cmp.Or(path, "Top level"))
+		if path != "" {
+			fmt.Fprintf(&out, "%s\n\n", comment(message))
+		}
+		fmt.Fprintf(&out, "| key | what it means |\n| --- | --- |\n")
+		for i := range message.Fields().Len() {
+			field := message.Fields().Get(i)
+			fmt.Fprintf(&out, "| `%s` | %s%s |\n", field.TextName(), kindOf(field), strings.ReplaceAll(comment(field), "|", `\|`))
+		}
+		for i := range message.Fields().Len() {
+			field := message.Fields().Get(i)
+			if field.Message() == nil {
+				continue
+			}
+			child := strings.TrimPrefix(path+"."+field.TextName(), ".")
+			if field.IsList() {
+				child += "[]"
+			}
+			section(child, field.Message())
+		}
+	}
+	section("", root)
+	return out.String()
+}
+
+func kindOf(field protoreflect.FieldDescriptor) string {
+	switch {
+	case field.IsList():
+		return "List. "
+	case field.Kind() == protoreflect.BoolKind:
+		return "true or false. "
+	case field.Kind() == protoreflect.Int32Kind, field.Kind() == protoreflect.DoubleKind:
+		return "Number. "
+	default:
+		return ""
+	}
+}
+
+// TestReference keeps docs/configuration.md in step with the schema's comments.
+func TestReference(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "configuration.md")
+	want := reference(schema(t))
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("run go test ./server/config -update (-want +got)\n%s", diff)
+	}
+}
