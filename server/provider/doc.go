@@ -1,0 +1,19 @@
+// Package provider has the providers, as data, and makes sources of them.
+//
+// A provider is a file, packs/<key>.yaml: a hookbridge.provider.v1.Pack. It says how deliveries are signed and where their id, type,
+// time and ordering key are. No Go code names a provider.
+//
+//	catalogue, err := provider.Builtin()
+//	source, err := provider.NewSource(provider.SourceConfig{Name: "github", Pack: pack, Secrets: secrets})
+//	outcome, err := source.Receive(request)
+//
+// Guarantees:
+//
+//   - Receive verifies the signature over the raw bytes before it looks into the body at all, except for handshakes that a provider
+//     doesn't sign, which yield an answer and never an event.
+//   - A source uses only the schemes that it has a secret for, so no delivery can choose a weaker one.
+//   - Every Verified has an id of at most 255 bytes without control characters, and a type.
+//   - What is stored of the headers is the pack's allow-list; a pack whose list has a credential doesn't load.
+//
+// What can't be assumed: that the id or the type were covered by the signature. Verified.Auth says.
+package provider

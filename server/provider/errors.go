@@ -1,0 +1,21 @@
+package provider
+
+import (
+	"errors"
+
+	"github.com/hookbridge/hookbridge/server/signature"
+)
+
+// Errors of Receive that callers tell apart with errors.Is. Their text is fit for the sender.
+var (
+	ErrSignatureMissing   = signature.ErrMissing
+	ErrSignatureMalformed = signature.ErrMalformed
+	ErrSignatureMismatch  = signature.ErrMismatch
+	ErrTimestamp          = signature.ErrStale
+	// ErrHandshakeRefused means that a handshake asked for an answer that is not given.
+	ErrHandshakeRefused = errors.New("handshake refused")
+	// ErrMediaType means that the pack takes no body of this kind.
+	ErrMediaType = errors.New("media type not taken")
+	// ErrCannotSign means that no scheme of the source can sign with what it has.
+	ErrCannotSign = signature.ErrCannotSign
+)

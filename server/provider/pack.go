@@ -1,0 +1,146 @@
+package provider
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/signature"
+)
+
+// defaultMaxBody is the largest body where the pack names none.
+const defaultMaxBody = 1 << 20
+
+// credentials are headers that carry a secret, whatever the provider.
+var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key"}
+
+// Pack is one provider, compiled. It is safe for concurrent use.
+type Pack struct {
+	spec       *providerv1.Pack
+	schemes    []*signature.Scheme
+	id         []selector
+	typ        []selector
+	occurred   []instant
+	ordering   []selector
+	bodies     []body
+	stored     []string
+	handshakes []handshake
+	methods    []string
+}
+
+// body is a kind of body that is taken.
+type body struct {
+	mediaType string
+	form      bool
+	field     string
+}
+
+func newPack(spec *providerv1.Pack) (*Pack, error) {
+	p := &Pack{spec: spec, methods: []string{http.MethodPost}}
+	for n, s := range spec.GetSchemes() {
+		scheme, err := signature.Compile(s)
+		if err != nil {
+			return nil, fmt.Errorf("schemes[%d]: %w", n, err)
+		}
+		p.schemes = append(p.schemes, scheme)
+	}
+	var err error
+	if p.id, err = newSelectors("id", spec.GetId()); err != nil {
+		return nil, err
+	}
+	if p.typ, err = newSelectors("type", spec.GetType()); err != nil {
+		return nil, err
+	}
+	if p.ordering, err = newSelectors("ordering_key", spec.GetOrderingKey()); err != nil {
+		return nil, err
+	}
+	if p.occurred, err = newInstants(spec.GetOccurredAt()); err != nil {
+		return nil, err
+	}
+	if p.stored, err = p.storedHeaders(); err != nil {
+		return nil, err
+	}
+	for _, b := range spec.GetBodies() {
+		p.bodies = append(p.bodies, body{mediaType: b.GetMediaType(), form: b.GetFormat() == "form", field: b.GetField()})
+	}
+	for n, h := range spec.GetHandshakes() {
+		shake, err := newHandshake(h)
+		if err != nil {
+			return nil, fmt.Errorf("handshakes[%d]: %w", n, err)
+		}
+		p.handshakes = append(p.handshakes, shake)
+		if !slices.Contains(p.methods, shake.method) {
+			p.methods = append(p.methods, shake.method)
+		}
+	}
+	return p, nil
+}
+
+// storedHeaders is the allow-list in canonical form, sorted.
+func (p *Pack) storedHeaders() ([]string, error) {
+	secret := slices.Clone(credentials)
+	for _, s := range p.schemes {
+		secret = append(secret, s.Credentials()...)
+	}
+	var names []string
+	for n, name := range p.spec.GetStoredHeaders() {
+		name = http.CanonicalHeaderKey(name)
+		if slices.Contains(secret, name) {
+			return nil, fmt.Errorf("stored_headers[%d]: %s carries a credential, which is never stored", n, name)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Key returns the catalogue key.
+func (p *Pack) Key() string { return p.spec.GetKey() }
+
+// Spec returns the description that the pack was made of. It must not be changed.
+func (p *Pack) Spec() *providerv1.Pack { return p.spec }
+
+func (p *Pack) maxBody() int64 {
+	if n := p.spec.GetMaxBody(); n > 0 {
+		return n
+	}
+	return defaultMaxBody
+}
+
+func (p *Pack) deadline() time.Duration { return p.spec.GetDeadline().AsDuration() }
+
+// bodyOf finds the kind of body that a Content-Type names.
+func (p *Pack) bodyOf(contentType string) (body, error) {
+	if contentType == "" {
+		return p.bodies[0], nil
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err == nil {
+		for _, b := range p.bodies {
+			if b.mediaType == mediaType {
+				return b, nil
+			}
+		}
+	}
+	var want []string
+	for _, b := range p.bodies {
+		want = append(want, b.mediaType)
+	}
+	return body{}, fmt.Errorf("%w: want Content-Type %s", ErrMediaType, strings.Join(want, " or "))
+}
+
+// document is the JSON that a body carries; none where a form has no field for it.
+func (b body) document(raw []byte) []byte {
+	switch {
+	case !b.form:
+		return raw
+	case b.field == "":
+		return nil
+	}
+	value, _ := signature.FormValue(raw, b.field)
+	return value
+}

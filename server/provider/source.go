@@ -1,0 +1,129 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hookbridge/hookbridge/server/signature"
+)
+
+// holdMargin is what is left of the provider's deadline when a delivery that was held is refused.
+const holdMargin = 1500 * time.Millisecond
+
+// SourceConfig makes a source of a pack.
+type SourceConfig struct {
+	Name string
+	Pack *Pack
+	// Secrets are all active. Their order is that of Authenticity.secret.
+	Secrets []string
+	// Tolerance and MaxBody replace the pack's where they aren't 0.
+	Tolerance time.Duration
+	MaxBody   int64
+	// DigestWindow is for how long equal bodies without an id count as one delivery; 0: each is new.
+	DigestWindow time.Duration
+	// Enforce refuses what doesn't fit the schema.
+	Enforce bool
+	// PublicURL says whether the URL that providers call is configured; schemes that sign the URL need it.
+	PublicURL bool
+}
+
+// Source is a configured endpoint. It is safe for concurrent use.
+type Source struct {
+	cfg     SourceConfig
+	schemes []active
+}
+
+// active is a scheme that the source has secrets for.
+type active struct {
+	scheme *signature.Scheme
+	keys   []*signature.Key
+	// positions are the keys' places in the list of secrets.
+	positions []int
+	tolerance time.Duration
+}
+
+// NewSource checks the secrets against the forms that the pack's keys have. Errors name the source and the secret by its
+// position, never by its value.
+func NewSource(cfg SourceConfig) (*Source, error) {
+	s := &Source{cfg: cfg}
+	fits := make([]bool, len(cfg.Secrets))
+	reasons := make([]error, len(cfg.Secrets))
+	for _, scheme := range cfg.Pack.schemes {
+		a := active{scheme: scheme}
+		if tolerance, ok := scheme.Tolerance(); ok {
+			a.tolerance = tolerance
+			if cfg.Tolerance > 0 {
+				a.tolerance = cfg.Tolerance
+			}
+		}
+		for n, secret := range cfg.Secrets {
+			key, err := scheme.Key(secret)
+			if err != nil {
+				reasons[n] = errors.Join(reasons[n], err)
+				continue
+			}
+			fits[n] = true
+			a.keys, a.positions = append(a.keys, key), append(a.positions, n)
+		}
+		if len(a.keys) == 0 {
+			continue
+		}
+		if scheme.UsesURL() && !cfg.PublicURL {
+			return nil, fmt.Errorf("source %q: %s signs the URL: http.public_url must say which one the provider calls", cfg.Name, cfg.Pack.spec.GetName())
+		}
+		s.schemes = append(s.schemes, a)
+	}
+	var errs []error
+	for n, ok := range fits {
+		if !ok {
+			errs = append(errs, fmt.Errorf("source %q: secrets[%d]: %w", cfg.Name, n, reasons[n]))
+		}
+	}
+	if len(cfg.Secrets) == 0 {
+		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
+	}
+	return s, errors.Join(errs...)
+}
+
+// Name returns the source's name.
+func (s *Source) Name() string { return s.cfg.Name }
+
+// Provider returns the pack's key.
+func (s *Source) Provider() string { return s.cfg.Pack.Key() }
+
+// MaxBody returns the largest body that is taken, in bytes.
+func (s *Source) MaxBody() int64 {
+	if s.cfg.MaxBody > 0 {
+		return s.cfg.MaxBody
+	}
+	return s.cfg.Pack.maxBody()
+}
+
+// Deadline returns how long the provider waits for an answer; 0 where it isn't published.
+func (s *Source) Deadline() time.Duration { return s.cfg.Pack.deadline() }
+
+// FailureStatus returns the HTTP status for a delivery that isn't authentic; 0 for the usual one.
+func (s *Source) FailureStatus() int { return int(s.cfg.Pack.spec.GetFailureStatus()) }
+
+// Methods returns the methods that are taken.
+func (s *Source) Methods() []string { return slices.Clone(s.cfg.Pack.methods) }
+
+// AcceptsMethod reports whether a method is taken.
+func (s *Source) AcceptsMethod(method string) bool { return slices.Contains(s.cfg.Pack.methods, method) }
+
+// CheckMediaType returns ErrMediaType for a Content-Type that the pack has no body for. Its text is fit for the sender.
+func (s *Source) CheckMediaType(contentType string) error {
+	_, err := s.cfg.Pack.bodyOf(contentType)
+	return err
+}
+
+// holdUntil is until when a delivery may wait for a journal in trouble: only where the provider doesn't send it again.
+func (s *Source) holdUntil(received time.Time) time.Time {
+	deadline := s.Deadline()
+	if s.cfg.Pack.spec.GetRetries() || deadline <= holdMargin {
+		return time.Time{}
+	}
+	return received.Add(deadline - holdMargin)
+}

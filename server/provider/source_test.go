@@ -1,0 +1,249 @@
+package provider
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookbridge/hookbridge/server/delivery"
+)
+
+var (
+	now = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	// secrets are one for each form that a built-in pack's keys have, by the pack; the rest take any text.
+	secrets = map[string]string{
+		"standard_webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"gitlab":            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	}
+)
+
+func source(t *testing.T, key string, secret ...string) *Source {
+	t.Helper()
+	c, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack, ok := c.Get(key)
+	if !ok {
+		t.Fatalf("no pack %q", key)
+	}
+	if len(secret) == 0 {
+		secret = []string{"a secret for tests"}
+		if s, ok := secrets[key]; ok {
+			secret[0] = s
+		}
+	}
+	s, err := NewSource(SourceConfig{Name: "test", Pack: pack, Secrets: secret, DigestWindow: 5 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func post(h http.Header, body []byte) *delivery.Request {
+	return &delivery.Request{Method: http.MethodPost, URL: &url.URL{Path: "/webhooks/test"}, Header: h, Body: body, ReceivedAt: now}
+}
+
+// Each sample, signed as its provider would, verifies and has the type that its file is named after; with one bit of the body
+// changed it is refused. A new pack is tested by its sample.
+func TestSamples(t *testing.T) {
+	c, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range c.Keys() {
+		samples := c.Samples(key)
+		if len(samples) == 0 {
+			t.Errorf("%s has no sample", key)
+		}
+		for _, sample := range samples {
+			t.Run(key+"/"+sample.Type, func(t *testing.T) {
+				s := source(t, key)
+				h, err := s.Sign(&url.URL{Path: "/webhooks/test"}, sample.Body, sample.Type, "id-1", now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				outcome, err := s.Receive(post(h, sample.Body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				v := outcome.Verified
+				if v.Type != sample.Type || v.Provider != key || v.Source != "test" || v.ID == "" || !bytes.Equal(v.Document, sample.Body) {
+					t.Errorf("got type %q, provider %q, source %q, id %q", v.Type, v.Provider, v.Source, v.ID)
+				}
+				if v.Auth.BodyCovered {
+					for _, at := range []int{0, len(sample.Body) / 2, len(sample.Body) - 1} {
+						changed := bytes.Clone(sample.Body)
+						changed[at] ^= 1
+						if _, err := s.Receive(post(h, changed)); err == nil {
+							t.Errorf("byte %d changed, and still taken", at)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// What an event is made of, for deliveries whose parts come from different places.
+func TestReceive(t *testing.T) {
+	type want struct {
+		ID, Type, OrderingKey string
+		DedupeWindow          time.Duration
+		Hold                  time.Duration
+		Auth                  delivery.Auth
+	}
+	for _, tc := range []struct {
+		name, provider, body string
+		header               http.Header
+		want                 want
+	}{
+		{
+			name: "an id in a header that isn't signed", provider: "github",
+			body:   `{"action":"opened","repository":{"full_name":"acme/mugs"}}`,
+			header: http.Header{"X-Github-Event": {"pull_request"}, "X-Github-Delivery": {"guid-1"}},
+			want: want{
+				ID: "guid-1", Type: "pull_request.opened", OrderingKey: "acme/mugs", DedupeWindow: -1, Hold: 8500 * time.Millisecond,
+				Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true},
+			},
+		},
+		{
+			name: "everything in the signed body", provider: "stripe",
+			body: `{"id":"evt_1","type":"invoice.paid","created":1772355600,"data":{"object":{"id":"in_1"}}}`,
+			want: want{
+				ID: "evt_1", Type: "invoice.paid", OrderingKey: "in_1", DedupeWindow: -1,
+				Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true, IDCovered: true, TypeCovered: true, TimeCovered: true},
+			},
+		},
+		{
+			name: "no id: a digest of the body, for a while", provider: "hmac", body: `{"event":"ping"}`,
+			want: want{
+				ID:   "sha256:2e7cda3ca871a2f6dadd2ace4a66385bdefba7d32c11f8846fb0b628f354f82c",
+				Type: "ping", DedupeWindow: 5 * time.Minute,
+				Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true, IDCovered: true, TypeCovered: true},
+			},
+		},
+		{
+			name: "no type", provider: "hmac", body: `[]`, header: http.Header{"X-Delivery-Id": {"d1"}},
+			want: want{ID: "d1", Type: "unknown", DedupeWindow: -1, Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true}},
+		},
+		{
+			name: "a type with control characters", provider: "hmac", body: `{"event":"a\u0000b\u001b[31m"}`, header: http.Header{"X-Delivery-Id": {"d1"}},
+			want: want{ID: "d1", Type: "ab[31m", DedupeWindow: -1, Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true, TypeCovered: true}},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := source(t, tc.provider)
+			h, err := s.Sign(&url.URL{}, []byte(tc.body), "", "", now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range h {
+				if h.Get(name) == "" {
+					h.Del(name)
+				}
+			}
+			for name, values := range tc.header {
+				h[name] = values
+			}
+			outcome, err := s.Receive(post(h, []byte(tc.body)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := outcome.Verified
+			got := want{ID: v.ID, Type: v.Type, OrderingKey: v.OrderingKey, DedupeWindow: v.DedupeWindow, Auth: v.Auth}
+			if !v.HoldUntil.IsZero() {
+				got.Hold = v.HoldUntil.Sub(now)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A source uses the schemes that it has a secret for and no other, so a delivery can't choose the weaker one.
+func TestNoDowngrade(t *testing.T) {
+	body := []byte(`{"object_kind":"push"}`)
+	signed := source(t, "gitlab", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	token := source(t, "gitlab", "a token")
+	bare := http.Header{"X-Gitlab-Token": {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}
+	if _, err := signed.Receive(post(bare, body)); err == nil {
+		t.Error("a bare token was taken by a source with a signing secret")
+	}
+	outcome, err := token.Receive(post(http.Header{"X-Gitlab-Token": {"a token"}}, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outcome.Verified.Auth.BodyCovered || outcome.Verified.Auth.Scheme != "token" {
+		t.Errorf("a token proves nothing about the body: %+v", outcome.Verified.Auth)
+	}
+}
+
+// Slack's check of the endpoint is answered only when it is signed, and only with text that is short and printable.
+func TestSignedHandshake(t *testing.T) {
+	s := source(t, "slack")
+	for _, tc := range []struct {
+		name, body, answer string
+		tamper             bool
+		fails              bool
+	}{
+		{"signed", `{"type":"url_verification","challenge":"3eZbrw1aB"}`, "3eZbrw1aB", false, false},
+		{"not signed right", `{"type":"url_verification","challenge":"3eZbrw1aB"}`, "", true, true},
+		{"a challenge that is no text", `{"type":"url_verification","challenge":"a\u0000b"}`, "", false, true},
+		{"without a challenge", `{"type":"url_verification"}`, "", false, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h, err := s.Sign(&url.URL{}, []byte(tc.body), "", "", now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.tamper {
+				h.Set("X-Slack-Signature", "v0=0000000000000000000000000000000000000000000000000000000000000000")
+			}
+			outcome, err := s.Receive(post(h, []byte(tc.body)))
+			if (err != nil) != tc.fails {
+				t.Fatalf("error %v, want one: %v", err, tc.fails)
+			}
+			if err == nil && (outcome.Answer == nil || string(outcome.Answer.Body) != tc.answer || outcome.Answer.ContentType != "text/plain" || outcome.Verified != nil) {
+				t.Errorf("got %+v", outcome)
+			}
+		})
+	}
+}
+
+// A form's field carries the document; the signature covers the form as it was sent.
+func TestFormPayload(t *testing.T) {
+	s := source(t, "github")
+	body := []byte("payload=" + url.QueryEscape(`{"action":"opened","zen":"a+b & c"}`))
+	h, err := s.Sign(&url.URL{}, body, "issues.opened", "g1", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Set("Content-Type", "application/x-www-form-urlencoded")
+	h.Set("X-GitHub-Event", "issues")
+	outcome, err := s.Receive(post(h, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(outcome.Verified.Document); got != `{"action":"opened","zen":"a+b & c"}` || !bytes.Equal(outcome.Verified.Body, body) || outcome.Verified.Type != "issues.opened" {
+		t.Errorf("document %s, type %s", got, outcome.Verified.Type)
+	}
+}
+
+// A secret of the wrong form is named by its place, not by its value.
+func TestUnfitSecrets(t *testing.T) {
+	c, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack, _ := c.Get("standard_webhooks")
+	_, err = NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "not base64 at all: hunter2"}})
+	if err == nil || !bytes.Contains([]byte(err.Error()), []byte(`source "s": secrets[1]`)) || bytes.Contains([]byte(err.Error()), []byte("hunter2")) {
+		t.Errorf("got %v", err)
+	}
+}
