@@ -34,8 +34,8 @@ var imports = map[string][]string{
 
 // onlyFor are libraries that belong to one room.
 var onlyFor = map[string]string{
-	"github.com/nats-io/":                                "journal",
-	"github.com/cockroachdb/pebble":                      "journal",
+	"github.com/nats-io/":                               "journal",
+	"github.com/cockroachdb/pebble":                     "journal",
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime": "gateway",
 }
 

@@ -256,7 +256,9 @@ func TestHold(t *testing.T) {
 
 // What came in is counted by source, type, decoding and outcome; types that a sender invents don't make labels.
 func TestMetrics(t *testing.T) {
-	a := &appender{outcome: func(attempt int) (journal.Receipt, error) { return journal.Receipt{Sequence: 1, Duplicate: attempt > 1}, nil }}
+	a := &appender{outcome: func(attempt int) (journal.Receipt, error) {
+		return journal.Receipt{Sequence: 1, Duplicate: attempt > 1}, nil
+	}}
 	s, reg := open(t, a)
 	for _, change := range []func(*hookbridgev1.Event){
 		func(*hookbridgev1.Event) {},

@@ -57,4 +57,3 @@ func (p *Pack) announce(r *delivery.Request, typ, id string) {
 		break
 	}
 }
-

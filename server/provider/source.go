@@ -111,7 +111,9 @@ func (s *Source) FailureStatus() int { return int(s.cfg.Pack.spec.GetFailureStat
 func (s *Source) Methods() []string { return slices.Clone(s.cfg.Pack.methods) }
 
 // AcceptsMethod reports whether a method is taken.
-func (s *Source) AcceptsMethod(method string) bool { return slices.Contains(s.cfg.Pack.methods, method) }
+func (s *Source) AcceptsMethod(method string) bool {
+	return slices.Contains(s.cfg.Pack.methods, method)
+}
 
 // CheckMediaType returns ErrMediaType for a Content-Type that the pack has no body for. Its text is fit for the sender.
 func (s *Source) CheckMediaType(contentType string) error {

@@ -1,0 +1,236 @@
+// Package edge is the HTTP listener for providers. There is nothing on it but /webhooks/{source}.
+//
+// For each request it finds the source, refuses what need not be read (method, media type, encoding, size), reads the body whole
+// within the source's limit and the shared byte budget, lets the source verify the signature over the raw bytes, and only then
+// hands the verified delivery on. What the sender is told is in package fault's table; nothing else is.
+//
+// What it promises: nothing unverified goes past it; a body is never cut off; the bytes of all bodies in flight stay within the
+// budget; a 4xx is the sender's own fault. What it doesn't: an answer of 503 doesn't mean that the event was not stored. The
+// sender's retry finds out.
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/requestid"
+)
+
+// prefix is where sources are.
+const prefix = "/webhooks/"
+
+// answerDeadline is how long a delivery may take from its last byte to the answer, where the provider names no deadline.
+const answerDeadline = 15 * time.Second
+
+// Next takes a verified delivery on and answers the request. After an error it has written nothing.
+type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error
+
+// Config is what a Handler needs.
+type Config struct {
+	Next Next
+	// MaxInFlight bounds the bytes of bodies in memory.
+	MaxInFlight int64
+	// PublicURL is what providers call the listener; nil when it was not configured.
+	PublicURL *url.URL
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	Logger         *slog.Logger
+	Registerer     prometheus.Registerer
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Endpoint is a source with its rate.
+type Endpoint struct {
+	Source *provider.Source
+	// Limiter counts verified deliveries only; nil for no limit.
+	Limiter *rate.Limiter
+}
+
+// Handler serves the providers.
+type Handler struct {
+	cfg       Config
+	budget    budget
+	endpoints atomic.Pointer[map[string]*Endpoint]
+	draining  atomic.Bool
+	metrics   *metrics
+	refusals  *refusalLog
+}
+
+// New returns a handler without sources.
+func New(cfg Config) (*Handler, error) {
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{cfg: cfg, budget: newBudget(cfg.MaxInFlight), metrics: m, refusals: newRefusalLog(cfg.Logger)}
+	h.endpoints.Store(&map[string]*Endpoint{})
+	return h, nil
+}
+
+// SetSources replaces all sources at once. Requests that are running finish with those they began with.
+func (h *Handler) SetSources(endpoints []*Endpoint) {
+	byName := make(map[string]*Endpoint, len(endpoints))
+	for _, e := range endpoints {
+		byName[e.Source.Name()] = e
+	}
+	h.endpoints.Store(&byName)
+}
+
+// Drain refuses what comes from now on with 503, so that senders try again elsewhere or later.
+func (h *Handler) Drain() { h.draining.Store(true) }
+
+// ServeHTTP answers one delivery.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := h.cfg.Now()
+	id := requestid.New()
+	w.Header().Set("X-Request-Id", id)
+	ctx := requestid.With(r.Context(), id)
+
+	endpoint, err := h.find(r)
+	out := &recorder{ResponseWriter: w}
+	if err == nil {
+		err = h.serve(ctx, out, r, endpoint)
+	}
+	source, override := "other", 0
+	if endpoint != nil {
+		source = endpoint.Source.Name()
+		if isSignature(err) {
+			override = endpoint.Source.FailureStatus()
+		}
+	}
+	if err != nil {
+		if methods := new(methodError); errors.As(err, &methods) {
+			w.Header().Set("Allow", methods.allow)
+		}
+		fault.WriteHTTP(out, err, id, override)
+		h.refusals.write(ctx, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
+	}
+	h.metrics.observe(source, out.status, err, h.cfg.Now().Sub(started))
+}
+
+// find returns the endpoint that the path names.
+func (h *Handler) find(r *http.Request) (*Endpoint, error) {
+	name, ok := strings.CutPrefix(r.URL.Path, prefix)
+	if !ok {
+		return nil, fault.Detail(fault.ErrUnknownSource, "deliveries go to %s{source}", prefix)
+	}
+	endpoint, ok := (*h.endpoints.Load())[name]
+	if !ok {
+		return nil, fault.ErrUnknownSource
+	}
+	return endpoint, nil
+}
+
+// serve reads, verifies and hands on.
+func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, e *Endpoint) error {
+	if h.draining.Load() {
+		return fault.ErrShuttingDown
+	}
+	if err := precheck(r, e.Source); err != nil {
+		return err
+	}
+	body, release, err := h.budget.read(r, e.Source.MaxBody())
+	defer release()
+	if err != nil {
+		return err
+	}
+	outcome, err := e.Source.Receive(&delivery.Request{
+		Method:     r.Method,
+		URL:        h.publicURL(r),
+		Header:     r.Header,
+		Body:       body,
+		ReceivedAt: h.cfg.Now(),
+	})
+	if err != nil {
+		return classify(err)
+	}
+	if outcome.Answer != nil {
+		return writeAnswer(w, outcome.Answer)
+	}
+	if e.Limiter != nil && !e.Limiter.AllowN(h.cfg.Now(), 1) {
+		return fault.RetryAfter(fault.ErrRate, retryAfter(e.Limiter))
+	}
+	deadline := e.Source.Deadline()
+	if deadline == 0 {
+		deadline = answerDeadline
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	return h.cfg.Next(ctx, w, outcome.Verified)
+}
+
+// publicURL is the URL as the provider called it: never taken from a header that the sender controls.
+func (h *Handler) publicURL(r *http.Request) *url.URL {
+	if h.cfg.PublicURL == nil {
+		return &url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+	}
+	u := h.cfg.PublicURL.JoinPath(r.URL.Path)
+	u.RawQuery = r.URL.RawQuery
+	return u
+}
+
+// precheck refuses what can be told from the head of a request.
+func precheck(r *http.Request, source *provider.Source) error {
+	if !source.AcceptsMethod(r.Method) {
+		return &methodError{allow: strings.Join(source.Methods(), ", ")}
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return fault.Detail(fault.ErrMediaType, "the content encoding %q is not taken, send the body as it was signed", clip(encoding))
+	}
+	if r.Method == http.MethodPost {
+		if err := source.CheckMediaType(r.Header.Get("Content-Type")); err != nil {
+			return fault.Detail(fault.ErrMediaType, "%s", err.Error())
+		}
+	}
+	return nil
+}
+
+// methodError is ErrMethod with what the answer's Allow header must say.
+type methodError struct{ allow string }
+
+func (e *methodError) Error() string { return "method not allowed, want " + e.allow }
+func (e *methodError) Unwrap() error { return fault.ErrMethod }
+
+// writeAnswer answers a handshake.
+func writeAnswer(w http.ResponseWriter, a *provider.Answer) error {
+	for name, values := range a.Header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", a.ContentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(a.Status)
+	// The provider may be gone; it will ask again.
+	_, _ = w.Write(a.Body)
+	return nil
+}
+
+// retryAfter is how long the limiter needs for one more delivery.
+func retryAfter(l *rate.Limiter) time.Duration {
+	if l.Limit() <= 0 {
+		return time.Second
+	}
+	return max(time.Second, time.Duration(float64(time.Second)/float64(l.Limit())))
+}
+
+// clip shortens what a sender wrote before it is repeated.
+func clip(s string) string {
+	const most = 40
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}

@@ -1,0 +1,72 @@
+package edge
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hookbridge/hookbridge/server/fault"
+)
+
+// metrics counts and times the answers to senders.
+type metrics struct {
+	answers *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookbridge_deliveries_total",
+			Help: "Requests of providers by source, HTTP status and reason (empty for success; see ErrorReason). Unknown sources count as other.",
+		}, []string{"source", "status", "reason"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "hookbridge_delivery_seconds",
+			Help:    "Time from a request's head to the end of the answer, by source and class of the status (2xx, 4xx, 5xx).",
+			Buckets: []float64{.0005, .001, .002, .004, .008, .015, .03, .06, .125, .25, .5, 1, 2, 5, 10},
+		}, []string{"source", "class"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	if err := reg.Register(m.answers); err != nil {
+		return nil, err
+	}
+	return m, reg.Register(m.seconds)
+}
+
+func (m *metrics) observe(source string, status int, err error, took time.Duration) {
+	reason := ""
+	if err != nil {
+		reason = fault.Reason(err)
+	}
+	m.answers.WithLabelValues(source, strconv.Itoa(status), reason).Inc()
+	m.seconds.WithLabelValues(source, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the first status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write is an implied 200.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

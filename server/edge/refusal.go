@@ -1,0 +1,80 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+// classify names a source's refusal as the sender is told it. The source's own texts say where and what was expected, never
+// what would have been right.
+func classify(err error) error {
+	for _, c := range []struct{ from, to error }{
+		{provider.ErrSignatureMissing, fault.ErrSignatureMissing},
+		{provider.ErrSignatureMalformed, fault.ErrSignatureMalformed},
+		{provider.ErrSignatureMismatch, fault.ErrSignatureMismatch},
+		{provider.ErrTimestamp, fault.ErrTimestamp},
+		{provider.ErrHandshakeRefused, fault.ErrHandshakeRefused},
+		{provider.ErrMediaType, fault.ErrMediaType},
+	} {
+		if errors.Is(err, c.from) {
+			return fault.Detail(c.to, "%s", err.Error())
+		}
+	}
+	return fmt.Errorf("receive: %w", err)
+}
+
+// isSignature tells the refusals for which a provider may want a status of its own.
+func isSignature(err error) bool {
+	return errors.Is(err, fault.ErrSignatureMissing) || errors.Is(err, fault.ErrSignatureMalformed) ||
+		errors.Is(err, fault.ErrSignatureMismatch) || errors.Is(err, fault.ErrTimestamp)
+}
+
+// refusal is one refused request, as the log has it.
+type refusal struct {
+	source, peer, id string
+	status           int
+	err              error
+}
+
+// refusalLog logs refused requests, a few a second: a flood of forged deliveries must not fill the disk. The metrics count them all.
+type refusalLog struct {
+	log     *slog.Logger
+	limiter *rate.Limiter
+	skipped atomic.Int64
+}
+
+func newRefusalLog(log *slog.Logger) *refusalLog {
+	const perSecond, burst = 5, 20
+	return &refusalLog{log: log, limiter: rate.NewLimiter(perSecond, burst)}
+}
+
+func (l *refusalLog) write(ctx context.Context, r refusal) {
+	if !l.limiter.Allow() {
+		l.skipped.Add(1)
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("source", r.source),
+		slog.Int("status", r.status),
+		slog.String("reason", fault.Reason(r.err)),
+		slog.String("peer", r.peer),
+		slog.String("request_id", r.id),
+		slog.String("error", r.err.Error()),
+	}
+	if skipped := l.skipped.Swap(0); skipped > 0 {
+		attrs = append(attrs, slog.Int64("not_logged_before", skipped))
+	}
+	level := slog.LevelWarn
+	if fault.Internal(r.err) {
+		level = slog.LevelError
+	}
+	l.log.LogAttrs(ctx, level, "delivery refused", attrs...)
+}
