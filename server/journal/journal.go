@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// MaxRecord is the largest record that the journal stores, in bytes: an event with its compressed content, or a record of
+// PutRecords, each with about a hundred bytes of framing.
+const MaxRecord = 32 << 20
+
 // Errors that callers tell apart with errors.Is. Each wraps its cause.
 var (
 	// ErrFull means that there is no room: max_bytes is reached and nothing may go, or the disk has less than min_free.

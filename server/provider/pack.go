@@ -133,6 +133,15 @@ func (p *Pack) bodyOf(contentType string) (body, error) {
 	return body{}, fmt.Errorf("%w: want Content-Type %s", ErrMediaType, strings.Join(want, " or "))
 }
 
+// Document returns the JSON that a body of this content type carries; nil where it carries none. ErrMediaType.
+func (p *Pack) Document(contentType string, body []byte) ([]byte, error) {
+	kind, err := p.bodyOf(contentType)
+	if err != nil {
+		return nil, err
+	}
+	return kind.document(body), nil
+}
+
 // document is the JSON that a body carries; none where a form has no field for it.
 func (b body) document(raw []byte) []byte {
 	switch {

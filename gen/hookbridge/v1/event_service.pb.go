@@ -34,9 +34,9 @@ const (
 	Delivery_REASON_UNSPECIFIED Delivery_Reason = 0
 	// For the first time.
 	Delivery_REASON_NEW Delivery_Reason = 1
-	// The ack deadline of the delivery before it passed.
+	// The ack deadline of the delivery before it passed, or the member that it was meant for reads nothing.
 	Delivery_REASON_DEADLINE Delivery_Reason = 2
-	// The stream that held it ended.
+	// The stream that held it, or that it was meant for, ended.
 	Delivery_REASON_STREAM_LOST Delivery_Reason = 3
 	// The bridge was restarted while it was outstanding.
 	Delivery_REASON_RESTART Delivery_Reason = 4
@@ -299,7 +299,7 @@ type Start_Now struct {
 }
 
 type Start_Time struct {
-	// With the first event that was received at or after this time.
+	// With the first event that was stored at or after this time.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3,oneof"`
 }
 
@@ -323,13 +323,15 @@ type SubscribeRequest struct {
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Which events. A durable subscription keeps its filter: an absent one means the filter that it has (all events, for a new
 	// one). One that differs replaces it when no other member is connected, and is refused with SUBSCRIPTION_CONFLICT otherwise.
+	// It decides about what is read from then on: what was outstanding under the old one is redelivered all the same.
 	Filter *Filter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Where a new subscription begins. Ignored when the durable subscription exists: it goes on where it stood.
 	Start *Start `protobuf:"bytes,3,opt,name=start,proto3" json:"start,omitempty"`
 	// How many events may be sent on this stream and not yet be acknowledged. 0 means 1,000; at most 100,000.
 	MaxOutstandingEvents int32 `protobuf:"varint,4,opt,name=max_outstanding_events,json=maxOutstandingEvents,proto3" json:"max_outstanding_events,omitempty"`
 	// How many bytes of events may be sent on this stream and not yet be acknowledged. 0 means 16 MiB; at most 256 MiB. One
-	// event is always sent, however large.
+	// event is always sent, however large. An event counts with its size in the journal, and with that of its body when content
+	// is included.
 	MaxOutstandingBytes int64 `protobuf:"varint,5,opt,name=max_outstanding_bytes,json=maxOutstandingBytes,proto3" json:"max_outstanding_bytes,omitempty"`
 	// After how long an unacknowledged event is sent again. Absent: 30 s; from 1 s to 1 h.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,6,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
@@ -1173,7 +1175,7 @@ type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which events; absent for all.
 	Filter *Filter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Only events received at or after this time.
+	// Only events received at or after this time (`received_at`).
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
 	// Only events received before this time.
 	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`

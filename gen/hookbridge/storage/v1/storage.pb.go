@@ -35,8 +35,6 @@ const (
 	Compression_COMPRESSION_UNSPECIFIED Compression = 0
 	// One S2 block.
 	Compression_COMPRESSION_S2 Compression = 1
-	// One zstd frame.
-	Compression_COMPRESSION_ZSTD Compression = 2
 )
 
 // Enum value maps for Compression.
@@ -44,12 +42,10 @@ var (
 	Compression_name = map[int32]string{
 		0: "COMPRESSION_UNSPECIFIED",
 		1: "COMPRESSION_S2",
-		2: "COMPRESSION_ZSTD",
 	}
 	Compression_value = map[string]int32{
 		"COMPRESSION_UNSPECIFIED": 0,
 		"COMPRESSION_S2":          1,
-		"COMPRESSION_ZSTD":        2,
 	}
 )
 
@@ -80,26 +76,33 @@ func (Compression) EnumDescriptor() ([]byte, []int) {
 	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{0}
 }
 
-// StoredEvent is the payload of one message in the events stream. The sequence is the message's own; source and type are also
-// in its subject.
+// StoredEvent is the payload of one message in the events stream. The sequence is the message's own. Source and type are in
+// its subject too, for filtering; these here count.
 type StoredEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The format's number, 1.
 	Format int32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	// The name of the source.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// The event's type.
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
 	// The event's id.
-	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// A hookbridge.v1.Event without `sequence` and `content`, encoded.
-	Event []byte `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
-	// A hookbridge.v1.Content, encoded and then compressed as `compression` says.
-	Content []byte `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
-	// How `content` is compressed.
-	Compression Compression `protobuf:"varint,5,opt,name=compression,proto3,enum=hookbridge.storage.v1.Compression" json:"compression,omitempty"`
-	// Whether the event's `data` was left out because body and data did not fit one record: it is made again when reading.
-	DataDropped bool `protobuf:"varint,6,opt,name=data_dropped,json=dataDropped,proto3" json:"data_dropped,omitempty"`
-	// The length of the body in bytes.
-	BodyBytes int64 `protobuf:"varint,7,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
+	Id string `protobuf:"bytes,4,opt,name=id,proto3" json:"id,omitempty"`
 	// For how long the id counts as the same delivery, as it was when stored. Absent: the journal's window. Zero: never.
-	DedupeWindow  *durationpb.Duration `protobuf:"bytes,8,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
+	DedupeWindow *durationpb.Duration `protobuf:"bytes,5,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
+	// A hookbridge.v1.Event without `sequence` and `content`, encoded.
+	Event []byte `protobuf:"bytes,6,opt,name=event,proto3" json:"event,omitempty"`
+	// Whether the event's `data` was left out because body and data did not fit one record: it is made again when reading.
+	DataDropped bool `protobuf:"varint,7,opt,name=data_dropped,json=dataDropped,proto3" json:"data_dropped,omitempty"`
+	// The length of the body in bytes.
+	BodyBytes int64 `protobuf:"varint,8,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
+	// How `content` is compressed.
+	Compression Compression `protobuf:"varint,9,opt,name=compression,proto3,enum=hookbridge.storage.v1.Compression" json:"compression,omitempty"`
+	// A hookbridge.v1.Content, encoded and then compressed as `compression` says.
+	Content []byte `protobuf:"bytes,10,opt,name=content,proto3" json:"content,omitempty"`
+	// When the journal took it, in nanoseconds since 1970: the journal's time, which never goes back from one sequence to the
+	// next of the same writer. Always encoded, as the last field: the writer fills it in when the event's turn has come.
+	StoredAt      int64 `protobuf:"fixed64,11,opt,name=stored_at,json=storedAt,proto3" json:"stored_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +144,20 @@ func (x *StoredEvent) GetFormat() int32 {
 	return 0
 }
 
+func (x *StoredEvent) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *StoredEvent) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
 func (x *StoredEvent) GetId() string {
 	if x != nil {
 		return x.Id
@@ -148,25 +165,18 @@ func (x *StoredEvent) GetId() string {
 	return ""
 }
 
+func (x *StoredEvent) GetDedupeWindow() *durationpb.Duration {
+	if x != nil {
+		return x.DedupeWindow
+	}
+	return nil
+}
+
 func (x *StoredEvent) GetEvent() []byte {
 	if x != nil {
 		return x.Event
 	}
 	return nil
-}
-
-func (x *StoredEvent) GetContent() []byte {
-	if x != nil {
-		return x.Content
-	}
-	return nil
-}
-
-func (x *StoredEvent) GetCompression() Compression {
-	if x != nil {
-		return x.Compression
-	}
-	return Compression_COMPRESSION_UNSPECIFIED
 }
 
 func (x *StoredEvent) GetDataDropped() bool {
@@ -183,9 +193,96 @@ func (x *StoredEvent) GetBodyBytes() int64 {
 	return 0
 }
 
-func (x *StoredEvent) GetDedupeWindow() *durationpb.Duration {
+func (x *StoredEvent) GetCompression() Compression {
 	if x != nil {
-		return x.DedupeWindow
+		return x.Compression
+	}
+	return Compression_COMPRESSION_UNSPECIFIED
+}
+
+func (x *StoredEvent) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *StoredEvent) GetStoredAt() int64 {
+	if x != nil {
+		return x.StoredAt
+	}
+	return 0
+}
+
+// StoredRecord is the payload of one message in the records stream, which keeps the newest of each key.
+type StoredRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format's number, 1.
+	Format int32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	// The record's key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Whether the record was deleted. The key stays, so that an older value can't come back.
+	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// The record as it was given.
+	Value         []byte `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredRecord) Reset() {
+	*x = StoredRecord{}
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredRecord) ProtoMessage() {}
+
+func (x *StoredRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredRecord.ProtoReflect.Descriptor instead.
+func (*StoredRecord) Descriptor() ([]byte, []int) {
+	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StoredRecord) GetFormat() int32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *StoredRecord) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *StoredRecord) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *StoredRecord) GetValue() []byte {
+	if x != nil {
+		return x.Value
 	}
 	return nil
 }
@@ -199,10 +296,17 @@ type SubscriptionRecord struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Which events it wants.
 	Filter *v1.Filter `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Every event before this sequence is settled or does not match, except those in `unsettled`.
+	// Every event before this sequence is settled or does not match, except those in `unsettled_sequences`.
 	Position int64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
-	// What was read and is not settled, in the order of the sequences.
-	Unsettled []*Unsettled `protobuf:"bytes,5,rep,name=unsettled,proto3" json:"unsettled,omitempty"`
+	// What was given to a member and is not settled: the sequences in their order, each as the difference to the one before it,
+	// the first to 0.
+	UnsettledSequences []int64 `protobuf:"varint,5,rep,packed,name=unsettled_sequences,json=unsettledSequences,proto3" json:"unsettled_sequences,omitempty"`
+	// How often each of them had been sent when the record was written; as many as `unsettled_sequences`.
+	UnsettledAttempts []int32 `protobuf:"varint,8,rep,packed,name=unsettled_attempts,json=unsettledAttempts,proto3" json:"unsettled_attempts,omitempty"`
+	// What each of them counts against a window, in bytes; as many as `unsettled_sequences`.
+	UnsettledBytes []int64 `protobuf:"varint,9,rep,packed,name=unsettled_bytes,json=unsettledBytes,proto3" json:"unsettled_bytes,omitempty"`
+	// What each of them counts more where content is included, in bytes; as many as `unsettled_sequences`.
+	UnsettledContentBytes []int64 `protobuf:"varint,10,rep,packed,name=unsettled_content_bytes,json=unsettledContentBytes,proto3" json:"unsettled_content_bytes,omitempty"`
 	// When it was made.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Grows with every seek, so that acknowledgements from before it can be told.
@@ -213,7 +317,7 @@ type SubscriptionRecord struct {
 
 func (x *SubscriptionRecord) Reset() {
 	*x = SubscriptionRecord{}
-	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[1]
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -225,7 +329,7 @@ func (x *SubscriptionRecord) String() string {
 func (*SubscriptionRecord) ProtoMessage() {}
 
 func (x *SubscriptionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[1]
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -238,7 +342,7 @@ func (x *SubscriptionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionRecord.ProtoReflect.Descriptor instead.
 func (*SubscriptionRecord) Descriptor() ([]byte, []int) {
-	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{1}
+	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SubscriptionRecord) GetFormat() int32 {
@@ -269,9 +373,30 @@ func (x *SubscriptionRecord) GetPosition() int64 {
 	return 0
 }
 
-func (x *SubscriptionRecord) GetUnsettled() []*Unsettled {
+func (x *SubscriptionRecord) GetUnsettledSequences() []int64 {
 	if x != nil {
-		return x.Unsettled
+		return x.UnsettledSequences
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetUnsettledAttempts() []int32 {
+	if x != nil {
+		return x.UnsettledAttempts
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetUnsettledBytes() []int64 {
+	if x != nil {
+		return x.UnsettledBytes
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetUnsettledContentBytes() []int64 {
+	if x != nil {
+		return x.UnsettledContentBytes
 	}
 	return nil
 }
@@ -290,93 +415,47 @@ func (x *SubscriptionRecord) GetSeekEpoch() int64 {
 	return 0
 }
 
-// Unsettled is an event that was read for a subscription and is neither acknowledged nor dead-lettered.
-type Unsettled struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's sequence.
-	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// How often it had been sent when the record was written.
-	Attempts      int32 `protobuf:"varint,2,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Unsettled) Reset() {
-	*x = Unsettled{}
-	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Unsettled) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Unsettled) ProtoMessage() {}
-
-func (x *Unsettled) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Unsettled.ProtoReflect.Descriptor instead.
-func (*Unsettled) Descriptor() ([]byte, []int) {
-	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Unsettled) GetSequence() int64 {
-	if x != nil {
-		return x.Sequence
-	}
-	return 0
-}
-
-func (x *Unsettled) GetAttempts() int32 {
-	if x != nil {
-		return x.Attempts
-	}
-	return 0
-}
-
 var File_hookbridge_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\"\xad\x02\n" +
+	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\"\xf6\x02\n" +
 	"\vStoredEvent\x12\x16\n" +
-	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
-	"\x05event\x18\x03 \x01(\fR\x05event\x12\x18\n" +
-	"\acontent\x18\x04 \x01(\fR\acontent\x12D\n" +
-	"\vcompression\x18\x05 \x01(\x0e2\".hookbridge.storage.v1.CompressionR\vcompression\x12!\n" +
-	"\fdata_dropped\x18\x06 \x01(\bR\vdataDropped\x12\x1d\n" +
+	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\tR\x02id\x12>\n" +
+	"\rdedupe_window\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\fdedupeWindow\x12\x14\n" +
+	"\x05event\x18\x06 \x01(\fR\x05event\x12!\n" +
+	"\fdata_dropped\x18\a \x01(\bR\vdataDropped\x12\x1d\n" +
 	"\n" +
-	"body_bytes\x18\a \x01(\x03R\tbodyBytes\x12>\n" +
-	"\rdedupe_window\x18\b \x01(\v2\x19.google.protobuf.DurationR\fdedupeWindow\"\xa5\x02\n" +
+	"body_bytes\x18\b \x01(\x03R\tbodyBytes\x12D\n" +
+	"\vcompression\x18\t \x01(\x0e2\".hookbridge.storage.v1.CompressionR\vcompression\x12\x18\n" +
+	"\acontent\x18\n" +
+	" \x01(\fR\acontent\x12\x1b\n" +
+	"\tstored_at\x18\v \x01(\x10R\bstoredAt\"h\n" +
+	"\fStoredRecord\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\"\xa6\x03\n" +
 	"\x12SubscriptionRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
 	"\x06filter\x18\x03 \x01(\v2\x15.hookbridge.v1.FilterR\x06filter\x12\x1a\n" +
-	"\bposition\x18\x04 \x01(\x03R\bposition\x12>\n" +
-	"\tunsettled\x18\x05 \x03(\v2 .hookbridge.storage.v1.UnsettledR\tunsettled\x129\n" +
+	"\bposition\x18\x04 \x01(\x03R\bposition\x12/\n" +
+	"\x13unsettled_sequences\x18\x05 \x03(\x03R\x12unsettledSequences\x12-\n" +
+	"\x12unsettled_attempts\x18\b \x03(\x05R\x11unsettledAttempts\x12'\n" +
+	"\x0funsettled_bytes\x18\t \x03(\x03R\x0eunsettledBytes\x126\n" +
+	"\x17unsettled_content_bytes\x18\n" +
+	" \x03(\x03R\x15unsettledContentBytes\x129\n" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
 	"\n" +
-	"seek_epoch\x18\a \x01(\x03R\tseekEpoch\"C\n" +
-	"\tUnsettled\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x1a\n" +
-	"\battempts\x18\x02 \x01(\x05R\battempts*T\n" +
+	"seek_epoch\x18\a \x01(\x03R\tseekEpoch*>\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12\x12\n" +
-	"\x0eCOMPRESSION_S2\x10\x01\x12\x14\n" +
-	"\x10COMPRESSION_ZSTD\x10\x02B\xe5\x01\n" +
+	"\x0eCOMPRESSION_S2\x10\x01B\xe5\x01\n" +
 	"\x19com.hookbridge.storage.v1B\fStorageProtoP\x01ZDgithub.com/hookbridge/hookbridge/gen/hookbridge/storage/v1;storagev1\xa2\x02\x03HSX\xaa\x02\x15Hookbridge.Storage.V1\xca\x02\x15Hookbridge\\Storage\\V1\xe2\x02!Hookbridge\\Storage\\V1\\GPBMetadata\xea\x02\x17Hookbridge::Storage::V1b\x06proto3"
 
 var (
@@ -396,23 +475,22 @@ var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.Message
 var file_hookbridge_storage_v1_storage_proto_goTypes = []any{
 	(Compression)(0),              // 0: hookbridge.storage.v1.Compression
 	(*StoredEvent)(nil),           // 1: hookbridge.storage.v1.StoredEvent
-	(*SubscriptionRecord)(nil),    // 2: hookbridge.storage.v1.SubscriptionRecord
-	(*Unsettled)(nil),             // 3: hookbridge.storage.v1.Unsettled
+	(*StoredRecord)(nil),          // 2: hookbridge.storage.v1.StoredRecord
+	(*SubscriptionRecord)(nil),    // 3: hookbridge.storage.v1.SubscriptionRecord
 	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
 	(*v1.Filter)(nil),             // 5: hookbridge.v1.Filter
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_hookbridge_storage_v1_storage_proto_depIdxs = []int32{
-	0, // 0: hookbridge.storage.v1.StoredEvent.compression:type_name -> hookbridge.storage.v1.Compression
-	4, // 1: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
+	4, // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
+	0, // 1: hookbridge.storage.v1.StoredEvent.compression:type_name -> hookbridge.storage.v1.Compression
 	5, // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
-	3, // 3: hookbridge.storage.v1.SubscriptionRecord.unsettled:type_name -> hookbridge.storage.v1.Unsettled
-	6, // 4: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6, // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_storage_v1_storage_proto_init() }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+func checkCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:     "check --config FILE",
+		Short:   "Check a configuration and print all its problems",
+		Example: "  hookbridge check --config hookbridge.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usageError{errors.New("check wants --config FILE")}
+			}
+			cfg, err := load(file)
+			if err != nil {
+				return err
+			}
+			catalogue, err := provider.Builtin()
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if _, err := fmt.Fprintf(out, "%s is fine.\n  webhooks  %s\n  gRPC      %s\n  admin     %s\n  journal   %s\n", file, cfg.HTTP.Listen, cfg.GRPC.Listen, cfg.Admin.Listen, cfg.Journal.Dir); err != nil {
+				return err
+			}
+			for _, s := range cfg.Sources {
+				pack, _ := catalogue.Get(s.Provider)
+				if _, err := provider.NewSource(provider.SourceConfig{Name: s.Name, Pack: pack, Secrets: reveal(s.Secrets), PublicURL: cfg.HTTP.PublicURL != nil}); err != nil {
+					return err
+				}
+				if _, err := fmt.Fprintf(out, "  source    %s: %s, %d active secrets\n", s.Name, s.Provider, len(s.Secrets)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "the configuration `FILE`")
+	return cmd
+}

@@ -1,0 +1,51 @@
+// Command hookbridge takes webhooks in and streams them out as typed events.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the second one kills, whatever the shutdown is doing.
+	context.AfterFunc(ctx, stop)
+	err := root().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "hookbridge:", err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailure)
+}
+
+// usageError is a command line that can't be understood.
+type usageError struct{ error }
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "hookbridge",
+		Short:         "Webhooks in, typed events out",
+		Long:          "Hookbridge verifies webhooks, stores them on disk, and streams them over gRPC as typed events.\n\nExit codes: 0 all is well, 1 it failed, 2 the command line is wrong.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), versionCommand())
+	return cmd
+}

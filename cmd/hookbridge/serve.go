@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookbridge/hookbridge/server"
+	"github.com/hookbridge/hookbridge/server/config"
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+func serveCommand() *cobra.Command {
+	var file string
+	var demo bool
+	cmd := &cobra.Command{
+		Use:     "serve --config FILE",
+		Short:   "Run a bridge",
+		Example: "  hookbridge serve --config hookbridge.yaml\n  hookbridge serve --demo",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if demo == (file != "") {
+				return usageError{errors.New("serve wants one of --config FILE and --demo")}
+			}
+			return serve(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), file)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "the configuration `FILE`")
+	cmd.Flags().BoolVar(&demo, "demo", false, "serve a source named demo, with a journal in ./data")
+	return cmd
+}
+
+// load reads a configuration; of no file, the demo's.
+func load(file string) (*config.Config, error) {
+	if file == "" {
+		return config.Demo()
+	}
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(file, config.Options{Providers: catalogue.Keys()})
+}
+
+func serve(ctx context.Context, out, errOut io.Writer, file string) error {
+	cfg, err := load(file)
+	if err != nil {
+		return err
+	}
+	log := logger(errOut, cfg)
+	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version()})
+	if err != nil {
+		return err
+	}
+	if err := welcome(out, s.Addrs(), file == ""); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if file != "" {
+		reloads := make(chan os.Signal, 1)
+		signal.Notify(reloads, syscall.SIGHUP)
+		defer signal.Stop(reloads)
+		go reload(ctx, reloads, file, s, log)
+	}
+	return s.Run(ctx)
+}
+
+// reload reads the configuration anew on each SIGHUP. One that is wrong changes nothing.
+func reload(ctx context.Context, signals <-chan os.Signal, file string, s *server.Server, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+		}
+		cfg, err := load(file)
+		if err == nil {
+			err = s.Reload(cfg)
+		}
+		if err != nil {
+			log.Error("the configuration was not reloaded, the old one stays", "error", err)
+		}
+	}
+}
+
+// logger writes text to a terminal and JSON to everything else, unless the configuration says which.
+func logger(w io.Writer, cfg *config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.Log.Level}
+	if cfg.Log.Format == "text" || cfg.Log.Format == "" && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// welcome says where everything is, and what to paste next.
+func welcome(w io.Writer, at server.Addrs, demo bool) error {
+	_, err := fmt.Fprintf(w, "Hookbridge is up.\n  webhooks  http://%s/webhooks/{source}\n  gRPC      %s\n  admin     http://%s  (/readyz /metrics /v1/events)\n", at.HTTP, at.GRPC, at.Admin)
+	if err != nil || !demo {
+		return err
+	}
+	_, err = fmt.Fprintf(w, `
+Post a signed event from another terminal:
+
+  BODY='{"event":"user_created","user_id":42}'
+  curl -i http://%s/webhooks/demo -H 'Content-Type: application/json' \
+    -H "X-Signature: $(printf %%s "$BODY" | openssl dgst -sha256 -hmac my_shared_secret -r | cut -d' ' -f1)" -d "$BODY"
+
+Ctrl-C stops it; what is stored stays in ./data.
+`, at.HTTP)
+	return err
+}

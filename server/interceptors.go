@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/gateway"
+	"github.com/hookbridge/hookbridge/server/requestid"
+)
+
+// interceptors are what every call goes through, on the gRPC port and on the channels inside the process.
+type interceptors struct {
+	log       *slog.Logger
+	validator protovalidate.Validator
+	// inside says that the metadata was written by this process, so that its request id can be believed.
+	inside bool
+}
+
+// unary is the chain for unary calls, the outermost first.
+func (i interceptors) unary() []grpc.UnaryServerInterceptor {
+	return []grpc.UnaryServerInterceptor{
+		// The id first: everything that is logged or answered names it.
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			return next(i.identify(ctx), req)
+		},
+		// Then errors get their public face, and defects are logged: it must see what recover made of a panic.
+		func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			resp, err := next(ctx, req)
+			return resp, i.report(ctx, info.FullMethod, err)
+		},
+		// A panic is an error of this call and of no other.
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+			defer recovered(&err)
+			return next(ctx, req)
+		},
+		// Handlers see only valid requests.
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			if err := i.validate(req); err != nil {
+				return nil, err
+			}
+			return next(ctx, req)
+		},
+	}
+}
+
+// stream is the same chain for streams.
+func (i interceptors) stream() []grpc.StreamServerInterceptor {
+	return []grpc.StreamServerInterceptor{
+		func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			return next(srv, &stream{ServerStream: s, ctx: i.identify(s.Context()), validate: i.validate})
+		},
+		func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			return i.report(s.Context(), info.FullMethod, next(srv, s))
+		},
+		func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+			defer recovered(&err)
+			return next(srv, s)
+		},
+	}
+}
+
+// identify gives the call its id.
+func (i interceptors) identify(ctx context.Context) context.Context {
+	if i.inside {
+		if md, ok := metadata.FromIncomingContext(ctx); ok {
+			if ids := md.Get(gateway.RequestIDKey); len(ids) == 1 && ids[0] != "" {
+				return requestid.With(ctx, ids[0])
+			}
+		}
+	}
+	return requestid.With(ctx, requestid.New())
+}
+
+// report turns an error into the status that the caller gets, and logs it where the caller gets less than the whole.
+func (i interceptors) report(ctx context.Context, method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	s := fault.Status(err, requestid.From(ctx))
+	switch s.Code() {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		i.log.ErrorContext(ctx, "call failed", "method", method, "request_id", requestid.From(ctx), "error", err)
+	}
+	return s.Err()
+}
+
+// validate holds a request to the rules in its proto.
+func (i interceptors) validate(req any) error {
+	m, ok := req.(proto.Message)
+	if !ok {
+		return status.Errorf(codes.Internal, "request is a %T, not a message", req)
+	}
+	err := i.validator.Validate(m)
+	if err == nil {
+		return nil
+	}
+	var invalid *protovalidate.ValidationError
+	if !errors.As(err, &invalid) {
+		return fmt.Errorf("validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+	}
+	text, violations := "the request is invalid", make([]fault.Violation, 0, len(invalid.Violations))
+	for n, v := range invalid.Violations {
+		violation := fault.Violation{Field: protovalidate.FieldPathString(v.Proto.GetField()), Message: v.Proto.GetMessage()}
+		if n == 0 {
+			text = fmt.Sprintf("%s: %s", violation.Field, violation.Message)
+		}
+		violations = append(violations, violation)
+	}
+	return fault.Invalid(fault.ErrInvalidArgument, text, violations...)
+}
+
+// recovered makes an error out of a panic.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+// stream is a server stream with the call's id whose messages are validated as they come in.
+type stream struct {
+	grpc.ServerStream
+	ctx      context.Context
+	validate func(any) error
+}
+
+// Context returns the context with the call's id.
+func (s *stream) Context() context.Context { return s.ctx }
+
+// RecvMsg receives a valid message.
+func (s *stream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return s.validate(m)
+}
+
+// chain makes one interceptor of many, for the in-process channel, which takes only one.
+func chain(list []grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		next := handler
+		for n := len(list) - 1; n >= 0; n-- {
+			each, inner := list[n], next
+			next = func(ctx context.Context, req any) (any, error) { return each(ctx, req, info, inner) }
+		}
+		return next(ctx, req)
+	}
+}

@@ -1,0 +1,410 @@
+package journal
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// index knows the ids of events: (source, id) -> sequence, for as long as each counts. It is derived from the journal and is
+// not synced: what is lost of it is read again from the journal, from the watermark on that is written with the ids.
+//
+// Ids are kept in generations by the time at which they stop counting, and a generation that is over is removed as a whole.
+// A generation is as long as the journal's window, so there are two of them at a time, and an id is kept for at most twice its
+// window.
+type index struct {
+	db     *pebble.DB
+	dir    string
+	length time.Duration // of a generation
+	log    *slog.Logger
+
+	mu sync.Mutex
+	// generations are those that may hold something, in order.
+	generations []uint64
+	// through is the first sequence that is not indexed yet; flushed is how far of that is on disk.
+	through, flushed int64
+
+	broken    chan struct{}
+	breakOnce sync.Once
+	cause     error // valid when broken is closed
+	closing   chan struct{}
+
+	// room says whether the disk has some. While a write waits for it the index is starved, and takes nothing more.
+	room    func() bool
+	starved atomic.Bool
+}
+
+// The keys: a generation's ids are 'i', the generation, the length of the source, the source, the id.
+const (
+	keyID      = 'i'
+	keyThrough = "mthrough"
+	keyStream  = "mstream"
+)
+
+const (
+	indexMemTable = 4 << 20
+	indexCache    = 4 << 20
+	bloomBits     = 10
+	// How often a full disk is looked at again.
+	indexRetry = 500 * time.Millisecond
+)
+
+var (
+	errIndexClosed  = errors.New("index is closed")
+	errIndexStarved = errors.New("the disk is full")
+)
+
+// openIndex opens the index of a stream, which is told from others by its time of creation. An index that can't be read, or is
+// of another stream, is begun anew.
+func openIndex(dir string, window time.Duration, created time.Time, room func() bool, log *slog.Logger) (*index, error) {
+	ix, err := tryOpenIndex(dir, window, room, log)
+	if err == nil {
+		var id int64
+		if id, err = ix.number(keyStream); err == nil && id == created.UnixNano() {
+			return ix, nil
+		}
+		if err == nil && id != 0 {
+			log.Warn("the index of ids belongs to another journal and is made anew", "folder", dir)
+		}
+		if cerr := ix.db.Close(); err == nil && cerr != nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		log.Warn("the index of ids can't be read and is made anew", "folder", dir, "error", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	if ix, err = tryOpenIndex(dir, window, room, log); err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	if err := ix.db.Set([]byte(keyStream), encodeNumber(created.UnixNano()), pebble.NoSync); err != nil {
+		return nil, fmt.Errorf("index: %w", errors.Join(err, ix.db.Close()))
+	}
+	return ix, nil
+}
+
+func tryOpenIndex(dir string, window time.Duration, room func() bool, log *slog.Logger) (*index, error) {
+	ix := &index{
+		dir: dir, length: max(window, time.Second), log: log, room: room, broken: make(chan struct{}), closing: make(chan struct{}),
+	}
+	opts := &pebble.Options{
+		// A full disk must not end the process, which it does when the manifest can't be written: writing waits for room.
+		FS:                          vfs.OnDiskFull(vfs.Default, ix.awaitRoom),
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                indexMemTable,
+		MemTableStopWritesThreshold: 4,
+		CacheSize:                   indexCache,
+		MaxOpenFiles:                256,
+		Logger:                      indexLog{ix},
+		EventListener: &pebble.EventListener{
+			BackgroundError: ix.fail,
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { ix.fail(info.Details) },
+		},
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	ix.db = db
+	if ix.through, err = ix.number(keyThrough); err == nil {
+		ix.generations, err = ix.scanGenerations()
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	ix.flushed = ix.through
+	return ix, nil
+}
+
+// close flushes and closes. What can't be flushed, because the disk is full or the context ends, is read from the journal next
+// time.
+func (ix *index) close(ctx context.Context) error {
+	if ix.failed() == nil {
+		if err := ix.flush(ctx); err != nil {
+			ix.log.Warn("not all of the index of ids was written; the rest will be read from the journal", "error", err)
+		}
+	}
+	close(ix.closing)
+	done := make(chan error, 1)
+	go func() { done <- ix.db.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("close the index: %w", ctx.Err())
+	}
+}
+
+// get returns the sequence of an id that counts at a time.
+func (ix *index) get(source, id string, at time.Time) (sequence int64, found bool, err error) {
+	first := ix.generation(at)
+	ix.mu.Lock()
+	live := slices.Clone(ix.generations)
+	ix.mu.Unlock()
+	key := make([]byte, 0, 16+len(source)+len(id))
+	for _, g := range live {
+		if g < first {
+			continue
+		}
+		key = appendID(key[:0], g, source, id)
+		v, closer, err := ix.db.Get(key)
+		if errors.Is(err, pebble.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			ix.fail(err)
+			return 0, false, fmt.Errorf("index: %w", err)
+		}
+		sequence, expires := decodeEntry(v)
+		if err := closer.Close(); err != nil {
+			return 0, false, fmt.Errorf("index: %w", err)
+		}
+		if expires > at.UnixNano() {
+			return sequence, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// indexBatch is what one commit adds.
+type indexBatch struct {
+	ix      *index
+	batch   *pebble.Batch
+	used    []uint64
+	scratch []byte
+	added   int
+}
+
+func (ix *index) batch() *indexBatch { return &indexBatch{ix: ix, batch: ix.db.NewBatch()} }
+
+// add adds an id that counts until a time.
+func (b *indexBatch) add(source, id string, sequence int64, expires time.Time) error {
+	g := b.ix.generation(expires)
+	if !slices.Contains(b.used, g) {
+		b.used = append(b.used, g)
+	}
+	b.scratch = appendID(b.scratch[:0], g, source, id)
+	b.added++
+	return b.batch.Set(b.scratch, encodeEntry(sequence, expires.UnixNano()), nil)
+}
+
+// commit makes the batch visible. Everything before through is indexed then.
+func (b *indexBatch) commit(through int64) error {
+	ix := b.ix
+	if err := ix.failed(); err != nil {
+		return errors.Join(err, b.batch.Close())
+	}
+	if err := b.batch.Set([]byte(keyThrough), encodeNumber(through), nil); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	ix.mu.Lock()
+	for _, g := range b.used {
+		if i, found := slices.BinarySearch(ix.generations, g); !found {
+			ix.generations = slices.Insert(ix.generations, i, g)
+		}
+	}
+	ix.mu.Unlock()
+	if err := b.batch.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	ix.mu.Lock()
+	ix.through = max(ix.through, through)
+	ix.mu.Unlock()
+	return b.batch.Close()
+}
+
+// watermark returns the first sequence that is not indexed.
+func (ix *index) watermark() int64 {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.through
+}
+
+// flushPast returns when everything before a sequence is indexed on disk.
+func (ix *index) flushPast(ctx context.Context, sequence int64) error {
+	ix.mu.Lock()
+	flushed := ix.flushed
+	ix.mu.Unlock()
+	if flushed >= sequence {
+		return nil
+	}
+	return ix.flush(ctx)
+}
+
+func (ix *index) flush(ctx context.Context) error {
+	through := ix.watermark()
+	done, err := ix.db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("index: flush: %w", err)
+	}
+	select {
+	case <-done:
+	case <-ix.broken:
+		return ix.failed()
+	case <-ctx.Done():
+		return fmt.Errorf("index: flush: %w", ctx.Err())
+	}
+	ix.mu.Lock()
+	ix.flushed = max(ix.flushed, through)
+	ix.mu.Unlock()
+	return nil
+}
+
+// expire removes the generations that are over at a time.
+func (ix *index) expire(at time.Time) error {
+	first := ix.generation(at)
+	ix.mu.Lock()
+	n, _ := slices.BinarySearch(ix.generations, first)
+	over := slices.Clone(ix.generations[:n])
+	ix.generations = slices.Delete(ix.generations, 0, n)
+	ix.mu.Unlock()
+	for _, g := range over {
+		if err := ix.db.DeleteRange(generationPrefix(g), generationPrefix(g+1), pebble.NoSync); err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+	}
+	return nil
+}
+
+// size is the index's space on disk.
+func (ix *index) size() uint64 { return ix.db.Metrics().DiskSpaceUsage() }
+
+// remove deletes the index, which has been closed.
+func (ix *index) remove() error { return os.RemoveAll(ix.dir) }
+
+func (ix *index) generation(at time.Time) uint64 {
+	return uint64(max(at.UnixNano(), 0)) / uint64(ix.length)
+}
+
+// scanGenerations finds the generations that hold something.
+func (ix *index) scanGenerations() ([]uint64, error) {
+	it, err := ix.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyID}, UpperBound: []byte{keyID + 1}})
+	if err != nil {
+		return nil, err
+	}
+	var found []uint64
+	for ok := it.First(); ok; {
+		g := binary.BigEndian.Uint64(it.Key()[1:])
+		found = append(found, g)
+		if g == math.MaxUint64 {
+			break
+		}
+		ok = it.SeekGE(generationPrefix(g + 1))
+	}
+	return found, it.Close()
+}
+
+func (ix *index) number(key string) (int64, error) {
+	v, closer, err := ix.db.Get([]byte(key))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(v) != 8 {
+		return 0, errors.Join(fmt.Errorf("%s: want 8 bytes, got %d", key, len(v)), closer.Close())
+	}
+	return int64(binary.BigEndian.Uint64(v)), closer.Close()
+}
+
+// fail notes that the index can't be relied on.
+func (ix *index) fail(err error) {
+	ix.breakOnce.Do(func() {
+		ix.cause = err
+		close(ix.broken)
+	})
+}
+
+// failed returns why the index can't be used, nil if it can.
+func (ix *index) failed() error {
+	select {
+	case <-ix.broken:
+		return fmt.Errorf("index: %w", ix.cause)
+	case <-ix.closing:
+		return errIndexClosed
+	default:
+	}
+	if ix.starved.Load() {
+		return fmt.Errorf("index: %w", errIndexStarved)
+	}
+	return nil
+}
+
+// awaitRoom holds up a write that found the disk full until there is room. It is tried once more then, and an error is final.
+func (ix *index) awaitRoom() {
+	ix.starved.Store(true)
+	defer ix.starved.Store(false)
+	ticker := time.NewTicker(indexRetry)
+	defer ticker.Stop()
+	for !ix.room() {
+		select {
+		case <-ticker.C:
+		case <-ix.closing:
+			return
+		}
+	}
+}
+
+// indexLog passes on what the database has to say.
+type indexLog struct{ ix *index }
+
+func (l indexLog) Infof(string, ...any) {}
+
+func (l indexLog) Errorf(format string, args ...any) {
+	l.ix.log.Warn(fmt.Sprintf(format, args...), "component", "index")
+}
+
+// Fatalf must not return, and must not end the process: the index is given up, the journal refuses appends, and what called it,
+// a goroutine of the database, ends.
+func (l indexLog) Fatalf(format string, args ...any) {
+	l.ix.fail(fmt.Errorf(format, args...))
+	runtime.Goexit()
+}
+
+func generationPrefix(g uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyID}, g)
+}
+
+func appendID(dst []byte, g uint64, source, id string) []byte {
+	dst = append(dst, keyID)
+	dst = binary.BigEndian.AppendUint64(dst, g)
+	dst = binary.AppendUvarint(dst, uint64(len(source)))
+	dst = append(dst, source...)
+	return append(dst, id...)
+}
+
+func encodeNumber(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+// An entry is the sequence and the time at which it stops counting.
+func encodeEntry(sequence, expires int64) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(make([]byte, 0, 16), uint64(sequence)), uint64(expires))
+}
+
+func decodeEntry(v []byte) (sequence, expires int64) {
+	s, n := binary.Uvarint(v)
+	if n <= 0 {
+		return 0, 0
+	}
+	e, _ := binary.Uvarint(v[n:])
+	return int64(s), int64(e)
+}

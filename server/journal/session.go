@@ -1,0 +1,290 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// session is one opening of the store: the server inside the process, or the connection to a cluster, with its two streams and
+// their group commits. When anything about it is in doubt it is given up as a whole and another one is opened.
+type session struct {
+	store  *Store
+	server *embedded // nil with a cluster
+	// What is written and what is read have a connection each, so that neither waits behind the other.
+	write, read     *nats.Conn
+	events, records *stream
+	// replicated says that a read may be answered by a replica that is behind.
+	replicated bool
+
+	eventLog, recordLog *committer
+	work                sync.WaitGroup
+	stop                context.CancelFunc // ends what runs beside the commits
+
+	once   sync.Once
+	failed chan struct{}
+	cause  error // valid when failed is closed
+}
+
+const (
+	connectTimeout = 5 * time.Second
+	// How long one request to the server may take.
+	requestTimeout = 10 * time.Second
+)
+
+// openSession opens the store and brings index and bounds up to date. Nothing is served before it returns.
+func openSession(ctx context.Context, s *Store) (_ *session, err error) {
+	c := &session{store: s, failed: make(chan struct{}), stop: func() {}}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	if err := c.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	st, err := c.events.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.replicated = st.replicas > 1
+	if st, err = s.resume(ctx, c, st); err != nil {
+		return nil, err
+	}
+	s.usage.set(st.bytes, s.usage.begin())
+	s.tail.trim(st.first)
+	if c.eventLog, err = c.newCommitter(c.events); err != nil {
+		return nil, err
+	}
+	if c.recordLog, err = c.newCommitter(c.records); err != nil {
+		return nil, err
+	}
+	c.eventLog.prepare = func(group []*publication) { s.admit(c, group) }
+	c.eventLog.committed = func(group []*publication) error { return s.committed(c, group) }
+	c.eventLog.observe = s.metrics.commit
+	c.eventLog.run(&c.work)
+	c.recordLog.run(&c.work)
+	if c.server == nil {
+		background, cancel := context.WithCancel(context.Background())
+		c.stop = cancel
+		c.work.Go(func() { s.follow(background, c) })
+	}
+	return c, nil
+}
+
+func (c *session) connect() (err error) {
+	s := c.store
+	url := ""
+	options := []nats.Option{
+		nats.Name("hookbridge journal"), nats.Timeout(connectTimeout), nats.MaxReconnects(-1),
+		// A message must not wait for a connection: it would be stored after its sender was told that it was not.
+		nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			s.log.Warn("journal connection", "error", err)
+		}),
+	}
+	if n := s.cfg.NATS; n != nil {
+		url = n.URL
+		if n.CredentialsFile != "" {
+			options = append(options, nats.UserCredentials(n.CredentialsFile))
+		}
+	} else {
+		if c.server, err = startEmbedded(s.folder.store(), &serverLog{log: s.log}); err != nil {
+			return err
+		}
+		options = append(options, c.server.dial())
+	}
+	if c.write, err = nats.Connect(url, options...); err != nil {
+		return fmt.Errorf("connect to the store: %w", err)
+	}
+	if c.read, err = nats.Connect(url, options...); err != nil {
+		return fmt.Errorf("connect to the store: %w", err)
+	}
+	return nil
+}
+
+func (c *session) openStreams(ctx context.Context) error {
+	s := c.store
+	js, err := jetstream.New(c.read, jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		return fmt.Errorf("jetstream: %w", err)
+	}
+	open := func(cfg jetstream.StreamConfig, root string, rewrites bool) (*stream, error) {
+		if c.server != nil {
+			if err := checkRecovered(ctx, js, c.server.streamFolder(cfg.Name), cfg.Name); err != nil {
+				return nil, err
+			}
+		}
+		st, err := ensureStream(ctx, js, cfg)
+		if err != nil {
+			return nil, err
+		}
+		opened := &stream{Stream: st, name: cfg.Name, root: root}
+		if c.server != nil {
+			opened.blocks = newBlocks(s.cfg.disk, c.server.streamFolder(cfg.Name), rewrites)
+		}
+		return opened, nil
+	}
+	if c.events, err = open(eventsConfig(&s.cfg), prefix(&s.cfg)+".events.", false); err != nil {
+		return err
+	}
+	if c.records, err = open(recordsConfig(&s.cfg), prefix(&s.cfg)+".records.", true); err != nil {
+		return err
+	}
+	if c.server == nil {
+		return nil
+	}
+	// A process that was killed leaves bytes that can be read but were never synced. What is readable from here on is on disk.
+	return syncTree(s.cfg.disk, s.folder.store())
+}
+
+func (c *session) newCommitter(st *stream) (*committer, error) {
+	p, err := newPublisher(c.write, st.name)
+	if err != nil {
+		return nil, err
+	}
+	l := &committer{
+		queue: newUnitQueue(), publisher: p, timeout: c.store.cfg.PublishTimeout, fail: c.fail,
+		health:    func() error { return c.health(st) },
+		prepare:   func([]*publication) {},
+		sync:      func() error { return nil },
+		committed: func([]*publication) error { return nil },
+		observe:   func(time.Duration, int) {},
+	}
+	if st.blocks != nil {
+		l.sync = st.blocks.sync
+	}
+	return l, nil
+}
+
+// health returns why the store can't be written, if that is known.
+func (c *session) health(st *stream) error {
+	if c.server == nil {
+		return nil
+	}
+	return c.server.health(st.name)
+}
+
+// fail gives the session up.
+func (c *session) fail(err error) {
+	c.once.Do(func() {
+		c.cause = err
+		close(c.failed)
+	})
+}
+
+// drain commits what was appended and takes nothing more. When the context ends first, the rest is refused.
+func (c *session) drain(ctx context.Context) error {
+	c.eventLog.queue.close(errDrained)
+	c.recordLog.queue.close(errDrained)
+	c.stop()
+	done := make(chan struct{})
+	go func() {
+		c.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	c.abort(fmt.Errorf("%w: shut down before it was committed", ErrUnavailable))
+	// A group under way ends with its own timeout.
+	<-done
+	return fmt.Errorf("drain the journal: %w", ctx.Err())
+}
+
+// abort refuses what has not been published.
+func (c *session) abort(err error) {
+	c.stop()
+	for _, l := range []*committer{c.eventLog, c.recordLog} {
+		if l != nil {
+			l.queue.close(err)
+		}
+	}
+}
+
+// close ends the session and waits for all of it.
+func (c *session) close() {
+	c.abort(ErrUnavailable)
+	c.work.Wait()
+	for _, nc := range []*nats.Conn{c.write, c.read} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+	if c.server != nil {
+		c.server.stop()
+	}
+}
+
+// suspects are the files whose sync failed.
+func (c *session) suspects() []string {
+	var all []string
+	for _, st := range []*stream{c.events, c.records} {
+		if st != nil && st.blocks != nil {
+			all = append(all, st.blocks.suspects()...)
+		}
+	}
+	return all
+}
+
+// skipTo makes the stream's next sequence at least end. The server counts from the last message that it has; when all events
+// were removed and the power failed, it may have forgotten where it was.
+func (c *session) skipTo(ctx context.Context, st state, end int64) (state, error) {
+	if st.end >= end {
+		return st, nil
+	}
+	c.store.log.Warn("the journal had come further than its store knows; sequences are skipped", "from", st.end, "to", end)
+	if st.events == 0 {
+		if err := c.events.Purge(ctx, jetstream.WithPurgeSequence(uint64(end))); err != nil {
+			return st, fmt.Errorf("skip to sequence %d: %w", end, err)
+		}
+	} else if err := c.fill(end - st.end); err != nil {
+		return st, fmt.Errorf("skip to sequence %d: %w", end, err)
+	}
+	st, err := c.events.state(ctx)
+	if err == nil && st.end < end {
+		err = fmt.Errorf("skip to sequence %d: the stream is at %d", end, st.end)
+	}
+	if err == nil {
+		err = c.events.blocks.syncAll()
+	}
+	return st, err
+}
+
+// fill takes up n sequences with messages that are no events. A purge, which is how else sequences are skipped, would remove
+// the events that there are.
+func (c *session) fill(n int64) error {
+	p, err := newPublisher(c.write, c.events.name)
+	if err != nil {
+		return err
+	}
+	for n > 0 {
+		group := make([]*publication, min(n, maxGroup))
+		for i := range group {
+			group[i] = &publication{subject: c.events.root + fillerToken, payload: (&codec{}).encode(&Entry{})}
+		}
+		if err := p.send(group, c.store.cfg.PublishTimeout, func() error { return nil }); err != nil {
+			return err
+		}
+		for _, m := range group {
+			if m.err != nil {
+				return m.err
+			}
+		}
+		n -= int64(len(group))
+	}
+	return errors.Join(p.sub.Unsubscribe())
+}
+
+// fillerToken is the subject of messages that only take up a sequence. No event has it: events have a source and a type.
+const fillerToken = "%00"

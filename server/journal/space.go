@@ -1,0 +1,125 @@
+package journal
+
+import (
+	"fmt"
+	"sync"
+)
+
+// usage is about how many bytes the events stream occupies: what the server said last, and what was admitted since.
+type usage struct {
+	mu    sync.Mutex
+	bytes int64
+	// admitted counts all that was ever admitted.
+	admitted int64
+	// refused is the size of the last entry that found no room, 0 if all did.
+	refused int64
+}
+
+func (u *usage) get() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.bytes
+}
+
+// admit counts an entry of n bytes, unless that would be more than most.
+func (u *usage) admit(n, most int64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.bytes+n > most {
+		u.refused = n
+		return false
+	}
+	u.bytes += n
+	u.admitted += n
+	return true
+}
+
+// begin is called before the server is asked; what it returns goes to set.
+func (u *usage) begin() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.admitted
+}
+
+// set notes what the server said. What was admitted since it was asked may not be in that yet.
+func (u *usage) set(bytes, begun int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.bytes = bytes + u.admitted - begun
+}
+
+// full returns ErrFull while what was refused last would be refused again.
+func (u *usage) full(most int64) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.refused > 0 && u.bytes+u.refused > most {
+		return errAllNeeded(most)
+	}
+	u.refused = 0
+	return nil
+}
+
+func errAllNeeded(most int64) error {
+	return fmt.Errorf("%w: max_bytes is %d, and what is stored is still needed", ErrFull, most)
+}
+
+// space watches that the disk keeps some free.
+type space struct {
+	path  string
+	free  func(path string) (int64, error)
+	least int64 // negative means no limit
+
+	mu   sync.Mutex
+	left int64 // free when last looked at, without what was taken since
+	err  error // why nothing can be taken
+}
+
+// check looks at the disk.
+func (s *space) check() error {
+	free, err := s.free(s.path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = free
+	switch {
+	case err != nil:
+		s.err = fmt.Errorf("%w: free space of %s: %w", ErrUnavailable, s.path, err)
+	case s.least >= 0 && free < s.least:
+		s.err = fmt.Errorf("%w: %s has %d bytes free, min_free is %d", ErrFull, s.path, free, s.least)
+	default:
+		s.err = nil
+	}
+	return s.err
+}
+
+// take counts n bytes that are about to be written, and looks at the disk when they may be too many.
+func (s *space) take(n int64) error {
+	s.mu.Lock()
+	s.left -= n
+	enough := s.err == nil && (s.least < 0 || s.left >= s.least)
+	s.mu.Unlock()
+	if enough {
+		return nil
+	}
+	return s.check()
+}
+
+// lack returns why nothing can be written, as of the last look.
+func (s *space) lack() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// available returns how much is free, as of the last look.
+func (s *space) available() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left
+}
+
+// roomForIndex says whether a write of the index that found the disk full may be tried again.
+func (s *space) roomForIndex() bool {
+	const enough = 8 << 20
+	free, err := s.free(s.path)
+	return err == nil && free >= enough
+}

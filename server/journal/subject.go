@@ -1,0 +1,124 @@
+package journal
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A subject is <prefix>.events.<source>.<type>, where the type's parts between dots are tokens of their own, so that
+// "pull_request.*" can be asked for as pull_request.>. What NATS gives a meaning to, or refuses, is written as %XX, and an
+// empty token as %. Decoding gives back exactly what was encoded.
+
+const hexDigits = "0123456789ABCDEF"
+
+// appendToken appends s as one token.
+func appendToken(dst []byte, s string) []byte {
+	if s == "" {
+		return append(dst, '%')
+	}
+	for i := range len(s) {
+		if c := s[i]; plain(c) {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return dst
+}
+
+func plain(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+}
+
+// decodeToken is the inverse of appendToken.
+func decodeToken(token string) (string, error) {
+	if token == "%" {
+		return "", nil
+	}
+	if !strings.Contains(token, "%") && token != "" {
+		return token, nil
+	}
+	out := make([]byte, 0, len(token))
+	for i := 0; i < len(token); i++ {
+		if token[i] != '%' {
+			out = append(out, token[i])
+			continue
+		}
+		hi, lo := -1, -1
+		if i+2 < len(token) {
+			hi, lo = strings.IndexByte(hexDigits, token[i+1]), strings.IndexByte(hexDigits, token[i+2])
+		}
+		if hi < 0 || lo < 0 {
+			return "", fmt.Errorf("token %q: want %%XX at byte %d", token, i)
+		}
+		out = append(out, byte(hi<<4|lo))
+		i += 2
+	}
+	if len(out) == 0 {
+		return "", fmt.Errorf("token is empty")
+	}
+	return string(out), nil
+}
+
+// appendType appends a type, one token for each part between dots.
+func appendType(dst []byte, typ string) []byte {
+	for i, part := range strings.Split(typ, ".") {
+		if i > 0 {
+			dst = append(dst, '.')
+		}
+		dst = appendToken(dst, part)
+	}
+	return dst
+}
+
+// eventSubject is the subject of an event under root, which ends with a dot.
+func eventSubject(root, source, typ string) string {
+	b := make([]byte, 0, len(root)+len(source)+len(typ)+16)
+	b = append(b, root...)
+	b = appendToken(b, source)
+	b = append(b, '.')
+	return string(appendType(b, typ))
+}
+
+// parseEventSubject is the inverse of eventSubject.
+func parseEventSubject(root, subject string) (source, typ string, err error) {
+	rest, ok := strings.CutPrefix(subject, root)
+	if !ok {
+		return "", "", fmt.Errorf("subject %q: want it to begin with %q", subject, root)
+	}
+	tokens := strings.Split(rest, ".")
+	if len(tokens) < 2 {
+		return "", "", fmt.Errorf("subject %q: want a source and a type after %q", subject, root)
+	}
+	for i, t := range tokens {
+		if tokens[i], err = decodeToken(t); err != nil {
+			return "", "", fmt.Errorf("subject %q: %w", subject, err)
+		}
+	}
+	return tokens[0], strings.Join(tokens[1:], "."), nil
+}
+
+// eventFilter returns a subject filter that passes at least all events that match, or "" where none narrows the stream: one
+// exact source, one exact type, one type that ends with ".*".
+func eventFilter(root string, sources, types []string) string {
+	source, typ := "*", ">"
+	if len(sources) == 1 && !strings.Contains(sources[0], "*") {
+		source = string(appendToken(nil, sources[0]))
+	}
+	if len(types) == 1 {
+		if !strings.Contains(types[0], "*") {
+			typ = string(appendType(nil, types[0]))
+		} else if stem, ok := strings.CutSuffix(types[0], ".*"); ok && !strings.Contains(stem, "*") {
+			typ = string(appendType(nil, stem)) + ".>"
+		}
+	}
+	if source == "*" && typ == ">" {
+		return ""
+	}
+	return root + source + "." + typ
+}
+
+// recordSubject is the subject of a record under root, which ends with a dot.
+func recordSubject(root, key string) string {
+	return string(appendToken([]byte(root), key))
+}

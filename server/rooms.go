@@ -1,0 +1,183 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/fullstorydev/grpchan/inprocgrpc"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/config"
+	"github.com/hookbridge/hookbridge/server/edge"
+	"github.com/hookbridge/hookbridge/server/gateway"
+	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/schema"
+	"github.com/hookbridge/hookbridge/server/subscription"
+)
+
+// endpoints makes the sources of a configuration.
+func (s *Server) endpoints(cfg *config.Config) ([]*edge.Endpoint, error) {
+	var list []*edge.Endpoint
+	for n, c := range cfg.Sources {
+		pack, ok := s.catalogue.Get(c.Provider)
+		if !ok {
+			return nil, fmt.Errorf("sources[%d] %q: no provider %q", n, c.Name, c.Provider)
+		}
+		var secrets []string
+		for _, secret := range c.Secrets {
+			secrets = append(secrets, secret.Reveal())
+		}
+		source, err := provider.NewSource(provider.SourceConfig{
+			Name: c.Name, Pack: pack, Secrets: secrets, Tolerance: c.Tolerance, MaxBody: c.MaxBody,
+			DigestWindow: c.DigestWindow, Enforce: c.Enforce, PublicURL: cfg.HTTP.PublicURL != nil,
+		})
+		if err != nil {
+			return nil, err
+		}
+		endpoint := &edge.Endpoint{Source: source}
+		if c.Rate > 0 {
+			burst := c.Burst
+			if burst == 0 {
+				burst = int(math.Ceil(c.Rate))
+			}
+			endpoint.Limiter = rate.NewLimiter(rate.Limit(c.Rate), burst)
+		}
+		list = append(list, endpoint)
+	}
+	return list, nil
+}
+
+func policies(cfg *config.Config) map[string]subscription.Policy {
+	byName := make(map[string]subscription.Policy, len(cfg.Subscriptions))
+	for _, p := range cfg.Subscriptions {
+		byName[p.Name] = subscription.Policy{HoldAll: p.HoldAll}
+	}
+	return byName
+}
+
+func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) journal.Config {
+	j := journal.Config{
+		Dir: cfg.Journal.Dir, MaxAge: cfg.Journal.MaxAge, MaxBytes: cfg.Journal.MaxBytes, HoldBytes: cfg.Journal.HoldBytes,
+		DedupeWindow: cfg.Journal.DedupeWindow, MinFree: cfg.Journal.MinFree, Logger: log, Registerer: reg, Now: now,
+	}
+	if j.MinFree == 0 {
+		j.MinFree = -1
+	}
+	if n := cfg.Journal.NATS; n != nil {
+		j.NATS = &journal.NATSConfig{URL: n.URL, CredentialsFile: n.CredentialsFile, Prefix: n.Prefix, Replicas: n.Replicas}
+	}
+	return j
+}
+
+// decodeWith is the registry as the gateway sees it.
+func decodeWith(registry *schema.Registry) gateway.Decode {
+	return func(provider, typ string, document []byte) (*anypb.Any, *hookbridgev1.Decoding, bool) {
+		d := registry.Decode(provider, typ, document)
+		return d.Data, d.Decoding, d.NotJSON
+	}
+}
+
+// redecodeWith makes data again that was too large to be stored. The document is found as it was when the event was received: by the
+// provider's pack and the content type.
+func redecodeWith(registry *schema.Registry, catalogue *provider.Catalogue) func(*hookbridgev1.Event, []byte) *anypb.Any {
+	return func(event *hookbridgev1.Event, body []byte) *anypb.Any {
+		pack, ok := catalogue.Get(event.GetProvider())
+		if !ok {
+			return nil
+		}
+		document, err := pack.Document(event.GetContent().GetContentType(), body)
+		if err != nil {
+			return nil
+		}
+		return registry.Redecode(event.GetProvider(), event.GetType(), document).Data
+	}
+}
+
+// openSubscriptions loads the subscriptions and lets retention ask them.
+func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config, registry *schema.Registry) (err error) {
+	s.subscriptions, err = subscription.New(ctx, subscription.Config{
+		Journal: s.journal, Redecode: redecodeWith(registry, s.catalogue), Policies: policies(cfg),
+		Logger: s.log, Registerer: s.registry, Now: s.now,
+	})
+	if err != nil {
+		return err
+	}
+	s.journal.SetHolds(s.subscriptions.Holds)
+	return nil
+}
+
+// buildServers makes the three servers that Run serves with.
+func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Validator) error {
+	outside := interceptors{log: s.log, validator: validator}
+	s.grpc = grpc.NewServer(
+		grpc.ChainUnaryInterceptor(outside.unary()...),
+		grpc.ChainStreamInterceptor(outside.stream()...),
+		// Deliveries are built once and sent as they are.
+		grpc.ForceServerCodecV2(subscription.Codec()),
+		// A peer that is gone is found in half a minute; one that pings every ten seconds is no attacker.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.MaxConcurrentStreams(1000),
+	)
+	hookbridgev1.RegisterEventServiceServer(s.grpc, s.subscriptions)
+	s.health = health.NewServer()
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+
+	inside := interceptors{log: s.log, validator: validator, inside: true}
+	channel := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain(inside.unary()))
+	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
+	reads, err := gateway.NewReads(channel)
+	if err != nil {
+		return err
+	}
+	content := contentHandler(s.journal)
+	s.admin = &http.Server{
+		Handler:           admin(reads, content, s.registry, s.ready, cfg.Admin.Listen),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.http = &http.Server{
+		Handler:           s.edge,
+		ReadHeaderTimeout: min(10*time.Second, cfg.HTTP.ReadTimeout),
+		ReadTimeout:       cfg.HTTP.ReadTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// registerBuildInfo tells the metrics which version this is.
+func registerBuildInfo(reg prometheus.Registerer, version string) error {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "hookbridge_build_info",
+		Help:        "Always 1; the labels say which build this is.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+	})
+	info.Set(1)
+	return reg.Register(info)
+}
+
+// sequenceOf reads the last element of a path.
+func sequenceOf(text string) (int64, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil && n > 0
+}

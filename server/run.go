@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// Run serves until the context ends or a part fails, then shuts down by script, within the configured time. It returns nil after a
+// shutdown that the context asked for and that left nothing behind.
+func (s *Server) Run(ctx context.Context) error {
+	group, failed := errgroup.WithContext(ctx)
+	// The subscriptions outlive ctx: the script ends them, after the listeners.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	group.Go(func() error { return s.subscriptions.Run(life) })
+	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
+	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
+	group.Go(func() error { return s.grpc.Serve(s.listeners.grpc) })
+	group.Go(func() error {
+		<-failed.Done()
+		return s.shutdown(end)
+	})
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// shutdown is the script. Each step may use the time that is left; what doesn't finish is cut off, and said.
+func (s *Server) shutdown(endSubscriptions context.CancelFunc) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Load().ShutdownTimeout)
+	defer cancel()
+	started := time.Now()
+	var errs []error
+	step := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("shutdown: %s: %w", name, err))
+		}
+	}
+	// 1. Say that nothing new should come, to load balancers and to those that come all the same.
+	s.draining.Store(true)
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	s.edge.Drain()
+	// 2. Finish the deliveries that are running: what was read gets its answer.
+	if err := s.http.Shutdown(ctx); err != nil {
+		step("deliveries were still running", errors.Join(err, s.http.Close()))
+	}
+	// 3. End the streams; clients come back by themselves.
+	step("streams", s.subscriptions.Shutdown(ctx))
+	// 4. Let unary calls finish, then stop what is left.
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-stopped
+		step("calls were still running", ctx.Err())
+	}
+	endSubscriptions()
+	// 5. The admin listener last of the listeners, so that the shutdown can be watched.
+	step("admin", s.admin.Shutdown(ctx))
+	// 6. The journal, when nobody writes any more.
+	step("journal", s.journal.Close(ctx))
+	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond))
+	return errors.Join(errs...)
+}
+
+// Close releases what New opened, of a server that was not run.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range []net.Listener{s.listeners.http, s.listeners.grpc, s.listeners.admin} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	if s.journal != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		errs = append(errs, s.journal.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func closedOK(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,199 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/fullstorydev/grpchan/inprocgrpc"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/config"
+	"github.com/hookbridge/hookbridge/server/edge"
+	"github.com/hookbridge/hookbridge/server/gateway"
+	"github.com/hookbridge/hookbridge/server/ingest"
+	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/schema"
+	"github.com/hookbridge/hookbridge/server/subscription"
+)
+
+// Options are what New needs.
+type Options struct {
+	Config  *config.Config
+	Logger  *slog.Logger
+	Version string
+	// Now is the clock of signatures and of the journal; nil for the real one.
+	Now func() time.Time
+}
+
+// Server is a bridge that is opened and bound and not yet running.
+type Server struct {
+	cfg     atomic.Pointer[config.Config]
+	log     *slog.Logger
+	now     func() time.Time
+	started time.Time
+
+	catalogue     *provider.Catalogue
+	journal       *journal.Store
+	edge          *edge.Handler
+	subscriptions *subscription.Manager
+	registry      *prometheus.Registry
+
+	http, admin *http.Server
+	grpc        *grpc.Server
+	health      *health.Server
+	listeners   listeners
+	draining    atomic.Bool
+}
+
+// listeners are the three sockets.
+type listeners struct{ http, grpc, admin net.Listener }
+
+// Addrs are the addresses that the listeners are bound to.
+type Addrs struct{ HTTP, GRPC, Admin string }
+
+// New validates, opens and binds everything. After an error nothing is left open. What it returns must be run, or closed with Close.
+func New(ctx context.Context, opts Options) (_ *Server, err error) {
+	s := &Server{log: opts.Logger, now: opts.Now, registry: prometheus.NewRegistry()}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.cfg.Store(opts.Config)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.registry.Register(collectors.NewGoCollector()); err != nil {
+		return nil, err
+	}
+	if err := s.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})); err != nil {
+		return nil, err
+	}
+	if err := registerBuildInfo(s.registry, opts.Version); err != nil {
+		return nil, err
+	}
+	if s.catalogue, err = provider.Builtin(); err != nil {
+		return nil, fmt.Errorf("providers: %w", err)
+	}
+	endpoints, err := s.endpoints(opts.Config)
+	if err != nil {
+		return nil, err
+	}
+	// The sockets before the journal: a port in use is found before a store is opened that takes seconds.
+	if err := s.listen(ctx, opts.Config); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, opts.Config); err != nil {
+		return nil, err
+	}
+	s.edge.SetSources(endpoints)
+	return s, nil
+}
+
+// open builds the rooms, from the journal outwards.
+func (s *Server) open(ctx context.Context, cfg *config.Config) error {
+	registry, err := schema.New(schema.Config{Sets: []schema.Set{schema.Builtin()}, Registerer: s.registry})
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	if s.journal, err = journal.Open(ctx, journalConfig(cfg, s.log, s.registry, s.now)); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	validator, err := protovalidate.New()
+	if err != nil {
+		return fmt.Errorf("validator: %w", err)
+	}
+	service, err := ingest.New(ingest.Config{Journal: s.journal, Registerer: s.registry})
+	if err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	inside := interceptors{log: s.log, validator: validator, inside: true}
+	channel := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain(inside.unary())).WithCloner(handover{})
+	hookbridgev1.RegisterIngestServiceServer(channel, service)
+
+	gw, err := gateway.New(gateway.Config{Ingest: channel, Decode: decodeWith(registry)})
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.edge, err = edge.New(edge.Config{
+		Next:           gw.ServeDelivery,
+		MaxInFlight:    cfg.HTTP.MaxInFlight,
+		PublicURL:      cfg.HTTP.PublicURL,
+		TrustedProxies: cfg.HTTP.TrustedProxies,
+		Logger:         s.log,
+		Registerer:     s.registry,
+		Now:            s.now,
+	})
+	if err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	if err := s.openSubscriptions(ctx, cfg, registry); err != nil {
+		return fmt.Errorf("subscriptions: %w", err)
+	}
+	return s.buildServers(cfg, validator)
+}
+
+// listen binds the three sockets.
+func (s *Server) listen(ctx context.Context, cfg *config.Config) error {
+	for _, l := range []struct {
+		key, address string
+		to           *net.Listener
+	}{
+		{"http", cfg.HTTP.Listen, &s.listeners.http},
+		{"grpc", cfg.GRPC.Listen, &s.listeners.grpc},
+		{"admin", cfg.Admin.Listen, &s.listeners.admin},
+	} {
+		bound, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			return fmt.Errorf("%s.listen: %w", l.key, err)
+		}
+		*l.to = bound
+	}
+	return nil
+}
+
+// Addrs returns where the listeners are.
+func (s *Server) Addrs() Addrs {
+	return Addrs{
+		HTTP:  s.listeners.http.Addr().String(),
+		GRPC:  s.listeners.grpc.Addr().String(),
+		Admin: s.listeners.admin.Addr().String(),
+	}
+}
+
+// Reload takes over the sources, secrets and subscription policies of a new configuration, without dropping a request. After an
+// error everything is as it was.
+func (s *Server) Reload(cfg *config.Config) error {
+	endpoints, err := s.endpoints(cfg)
+	if err != nil {
+		return err
+	}
+	s.edge.SetSources(endpoints)
+	s.subscriptions.SetPolicies(policies(cfg))
+	old := s.cfg.Swap(cfg)
+	if keys := old.NeedsRestart(cfg); len(keys) > 0 {
+		s.log.Warn("some changes of the configuration take effect only after a restart", "keys", keys)
+	}
+	s.log.Info("configuration reloaded", "sources", len(cfg.Sources))
+	return nil
+}
+
+// ready says why the bridge can't take deliveries now; nil when it can.
+func (s *Server) ready() error {
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	return s.journal.Status()
+}

@@ -1,0 +1,67 @@
+package subscription
+
+import (
+	"context"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
+)
+
+const maxAckIDs = 10_000
+
+// Acknowledge implements hookbridge.v1.EventService.
+func (m *Manager) Acknowledge(ctx context.Context, req *hookbridgev1.AcknowledgeRequest) (*hookbridgev1.AcknowledgeResponse, error) {
+	if n := len(req.GetAckIds()); n > maxAckIDs {
+		return nil, fault.Detail(fault.ErrInvalidArgument, "ack_ids: at most %d, got %d", maxAckIDs, n)
+	}
+	s, err := m.find(req.GetSubscription())
+	if err != nil {
+		return nil, err
+	}
+	resp := &hookbridgev1.AcknowledgeResponse{}
+	acks, ids := make([]machine.Ack, 0, len(req.GetAckIds())), make([]string, 0, len(req.GetAckIds()))
+	for _, id := range req.GetAckIds() {
+		if a, ok := s.issuer.parse(id); ok {
+			acks, ids = append(acks, a), append(ids, id)
+		} else {
+			resp.Failures = append(resp.Failures, failure(id, hookbridgev1.AcknowledgeResponse_Failure_REASON_INVALID))
+		}
+	}
+	saved, failures := s.acknowledge(acks, ids)
+	resp.Failures = append(resp.Failures, failures...)
+	if saved != nil {
+		if err := saved.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
+}
+
+// acknowledge applies acknowledgements and returns the commit to wait for, nil for none, and what was not applied.
+func (s *subscription) acknowledge(acks []machine.Ack, ids []string) (*commit, []*hookbridgev1.AcknowledgeResponse_Failure) {
+	var failures []*hookbridgev1.AcknowledgeResponse_Failure
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.m.now()
+	s.advance()
+	for i, a := range acks {
+		switch s.machine.Ack(now, a) {
+		case machine.Applied:
+			s.counters.acknowledged.Add(1)
+			s.progress()
+		case machine.Settled:
+		case machine.Stale:
+			failures = append(failures, failure(ids[i], hookbridgev1.AcknowledgeResponse_Failure_REASON_STALE))
+		case machine.Invalid:
+			failures = append(failures, failure(ids[i], hookbridgev1.AcknowledgeResponse_Failure_REASON_INVALID))
+		}
+	}
+	s.after(now)
+	// What was settled before may have been so only in memory: its commit is waited for too.
+	return s.durable(false), failures
+}
+
+func failure(id string, why hookbridgev1.AcknowledgeResponse_Failure_Reason) *hookbridgev1.AcknowledgeResponse_Failure {
+	return &hookbridgev1.AcknowledgeResponse_Failure{AckId: id, Reason: why}
+}

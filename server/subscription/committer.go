@@ -1,0 +1,201 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
+)
+
+// commit is one write of records: of every subscription that asked for it since the one before began.
+type commit struct {
+	subs map[*subscription]struct{}
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// succeeded says that it is on disk.
+func (c *commit) succeeded() bool {
+	select {
+	case <-c.done:
+		return c.err == nil
+	default:
+		return false
+	}
+}
+
+// wait returns when it is on disk, or will not be.
+func (c *commit) wait(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// committer writes the records of all subscriptions, those that change while a write runs together in the next one.
+type committer struct {
+	m    *Manager
+	wake chan struct{}
+
+	mu     sync.Mutex
+	next   *commit
+	closed bool
+}
+
+func newCommit() *commit {
+	return &commit{subs: map[*subscription]struct{}{}, done: make(chan struct{})}
+}
+
+func newCommitter(m *Manager) *committer {
+	return &committer{m: m, wake: make(chan struct{}, 1), next: newCommit()}
+}
+
+// add puts a subscription, whose lock the caller has, into the next commit and returns that.
+func (c *committer) add(s *subscription) *commit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		failed := &commit{done: make(chan struct{}), err: fault.ErrShuttingDown}
+		close(failed.done)
+		return failed
+	}
+	c.next.subs[s] = struct{}{}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return c.next
+}
+
+// swap takes the next commit and begins another.
+func (c *committer) swap(closing bool) *commit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.next
+	c.next, c.closed = newCommit(), closing
+	return taken
+}
+
+// run writes until the context ends. A write that is cut off by that takes part in the last one.
+func (c *committer) run(ctx context.Context) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
+	for {
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			return
+		}
+		err := c.write(ctx, c.swap(false))
+		if err == nil {
+			pause.Reset()
+			continue
+		}
+		if ctx.Err() == nil {
+			c.m.log.Error("subscriptions can't be stored; acknowledgements are refused until they can", "error", err)
+		}
+		select {
+		case <-time.After(pause.NextBackOff()):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// finish writes what is left, and ends the committer.
+func (c *committer) finish(ctx context.Context) error {
+	if err := c.write(ctx, c.swap(true)); err != nil {
+		return fmt.Errorf("store the subscriptions at the end: %w", err)
+	}
+	return nil
+}
+
+// write does one commit and tells those who wait for it. After an error its subscriptions take part in the next one.
+func (c *committer) write(ctx context.Context, one *commit) error {
+	if len(one.subs) == 0 {
+		close(one.done)
+		return nil
+	}
+	type written struct {
+		s             *subscription
+		position, low int64
+	}
+	records, noted := make(map[string][]byte, len(one.subs)), make([]written, 0, len(one.subs))
+	var errs []error
+	for s := range one.subs {
+		value, position, low, err := s.snapshot()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("encode the record of %q: %w", s.name, err))
+			continue
+		}
+		records[recordPrefix+s.name] = value
+		noted = append(noted, written{s, position, low})
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		err = c.put(ctx, records)
+	}
+	if err == nil {
+		for _, w := range noted {
+			w.s.mu.Lock()
+			w.s.stored(w.position, w.low)
+			w.s.mu.Unlock()
+		}
+		close(one.done)
+		return nil
+	}
+	one.err = err
+	for s := range one.subs {
+		s.mu.Lock()
+		s.unsaved = true
+		s.mu.Unlock()
+	}
+	close(one.done)
+	for s := range one.subs {
+		s.mu.Lock()
+		s.durable(true)
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// putTimeout is how long a write of records may take.
+const putTimeout = 30 * time.Second
+
+func (c *committer) put(ctx context.Context, records map[string][]byte) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	err := c.m.journal.PutRecords(ctx, records)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: no answer for %v: %w", journal.ErrUnavailable, putTimeout, err)
+	}
+	return journalFault(err)
+}
+
+// journalFault gives an error of the journal the face that callers know.
+func journalFault(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, journal.ErrNotFound):
+		return fmt.Errorf("%w: %w", fault.ErrEventNotFound, err)
+	case errors.Is(err, journal.ErrClosed):
+		return fmt.Errorf("%w: %w", fault.ErrShuttingDown, err)
+	case errors.Is(err, journal.ErrUnavailable), errors.Is(err, journal.ErrFull):
+		return fmt.Errorf("%w: %w", fault.Detail(fault.ErrJournalUnavailable, "the journal can't be reached or can't write; try again"), err)
+	}
+	return err
+}
+
+// isRecord says whether a key is that of a subscription.
+func isRecord(key string) bool {
+	return len(key) > len(recordPrefix) && key[:len(recordPrefix)] == recordPrefix
+}

@@ -1,0 +1,55 @@
+package subscription
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
+)
+
+// event returns an event as callers see it. Above limit bytes it comes without data and content, and says so.
+func (m *Manager) event(ev *journal.Stored, withContent bool, limit int) (*hookbridgev1.Event, error) {
+	var out hookbridgev1.Event
+	if err := proto.Unmarshal(ev.Event, &out); err != nil {
+		return nil, fmt.Errorf("event of sequence %d: %w", ev.Sequence, err)
+	}
+	out.Sequence = ev.Sequence
+	if withContent || ev.DataDropped {
+		content, err := contentOf(ev)
+		if err != nil {
+			return nil, err
+		}
+		if ev.DataDropped {
+			out.Data = m.redecode(&out, content.GetBody())
+		}
+		if withContent {
+			out.Content = content
+		}
+	}
+	if proto.Size(&out) > limit {
+		out.Omission = &hookbridgev1.Omission{}
+		if out.Data != nil {
+			out.Omission.DataBytes = int64(len(out.GetData().GetValue()))
+		}
+		if withContent {
+			out.Omission.BodyBytes = ev.BodyBytes
+		}
+		out.Data, out.Content = nil, nil
+	}
+	return &out, nil
+}
+
+// contentOf decodes the body and headers of an event.
+func contentOf(ev *journal.Stored) (*hookbridgev1.Content, error) {
+	encoded, err := ev.Content()
+	if err != nil {
+		return nil, fmt.Errorf("content of sequence %d: %w", ev.Sequence, err)
+	}
+	var content hookbridgev1.Content
+	if err := proto.Unmarshal(encoded, &content); err != nil {
+		return nil, fmt.Errorf("content of sequence %d: %w", ev.Sequence, err)
+	}
+	return &content, nil
+}

@@ -1,0 +1,101 @@
+package subscription
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+)
+
+const (
+	maxFilterSources = 100
+	maxFilterTypes   = 1000
+)
+
+// filter chooses events by source and type. It doesn't change.
+type filter struct{ sources, types names }
+
+// newFilter compiles a filter; nil stands for all events. Filters that mean the same by their elements are equal: order,
+// repetition and what stands beside a lone "*" make no difference.
+func newFilter(f *hookbridgev1.Filter) (*filter, error) {
+	if n := len(f.GetSources()); n > maxFilterSources {
+		return nil, fault.Detail(fault.ErrInvalidArgument, "filter.sources: at most %d elements, got %d", maxFilterSources, n)
+	}
+	if n := len(f.GetTypes()); n > maxFilterTypes {
+		return nil, fault.Detail(fault.ErrInvalidArgument, "filter.types: at most %d elements, got %d", maxFilterTypes, n)
+	}
+	return &filter{newNames(f.GetSources()), newNames(f.GetTypes())}, nil
+}
+
+func (f *filter) match(source, typ string) bool { return f.sources.match(source) && f.types.match(typ) }
+
+func (f *filter) equal(g *filter) bool {
+	return slices.Equal(f.sources.list, g.sources.list) && slices.Equal(f.types.list, g.types.list)
+}
+
+func (f *filter) proto() *hookbridgev1.Filter {
+	return &hookbridgev1.Filter{Sources: f.sources.list, Types: f.types.list}
+}
+
+func (f *filter) String() string {
+	return fmt.Sprintf("sources=%q types=%q", f.sources.list, f.types.list)
+}
+
+// names is one list of a filter: sorted, without repetition, empty for all.
+type names struct {
+	list     []string
+	exact    map[string]struct{}
+	patterns []string
+}
+
+func newNames(list []string) names {
+	if slices.Contains(list, "*") {
+		list = nil
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	n := names{list: slices.Compact(list), exact: map[string]struct{}{}}
+	for _, s := range n.list {
+		if strings.Contains(s, "*") {
+			n.patterns = append(n.patterns, s)
+		} else {
+			n.exact[s] = struct{}{}
+		}
+	}
+	return n
+}
+
+func (n *names) match(s string) bool {
+	if len(n.list) == 0 {
+		return true
+	}
+	if _, ok := n.exact[s]; ok {
+		return true
+	}
+	return slices.ContainsFunc(n.patterns, func(p string) bool { return glob(p, s) })
+}
+
+// glob matches a pattern in which "*" stands for any run of characters. It takes time in proportion to both lengths.
+func glob(pattern, s string) bool {
+	head, rest, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == s
+	}
+	if !strings.HasPrefix(s, head) {
+		return false
+	}
+	s = s[len(head):]
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(s, part)
+		}
+		at := strings.Index(s, part)
+		if at < 0 {
+			return false
+		}
+		s, rest = s[at+len(part):], after
+	}
+}

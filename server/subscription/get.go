@@ -1,0 +1,79 @@
+package subscription
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
+)
+
+const (
+	// maxReply bounds an event, or a page of them, in the answer of a unary call: gRPC clients refuse more than 4 MiB.
+	maxReply = 3 << 20
+	// maxChunk is the largest piece of a body.
+	maxChunk = 1 << 20
+)
+
+// GetEvent implements hookbridge.v1.EventService.
+func (m *Manager) GetEvent(ctx context.Context, req *hookbridgev1.GetEventRequest) (*hookbridgev1.GetEventResponse, error) {
+	var sequence int64
+	switch which := req.GetEvent().(type) {
+	case *hookbridgev1.GetEventRequest_Sequence:
+		sequence = which.Sequence
+	case *hookbridgev1.GetEventRequest_Key:
+		var err error
+		if sequence, err = m.journal.Lookup(ctx, which.Key.GetSource(), which.Key.GetId()); err != nil {
+			return nil, journalFault(err)
+		}
+	default:
+		return nil, fault.Detail(fault.ErrInvalidArgument, "event: want a sequence or a key")
+	}
+	ev, err := m.stored(ctx, sequence)
+	if err != nil {
+		return nil, err
+	}
+	event, err := m.event(ev, req.GetIncludeContent(), maxReply)
+	if err != nil {
+		return nil, err
+	}
+	return &hookbridgev1.GetEventResponse{Event: event}, nil
+}
+
+// stored reads one event.
+func (m *Manager) stored(ctx context.Context, sequence int64) (*journal.Stored, error) {
+	if sequence < 1 {
+		return nil, fault.Detail(fault.ErrInvalidArgument, "sequence: want at least 1, got %d", sequence)
+	}
+	ev, err := m.journal.Get(ctx, sequence)
+	return ev, journalFault(err)
+}
+
+// GetEventContent implements hookbridge.v1.EventService.
+func (m *Manager) GetEventContent(
+	req *hookbridgev1.GetEventContentRequest, stream grpc.ServerStreamingServer[hookbridgev1.GetEventContentResponse],
+) error {
+	ev, err := m.stored(stream.Context(), req.GetSequence())
+	if err != nil {
+		return err
+	}
+	content, err := contentOf(ev)
+	if err != nil {
+		return err
+	}
+	body := content.GetBody()
+	content.Body = nil
+	chunk := body[:min(len(body), maxChunk)]
+	if err := stream.Send(&hookbridgev1.GetEventContentResponse{Content: content, BodyBytes: int64(len(body)), Chunk: chunk}); err != nil {
+		return err
+	}
+	for body = body[len(chunk):]; len(body) > 0; body = body[len(chunk):] {
+		chunk = body[:min(len(body), maxChunk)]
+		if err := stream.Send(&hookbridgev1.GetEventContentResponse{Chunk: chunk}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

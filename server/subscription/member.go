@@ -1,0 +1,120 @@
+package subscription
+
+import (
+	"time"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
+)
+
+// maxGaps bounds what a member has to be told of removed ranges; beyond that, the oldest become one.
+const maxGaps = 64
+
+// member is one stream of a subscription.
+type member struct {
+	id        machine.MemberID
+	want      machine.Member
+	content   bool
+	maxBytes  int
+	heartbeat time.Duration
+	client    string
+	// notify has a value when there may be something to take.
+	notify chan struct{}
+	// gaps is what it was not told yet, under the lock of the subscription.
+	gaps      []machine.Range
+	confirmed confirmed
+}
+
+// confirmed is what was found when the member joined.
+type confirmed struct {
+	created  bool
+	position int64
+}
+
+func (mem *member) wake() {
+	select {
+	case mem.notify <- struct{}{}:
+	default:
+	}
+}
+
+// The defaults and limits of a stream; see SubscribeRequest.
+const (
+	defaultWindowEvents = 1000
+	maxWindowEvents     = 100_000
+	defaultWindowBytes  = 16 << 20
+	maxWindowBytes      = 256 << 20
+	defaultAckDeadline  = 30 * time.Second
+	maxAckDeadline      = time.Hour
+	defaultHeartbeat    = 15 * time.Second
+	maxHeartbeat        = 5 * time.Minute
+	shortest            = time.Second
+	defaultMaxEvent     = 3 << 20
+	minMaxEvent         = 1 << 10
+	maxMaxEvent         = 32 << 20
+	maxName             = 63
+)
+
+// newMember reads what a stream asks for. The rules are those of the proto, which an interceptor checks too: a value that is
+// out of them here would not be bounded.
+func newMember(req *hookbridgev1.SubscribeRequest) (*member, error) {
+	if name := req.GetSubscription(); !validName(name) {
+		return nil, fault.Detail(fault.ErrInvalidArgument, "subscription: want a letter and then at most 62 of a-z, 0-9, '.', '_' and '-', got %q", name)
+	}
+	mem := &member{
+		content: req.GetIncludeContent(), client: req.GetClientName(), notify: make(chan struct{}, 1),
+		maxBytes: int(req.GetMaxEventBytes()), heartbeat: defaultHeartbeat,
+		want: machine.Member{
+			WindowEvents: int(req.GetMaxOutstandingEvents()), WindowBytes: req.GetMaxOutstandingBytes(),
+			AckDeadline: defaultAckDeadline, Content: req.GetIncludeContent(),
+		},
+	}
+	if mem.want.WindowEvents == 0 {
+		mem.want.WindowEvents = defaultWindowEvents
+	}
+	if mem.want.WindowBytes == 0 {
+		mem.want.WindowBytes = defaultWindowBytes
+	}
+	if mem.maxBytes == 0 {
+		mem.maxBytes = defaultMaxEvent
+	}
+	mem.want.MaxEventBytes = int64(mem.maxBytes)
+	if d := req.GetAckDeadline(); d != nil {
+		mem.want.AckDeadline = d.AsDuration()
+	}
+	if d := req.GetHeartbeatInterval(); d != nil {
+		mem.heartbeat = d.AsDuration()
+	}
+	switch {
+	case mem.want.WindowEvents < 1 || mem.want.WindowEvents > maxWindowEvents:
+		return nil, fault.Detail(fault.ErrInvalidArgument, "max_outstanding_events: want 0 to %d, got %d", maxWindowEvents, mem.want.WindowEvents)
+	case mem.want.WindowBytes < 1 || mem.want.WindowBytes > maxWindowBytes:
+		return nil, fault.Detail(fault.ErrInvalidArgument, "max_outstanding_bytes: want 0 to %d, got %d", maxWindowBytes, mem.want.WindowBytes)
+	case mem.want.AckDeadline < shortest || mem.want.AckDeadline > maxAckDeadline:
+		return nil, fault.Detail(fault.ErrInvalidArgument, "ack_deadline: want 1s to 1h, got %v", mem.want.AckDeadline)
+	case mem.heartbeat < shortest || mem.heartbeat > maxHeartbeat:
+		return nil, fault.Detail(fault.ErrInvalidArgument, "heartbeat_interval: want 1s to 5m, got %v", mem.heartbeat)
+	case mem.maxBytes < minMaxEvent || mem.maxBytes > maxMaxEvent:
+		return nil, fault.Detail(fault.ErrInvalidArgument, "max_event_bytes: want 0 or %d to %d, got %d", minMaxEvent, maxMaxEvent, mem.maxBytes)
+	}
+	return mem, nil
+}
+
+// validName checks the name of a subscription; empty is that of an ephemeral one.
+func validName(name string) bool {
+	if name == "" {
+		return true
+	}
+	if len(name) > maxName || name[0] < 'a' || name[0] > 'z' {
+		return false
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,179 @@
+package subscription
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
+)
+
+const (
+	// maxLabels bounds the names that metrics tell apart, by age; the others share one label.
+	maxLabels      = 1000
+	labelOther     = "other"
+	labelEphemeral = "(ephemeral)"
+)
+
+// counters count for one subscription. Those that share a label share them.
+type counters = *labelCounters
+
+type labelCounters struct {
+	delivered, acknowledged, lost atomic.Uint64
+	redelivered                   [len(reasons)]atomic.Uint64
+}
+
+func (c *labelCounters) sent(why machine.Reason) {
+	c.delivered.Add(1)
+	if why != machine.First {
+		c.redelivered[why].Add(1)
+	}
+}
+
+// redelivery are the labels of why something is sent again.
+var redelivery = map[machine.Reason]string{
+	machine.Deadline: "deadline", machine.StreamLost: "stream_lost", machine.Restart: "restart",
+}
+
+// totals collects the metrics of all subscriptions when they are asked for.
+type totals struct {
+	m                                          *Manager
+	lag, age, outstanding, members             *prometheus.Desc
+	delivered, redelivered, acknowledged, lost *prometheus.Desc
+
+	mu     sync.Mutex
+	labels map[string]*labelCounters
+	names  map[string]string
+}
+
+func newTotals(m *Manager) *totals {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("hookbridge_subscription_"+name, help, append([]string{"subscription"}, labels...), nil)
+	}
+	return &totals{
+		m: m, labels: map[string]*labelCounters{}, names: map[string]string{},
+		lag:          desc("lag_events", "Sequences that were not read yet, matching or not, and events that are outstanding."),
+		age:          desc("lag_seconds", "Age of the oldest event that is not settled; 0 when there is none. Looked up every few seconds where nobody is connected."),
+		outstanding:  desc("outstanding_events", "Events that were given to a member, or are to be redelivered, and are not settled."),
+		members:      desc("members", "Streams that are connected."),
+		delivered:    desc("delivered_total", "Events sent, redeliveries included."),
+		redelivered:  desc("redelivered_total", "Events sent again, by why.", "reason"),
+		acknowledged: desc("acknowledged_total", "Events settled by an acknowledgement."),
+		lost:         desc("missed_sequences_total", "Sequences that retention removed before the subscription read them."),
+	}
+}
+
+// label returns the label of a subscription and makes its counters.
+func (t *totals) label(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	label, known := t.names[name]
+	switch {
+	case known:
+	case name == "":
+		label = labelEphemeral
+	case len(t.names) < maxLabels:
+		label = name
+		t.names[name] = name
+	default:
+		label = labelOther
+	}
+	if t.labels[label] == nil {
+		t.labels[label] = &labelCounters{}
+	}
+	return label
+}
+
+func (t *totals) counters(label string) counters {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.labels[label]
+}
+
+// Describe implements prometheus.Collector.
+func (t *totals) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{t.lag, t.age, t.outstanding, t.members, t.delivered, t.redelivered, t.acknowledged, t.lost} {
+		out <- d
+	}
+}
+
+// gauges are what is summed, or for ages the largest, of the subscriptions that share a label.
+type gauges struct{ lag, outstanding, members, age float64 }
+
+// Collect implements prometheus.Collector.
+func (t *totals) Collect(out chan<- prometheus.Metric) {
+	end, now := t.m.journal.Bounds().End, t.m.wall()
+	sums := map[string]*gauges{}
+	for s := range t.m.everyone() {
+		g := sums[s.label]
+		if g == nil {
+			g = &gauges{}
+			sums[s.label] = g
+		}
+		s.gauge(g, end, now)
+	}
+	emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
+		metric, err := prometheus.NewConstMetric(d, t, v, labels...)
+		if err != nil {
+			metric = prometheus.NewInvalidMetric(d, err)
+		}
+		out <- metric
+	}
+	gauge := func(d *prometheus.Desc, v float64, label string) { emit(d, prometheus.GaugeValue, v, label) }
+	for label, g := range sums {
+		gauge(t.lag, g.lag, label)
+		gauge(t.age, g.age, label)
+		gauge(t.outstanding, g.outstanding, label)
+		gauge(t.members, g.members, label)
+	}
+	count := func(d *prometheus.Desc, v *atomic.Uint64, labels ...string) {
+		emit(d, prometheus.CounterValue, float64(v.Load()), labels...)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for label, c := range t.labels {
+		count(t.delivered, &c.delivered, label)
+		count(t.acknowledged, &c.acknowledged, label)
+		count(t.lost, &c.lost, label)
+		for why, name := range redelivery {
+			count(t.redelivered, &c.redelivered[why], label, name)
+		}
+	}
+}
+
+// everyone returns all subscriptions, the ephemeral ones too.
+func (m *Manager) everyone() map[*subscription]struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[*subscription]struct{}, len(m.subs)+len(m.streams))
+	for _, s := range m.subs {
+		all[s] = struct{}{}
+	}
+	for s := range m.streams {
+		all[s] = struct{}{}
+	}
+	return all
+}
+
+// gauge adds a subscription's state.
+func (s *subscription) gauge(g *gauges, end int64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	position := s.position()
+	g.lag += float64(max(0, end-position) + int64(s.machine.Held()))
+	g.outstanding += float64(s.machine.Held())
+	g.members += float64(len(s.members))
+	low := s.machine.Low()
+	if low == position && position >= end {
+		return
+	}
+	at := s.age
+	if t := s.machine.LowTime(); t != 0 {
+		at = time.Unix(0, t)
+	} else if s.ageSeq != low {
+		return
+	}
+	g.age = max(g.age, now.Sub(at).Seconds())
+}

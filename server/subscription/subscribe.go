@@ -1,0 +1,258 @@
+package subscription
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
+)
+
+// Subscribe implements hookbridge.v1.EventService.
+func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.ServerStreamingServer[hookbridgev1.SubscribeResponse]) error {
+	ctx := stream.Context()
+	mem, err := newMember(req)
+	if err != nil {
+		return err
+	}
+	var want *filter // nil: what the subscription has
+	if req.GetFilter() != nil || req.GetSubscription() == "" {
+		if want, err = newFilter(req.GetFilter()); err != nil {
+			return err
+		}
+	}
+	if err := m.serving(ctx); err != nil {
+		return err
+	}
+	s, err := m.open(ctx, req, want)
+	if err != nil {
+		return err
+	}
+	if mem.id, err = m.enter(s); err != nil {
+		return err
+	}
+	defer m.leave(s)
+	saved, err := s.join(mem, want)
+	if err != nil {
+		return err
+	}
+	defer s.leave(mem)
+	if saved != nil {
+		if err := saved.wait(ctx); err != nil {
+			return err
+		}
+	}
+	m.log.Debug("stream opened", "subscription", s.name, "client", mem.client, "member", mem.id)
+	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
+	return out.run(ctx)
+}
+
+// open returns the subscription that a stream is for. A durable one is made on first use, an ephemeral one always.
+func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, want *filter) (*subscription, error) {
+	name := req.GetSubscription()
+	if name != "" {
+		if s, err := m.find(name); err == nil {
+			return s, nil
+		}
+	}
+	position, err := m.startAt(ctx, req.GetStart())
+	if err != nil {
+		return nil, err
+	}
+	if want == nil {
+		if want, err = newFilter(nil); err != nil {
+			return nil, err
+		}
+	}
+	made, err := m.newSubscription(&record{
+		name: name, filter: want, created: m.wall(), state: machine.State{Position: position},
+	})
+	if err != nil {
+		return nil, err
+	}
+	made.fresh = true
+	if name == "" {
+		return made, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.subs[name]; s != nil {
+		return s, nil // somebody was faster
+	}
+	m.subs[name] = made
+	return made, nil
+}
+
+// startAt returns the sequence that a new subscription begins with.
+func (m *Manager) startAt(ctx context.Context, start *hookbridgev1.Start) (int64, error) {
+	bounds := m.journal.Bounds()
+	switch at := start.GetAt().(type) {
+	case nil, *hookbridgev1.Start_Now:
+		return bounds.End, nil
+	case *hookbridgev1.Start_Beginning:
+		return bounds.First, nil
+	case *hookbridgev1.Start_Sequence:
+		if at.Sequence < 1 {
+			return 0, fault.Detail(fault.ErrInvalidArgument, "start.sequence: want at least 1, got %d", at.Sequence)
+		}
+		return max(at.Sequence, bounds.First), nil
+	case *hookbridgev1.Start_Time:
+		if err := at.Time.CheckValid(); err != nil {
+			return 0, fault.Detail(fault.ErrInvalidArgument, "start.time: %v", err)
+		}
+		seq, err := m.journal.SequenceAt(ctx, at.Time.AsTime())
+		return seq, journalFault(err)
+	default:
+		return 0, fault.Detail(fault.ErrInvalidArgument, "start: %T is not known", at)
+	}
+}
+
+// How much a stream takes at a time, under one lock of its subscription.
+const (
+	takeEvents = 64
+	takeBytes  = 256 << 10
+)
+
+// sender writes one stream.
+type sender struct {
+	s      *subscription
+	mem    *member
+	stream grpc.ServerStreamingServer[hookbridgev1.SubscribeResponse]
+	load   loader
+	sends  []machine.Send
+	last   time.Duration // when something was sent
+	frames framer
+}
+
+// run sends until the stream ends; then it returns why.
+func (w *sender) run(ctx context.Context) error {
+	m := w.s.m
+	if err := w.stream.Send(w.confirm()); err != nil {
+		return err
+	}
+	w.last = m.now()
+	beat := time.NewTimer(w.mem.heartbeat)
+	defer beat.Stop()
+	for {
+		if m.isDraining() {
+			return fault.ErrShuttingDown
+		}
+		gaps := w.take()
+		for _, g := range gaps {
+			if err := w.gap(g.From, g.To); err != nil {
+				return err
+			}
+		}
+		for i := range w.sends {
+			if err := w.send(ctx, i); err != nil {
+				return err
+			}
+		}
+		if len(gaps)+len(w.sends) > 0 {
+			w.last = m.now()
+			continue
+		}
+		w.load.reset()
+		select {
+		case <-w.mem.notify:
+		case <-beat.C:
+			if err := w.beat(beat); err != nil {
+				return err
+			}
+		case <-m.draining:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take takes what is there for the member.
+func (w *sender) take() []machine.Range {
+	s := w.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.m.now()
+	clear(w.sends)
+	w.sends = s.machine.Take(now, w.mem.id, takeEvents, takeBytes, w.sends[:0])
+	if len(w.sends) > 0 {
+		s.progress()
+	}
+	s.after(now)
+	gaps := w.mem.gaps
+	w.mem.gaps = nil
+	return gaps
+}
+
+// send sends the i-th of what was taken.
+func (w *sender) send(ctx context.Context, i int) error {
+	x := &w.sends[i]
+	ev, err := w.load.event(ctx, w.sends[i:])
+	if err != nil {
+		return err
+	}
+	if ev == nil {
+		return w.gone(x)
+	}
+	msg, err := w.frames.delivery(w, ev, x)
+	if err != nil {
+		return err
+	}
+	x.Payload = nil
+	w.s.counters.sent(x.Reason)
+	return w.stream.SendMsg(msg)
+}
+
+// gone settles an event that is not in the journal any more, and tells the client.
+func (w *sender) gone(x *machine.Send) error {
+	s := w.s
+	s.mu.Lock()
+	now := s.m.now()
+	gone := s.machine.Gone(now, x.Seq, x.Attempt)
+	s.after(now)
+	s.mu.Unlock()
+	if !gone && !s.ephemeral {
+		return nil // settled by an acknowledgement, or with somebody else by now
+	}
+	s.counters.lost.Add(1)
+	s.m.log.Warn("retention overtook a subscription", "subscription", s.name, "from_sequence", x.Seq, "to_sequence", x.Seq+1)
+	return w.gap(x.Seq, x.Seq+1)
+}
+
+func (w *sender) gap(from, to int64) error {
+	return w.stream.Send(&hookbridgev1.SubscribeResponse{Message: &hookbridgev1.SubscribeResponse_Gap{
+		Gap: &hookbridgev1.Gap{FromSequence: from, ToSequence: to},
+	}})
+}
+
+// beat sends a heartbeat if nothing was sent for long enough, and sets the timer for the next.
+func (w *sender) beat(timer *time.Timer) error {
+	m := w.s.m
+	if left := w.last + w.mem.heartbeat - m.now(); left > 0 {
+		timer.Reset(left)
+		return nil
+	}
+	timer.Reset(w.mem.heartbeat)
+	w.last = m.now()
+	w.s.mu.Lock()
+	w.s.advance()
+	position := w.s.machine.Next()
+	w.s.mu.Unlock()
+	return w.stream.Send(&hookbridgev1.SubscribeResponse{Message: &hookbridgev1.SubscribeResponse_Heartbeat{
+		Heartbeat: &hookbridgev1.Heartbeat{Position: position, JournalEnd: m.journal.Bounds().End, Time: timestamppb.New(m.wall())},
+	}})
+}
+
+func (w *sender) confirm() *hookbridgev1.SubscribeResponse {
+	mem := w.mem
+	return &hookbridgev1.SubscribeResponse{Message: &hookbridgev1.SubscribeResponse_Confirmed{Confirmed: &hookbridgev1.Confirmed{
+		Subscription: w.s.name, Created: mem.confirmed.created && !w.s.ephemeral,
+		Position: mem.confirmed.position, JournalEnd: w.s.m.journal.Bounds().End,
+		MaxOutstandingEvents: int32(mem.want.WindowEvents), MaxOutstandingBytes: mem.want.WindowBytes,
+		AckDeadline: durationpb.New(mem.want.AckDeadline), HeartbeatInterval: durationpb.New(mem.heartbeat),
+	}}}
+}

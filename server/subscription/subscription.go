@@ -1,0 +1,315 @@
+package subscription
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
+)
+
+// limits bound what one subscription keeps in memory: what is read ahead (events that share a page are kept once), and what is
+// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte.
+func limits(ephemeral bool) machine.Config {
+	return machine.Config{
+		Ephemeral:    ephemeral,
+		BufferEvents: 1024, BufferBytes: 1 << 20,
+		OutboxEvents: 256, OutboxBytes: 256 << 10,
+		MaxHeld: 100_000,
+		Stall:   10 * time.Second,
+	}
+}
+
+// subscription is a machine and what connects it with the world. Everything it does happens under its lock, and nothing that
+// waits does.
+type subscription struct {
+	m         *Manager
+	name      string
+	label     string
+	ephemeral bool
+	created   time.Time
+	issuer    issuer
+	counters  counters
+
+	// storedLow is the lowest sequence that the subscription needs, as it is on disk; 0 while it has no record.
+	storedLow atomic.Int64
+	// attached says that the tail reader brings the events. It changes under both the lock and, when set, that of the tail.
+	attached atomic.Bool
+	// inbox is the tail reader's.
+	inbox []*journal.Stored
+
+	mu      sync.Mutex
+	machine *machine.Machine
+	filter  *filter
+	members map[machine.MemberID]*member
+	woken   []machine.MemberID
+	// catching says that a goroutine reads what the tail reader doesn't bring.
+	catching bool
+	timer    *time.Timer
+	timerAt  time.Duration // 0: not running
+	// fresh says that no stream was confirmed yet.
+	fresh bool
+	// commit is the last commit that the subscription takes part in, unsaved that one failed since.
+	commit  *commit
+	unsaved bool
+	// storedPosition is the position on disk, storedAt when it was written.
+	storedPosition int64
+	storedAt       time.Duration
+	// moved says that something was sent or settled since the last sweep. parked says that nothing was for so long that what was
+	// read ahead has been forgotten; nothing is read until something moves.
+	moved, parked bool
+	// age is the time of the event at ageSeq, looked up for the metrics.
+	ageSeq int64
+	age    time.Time
+}
+
+// newSubscription makes a subscription out of a record; an ephemeral one where it has no name.
+func (m *Manager) newSubscription(r *record) (*subscription, error) {
+	mach, err := machine.New(limits(r.name == ""), r.state)
+	if err != nil {
+		return nil, err
+	}
+	label := m.totals.label(r.name)
+	return &subscription{
+		m: m, name: r.name, label: label, counters: m.totals.counters(label), ephemeral: r.name == "", created: r.created,
+		issuer: newIssuer(r.name, m.nonce), machine: mach, filter: r.filter, members: map[machine.MemberID]*member{},
+	}, nil
+}
+
+// stored notes what is on disk.
+func (s *subscription) stored(position, low int64) {
+	s.storedPosition, s.storedAt = position, s.m.now()
+	s.storedLow.Store(low)
+}
+
+// join adds a member. It returns what the member has to wait for before it may be told that the subscription stands, nil for
+// nothing. A filter other than the subscription's replaces it while there are no members; nil is the subscription's own.
+func (s *subscription) join(mem *member, want *filter) (*commit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.m.now()
+	changed := s.fresh && s.commit == nil
+	if want != nil && !want.equal(s.filter) {
+		if len(s.members) > 0 {
+			return nil, fault.Detail(fault.ErrSubscriptionInUse, "%d other members of subscription %q are connected with another filter",
+				len(s.members), s.name)
+		}
+		s.filter, changed = want, true
+	}
+	s.lost(now, s.m.journal.Bounds().First)
+	mem.confirmed.created, s.fresh = s.fresh, false
+	mem.confirmed.position = s.position()
+	s.members[mem.id] = mem
+	if len(s.members) == 1 {
+		s.m.routes.add(s, s.filter)
+	}
+	s.machine.Join(now, mem.id, mem.want)
+	s.progress()
+	s.after(now)
+	if s.ephemeral {
+		return nil, nil
+	}
+	return s.durable(changed), nil
+}
+
+// leave removes a member.
+func (s *subscription) leave(mem *member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.m.now()
+	delete(s.members, mem.id)
+	if len(s.members) == 0 {
+		s.m.routes.remove(s)
+		s.detach(s.m.tail.next.Load())
+	}
+	s.machine.Leave(now, mem.id)
+	s.after(now)
+	if len(s.members) == 0 && s.timer != nil {
+		s.timer.Stop()
+		s.timerAt = 0
+	}
+}
+
+// durable returns the commit after which everything that happened so far is on disk; nil when it is.
+func (s *subscription) durable(changed bool) *commit {
+	if changed || s.unsaved || s.machine.Dirty() {
+		s.commit, s.unsaved = s.m.committer.add(s), false
+	}
+	if s.commit != nil && s.commit.succeeded() {
+		return nil
+	}
+	return s.commit
+}
+
+// after does what an input may have made necessary.
+func (s *subscription) after(now time.Duration) {
+	s.woken = s.machine.Woken(s.woken[:0])
+	for _, id := range s.woken {
+		if mem := s.members[id]; mem != nil {
+			mem.wake()
+		}
+	}
+	s.schedule(now)
+	s.follow()
+}
+
+// schedule sees to it that the machine is told of the time when it asked for. A timer that comes too early is cheaper than one
+// that is moved with every acknowledgement.
+func (s *subscription) schedule(now time.Duration) {
+	at, ok := s.machine.WakeAt()
+	if !ok || (s.timerAt != 0 && s.timerAt <= at) {
+		return
+	}
+	s.timerAt = max(at, 1)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(at-now, s.tick)
+		return
+	}
+	s.timer.Reset(at - now)
+}
+
+func (s *subscription) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.m.now()
+	s.timerAt = 0
+	if len(s.members) == 0 {
+		return
+	}
+	s.machine.Tick(now)
+	s.after(now)
+}
+
+// follow starts to read when there is room for a large step and nobody brings the events.
+func (s *subscription) follow() {
+	if s.attached.Load() || s.catching || s.parked || !s.roomy() {
+		return
+	}
+	s.catching = s.m.spawn(func(ctx context.Context) { s.catchUp(ctx) })
+}
+
+// progress says that the members do something.
+func (s *subscription) progress() { s.moved, s.parked = true, false }
+
+// roomy says whether a large step can be read.
+func (s *subscription) roomy() bool {
+	events, bytes := s.machine.Room()
+	cfg := limits(s.ephemeral)
+	return events >= cfg.BufferEvents/2 && bytes >= cfg.BufferBytes/2
+}
+
+// position is where the subscription stands. What the tail reader has passed without bringing it does not match.
+func (s *subscription) position() int64 {
+	s.advance()
+	return s.machine.Position()
+}
+
+func (s *subscription) advance() {
+	if s.attached.Load() {
+		s.machine.Advance(s.m.tail.next.Load())
+	}
+}
+
+// detach ends the tail reader's bringing events; everything before next has been brought.
+func (s *subscription) detach(next int64) {
+	if s.attached.Load() {
+		s.attached.Store(false)
+		s.m.tail.attached.Add(-1)
+		s.machine.Advance(next)
+	}
+}
+
+// take is the tail reader's: the next events that match. The first one that there is no room for detaches.
+func (s *subscription) take(events []*journal.Stored) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.attached.Load() {
+		return
+	}
+	now := s.m.now()
+	if refused := s.offer(now, events); refused != nil {
+		s.detach(refused.Sequence)
+	}
+	s.after(now)
+}
+
+// offer offers events to the machine and returns the first that it refused.
+func (s *subscription) offer(now time.Duration, events []*journal.Stored) *journal.Stored {
+	for _, ev := range events {
+		if !s.filter.match(ev.Source, ev.Type) {
+			continue
+		}
+		if !s.machine.Offer(now, weigh(ev)) {
+			return ev
+		}
+	}
+	return nil
+}
+
+// weigh says what the machine has to know of an event.
+func weigh(ev *journal.Stored) machine.Event {
+	out := machine.Event{
+		Seq: ev.Sequence, Bytes: int64(len(ev.Event)), ContentBytes: ev.BodyBytes,
+		Time: ev.Time.UnixNano(), Payload: ev,
+	}
+	if ev.DataDropped {
+		out.Bytes += ev.BodyBytes // about what the data will be
+	}
+	return out
+}
+
+// lost tells machine and members that the journal begins with first now.
+func (s *subscription) lost(now time.Duration, first int64) {
+	s.advance()
+	if s.machine.Low() >= first {
+		return
+	}
+	s.tellLost(s.machine.Lost(now, first))
+}
+
+// tellLost tells everybody of what will never be sent.
+func (s *subscription) tellLost(ranges []machine.Range) {
+	for _, r := range ranges {
+		s.counters.lost.Add(uint64(r.To - r.From))
+		s.m.log.Warn("retention overtook a subscription", "subscription", s.name, "from_sequence", r.From, "to_sequence", r.To)
+	}
+	for _, mem := range s.members {
+		mem.gaps = append(mem.gaps, ranges...)
+		if extra := len(mem.gaps) - maxGaps; extra > 0 {
+			mem.gaps[extra].From = mem.gaps[0].From
+			mem.gaps = slices.Delete(mem.gaps, 0, extra)
+		}
+		if len(ranges) > 0 {
+			mem.wake()
+		}
+	}
+}
+
+// snapshot returns the record to be stored, and what has to be noted when it is.
+func (s *subscription) snapshot() (value []byte, position, low int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.advance()
+	r := record{name: s.name, filter: s.filter, created: s.created, state: s.machine.State(nil)}
+	value, err = r.encode()
+	return value, r.state.Position, s.machine.Low(), err
+}
+
+// rest is called at the end of Run: what is not on disk goes into the last commit.
+func (s *subscription) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.checkpoint()
+}
+
+// checkpoint asks for a commit if the record on disk is behind.
+func (s *subscription) checkpoint() {
+	s.durable(s.position() != s.storedPosition || s.machine.Low() != s.storedLow.Load())
+}
