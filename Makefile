@@ -6,7 +6,7 @@ WORKSPACE := .build/workspace
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 
-.PHONY: run build test race bench workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -34,22 +34,19 @@ lint-proto: workspace ## Lint and check the format of proto/.
 	$(BUF) format --diff --exit-code proto
 
 lint: lint-proto ## Format, vet, staticcheck and proto lint.
-	@test -z "$$(gofmt -l cmd server client bench)" || { gofmt -l cmd server client bench; echo "run make fmt"; exit 1; }
+	@test -z "$$(gofmt -l cmd server)" || { gofmt -l cmd server; echo "run make fmt"; exit 1; }
 	go vet ./...
 	go tool staticcheck $$(go list ./... | grep -v /gen/)
 
 race: ## Run the tests of everything that has goroutines under the race detector.
-	go test -race -short $$(go list ./server/... ./client/... ./cmd/...)
+	go test -race -short $$(go list ./server/... ./cmd/...)
 
 breaking: workspace ## Compare the schema with that of the last release, if there has been one.
 	@if [ -f proto/released.binpb ]; then $(BUF) breaking $(WORKSPACE) --against proto/released.binpb; \
 	  else echo "no release yet: the schema is free to change"; fi
 
-bench: build ## Measure, as ratios to limits of the same run.
-	go run ./bench
-
 fmt: ## Format Go and proto sources.
-	gofmt -l -w cmd server client bench
+	gofmt -l -w cmd server
 	$(BUF) format -w proto
 
 clean:

@@ -39,10 +39,9 @@ type Options struct {
 
 // Server is a bridge that is opened and bound and not yet running.
 type Server struct {
-	cfg     atomic.Pointer[config.Config]
-	log     *slog.Logger
-	now     func() time.Time
-	started time.Time
+	cfg atomic.Pointer[config.Config]
+	log *slog.Logger
+	now func() time.Time
 
 	catalogue     *provider.Catalogue
 	journal       *journal.Store

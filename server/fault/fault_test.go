@@ -82,10 +82,9 @@ func TestWriteHTTP(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := httptest.NewRecorder()
 			// Over the in-process channel an error arrives as a status; it must come out the same.
 			for _, err := range []error{tc.err, Status(tc.err, "r1").Err()} {
-				w = httptest.NewRecorder()
+				w := httptest.NewRecorder()
 				WriteHTTP(w, err, "r1", tc.override)
 				if w.Code != tc.status || w.Header().Get("Retry-After") != tc.retry || w.Body.String() != tc.body+"\n" {
 					t.Errorf("got %d, Retry-After %q, %s\nwant %d, %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body, tc.status, tc.retry, tc.body)

@@ -30,36 +30,6 @@ func plain(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// decodeToken is the inverse of appendToken.
-func decodeToken(token string) (string, error) {
-	if token == "%" {
-		return "", nil
-	}
-	if !strings.Contains(token, "%") && token != "" {
-		return token, nil
-	}
-	out := make([]byte, 0, len(token))
-	for i := 0; i < len(token); i++ {
-		if token[i] != '%' {
-			out = append(out, token[i])
-			continue
-		}
-		hi, lo := -1, -1
-		if i+2 < len(token) {
-			hi, lo = strings.IndexByte(hexDigits, token[i+1]), strings.IndexByte(hexDigits, token[i+2])
-		}
-		if hi < 0 || lo < 0 {
-			return "", fmt.Errorf("token %q: want %%XX at byte %d", token, i)
-		}
-		out = append(out, byte(hi<<4|lo))
-		i += 2
-	}
-	if len(out) == 0 {
-		return "", fmt.Errorf("token is empty")
-	}
-	return string(out), nil
-}
-
 // appendType appends a type, one token for each part between dots.
 func appendType(dst []byte, typ string) []byte {
 	for i, part := range strings.Split(typ, ".") {
@@ -78,24 +48,6 @@ func eventSubject(root, source, typ string) string {
 	b = appendToken(b, source)
 	b = append(b, '.')
 	return string(appendType(b, typ))
-}
-
-// parseEventSubject is the inverse of eventSubject.
-func parseEventSubject(root, subject string) (source, typ string, err error) {
-	rest, ok := strings.CutPrefix(subject, root)
-	if !ok {
-		return "", "", fmt.Errorf("subject %q: want it to begin with %q", subject, root)
-	}
-	tokens := strings.Split(rest, ".")
-	if len(tokens) < 2 {
-		return "", "", fmt.Errorf("subject %q: want a source and a type after %q", subject, root)
-	}
-	for i, t := range tokens {
-		if tokens[i], err = decodeToken(t); err != nil {
-			return "", "", fmt.Errorf("subject %q: %w", subject, err)
-		}
-	}
-	return tokens[0], strings.Join(tokens[1:], "."), nil
 }
 
 // eventFilter returns a subject filter that passes at least all events that match, or "" where none narrows the stream: one

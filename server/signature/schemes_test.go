@@ -12,14 +12,6 @@ func atHeader(name, prefix string) *providerv1.SignaturePlace {
 	return &providerv1.SignaturePlace{Place: &providerv1.SignaturePlace_Header{Header: name}, Prefix: prefix}
 }
 
-func headerLocation(name string) *providerv1.Location {
-	return &providerv1.Location{Place: &providerv1.Location_Header{Header: name}}
-}
-
-func headerStamp(name string) *providerv1.TimestampPlace {
-	return &providerv1.TimestampPlace{Place: &providerv1.TimestampPlace_Header{Header: name}}
-}
-
 func itemStamp(name string) *providerv1.TimestampPlace {
 	return &providerv1.TimestampPlace{Place: &providerv1.TimestampPlace_Item{Item: name}}
 }
@@ -41,20 +33,5 @@ func listedScheme() *providerv1.Scheme {
 		Timestamp: &providerv1.Timestamp{
 			At: []*providerv1.TimestampPlace{itemStamp("t")}, Unit: "s", Tolerance: durationpb.New(5 * time.Minute),
 		},
-	}
-}
-
-// taggedScheme is the one of Standard Webhooks: "v1,ab v1,cd" over id, time and body.
-func taggedScheme() *providerv1.Scheme {
-	return &providerv1.Scheme{
-		Name: "signature", Algorithm: "hmac-sha256", Encoding: "base64", Content: "{id}.{ts}.{body}",
-		Signature: []*providerv1.SignaturePlace{atHeader("webhook-signature", ""), atHeader("svix-signature", "")},
-		List:      &providerv1.List{Separator: " ", Assign: ",", Take: []string{"v1"}},
-		Id:        []*providerv1.Location{headerLocation("webhook-id"), headerLocation("svix-id")},
-		Timestamp: &providerv1.Timestamp{
-			At:   []*providerv1.TimestampPlace{headerStamp("webhook-timestamp"), headerStamp("svix-timestamp")},
-			Unit: "s", Tolerance: durationpb.New(5 * time.Minute),
-		},
-		Key: &providerv1.KeyForm{Prefixes: []string{"whsec_"}, PrefixOptional: true, Encoding: "base64"},
 	}
 }

@@ -192,44 +192,6 @@ func TestAMemberThatReadsNothingKeepsNothingFromTheOthers(t *testing.T) {
 	})
 }
 
-func TestAThousandIdleSubscriptionsCostNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bridge) {
-		var idle []*stream
-		for i := range 1000 {
-			s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{
-				Subscription: fmt.Sprintf("idle%d", i), Filter: &hookbridgev1.Filter{Types: []string{fmt.Sprintf("other%d", i), "rare.*"}},
-			})
-			idle = append(idle, s)
-		}
-		busy, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "busy"})
-		synctest.Wait()
-		reads, commits := b.journal.Reads(), b.journal.Commits()
-		const events = 200
-		for range events {
-			b.fill(1, "push")
-			busy.delivery()
-		}
-		synctest.Wait()
-		if n := b.journal.Reads() - reads; n > events {
-			t.Errorf("the journal was read %d times for %d events", n, events)
-		}
-		equal(t, "commits", b.journal.Commits()-commits, 0)
-		for s := range b.manager.everyone() {
-			if s.name != "busy" && cap(s.inbox) > 0 {
-				t.Errorf("%s was handed an event that it doesn't match", s.name)
-			}
-		}
-		// Caught up they are all the same, in one commit of all.
-		elapse(20 * second)
-		equal(t, "commits", b.journal.Commits()-commits, 1)
-		equal(t, "holds", b.journal.Holds(), journal.Holds{Bounded: 1})
-		b.fill(1, "rare.bird")
-		for _, s := range idle {
-			equal(t, "idle", short(s.delivery()), run(events+1, events+1, 1, reasonNew))
-		}
-	})
-}
-
 func TestASubscriptionThatFellBehindCatchesUpWithoutMissingOrDoubling(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		slow, _ := b.subscribe(&hookbridgev1.SubscribeRequest{
