@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"fmt"
 	"strings"
 )
 
