@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,10 @@ type ledger struct {
 	unanswered   []string         // posted, and killed before the answer
 	receipts     map[string]int64 // id -> sequence
 	delivered    map[string]int64
-	acknowledged map[string]bool
+	asked        map[string]bool // in an Acknowledge that may have had no answer: whether it counted is not known
+	acknowledged map[string]bool // in an Acknowledge that was answered
+	last         map[string]string // how it was streamed last
+	ended        []error           // how the streams ended
 	retried      int
 	again        int
 	wrong        []string
@@ -77,7 +81,7 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{receipts: map[string]int64{}, delivered: map[string]int64{}, acknowledged: map[string]bool{}, changed: make(chan struct{})}
+	return &ledger{receipts: map[string]int64{}, delivered: map[string]int64{}, asked: map[string]bool{}, acknowledged: map[string]bool{}, last: map[string]string{}, changed: make(chan struct{})}
 }
 
 // update changes the ledger.
@@ -120,7 +124,10 @@ func (l *ledger) until(t *testing.T, what string, condition func() bool) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			t.Fatalf("%s did not happen in time; %d receipts, %d delivered", what, len(l.receipts), len(l.delivered))
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			t.Fatalf("%s did not happen in time; %d receipts, %d delivered, not acknowledged: %q; the streams ended with %v",
+				what, len(l.receipts), len(l.delivered), l.missing(), l.ended)
 		}
 	}
 }
@@ -174,13 +181,20 @@ func (l *life) await(n int) {
 func (l *life) awaitDelivery() {
 	l.t.Helper()
 	l.ledger.until(l.t, "the delivery of everything", func() bool {
-		for id := range l.ledger.receipts {
-			if !l.ledger.acknowledged[id] {
-				return false
-			}
-		}
-		return true
+		return len(l.ledger.missing()) == 0
 	})
+}
+
+// missing describes what has a receipt and was never acknowledged.
+func (l *ledger) missing() []string {
+	var all []string
+	for id, sequence := range l.receipts {
+		if !l.asked[id] {
+			all = append(all, fmt.Sprintf("%s at %d, last streamed as %v", id, sequence, l.last[id]))
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (l *life) end() {
@@ -290,13 +304,13 @@ func subscribe(t *testing.T, bridge *process, l *ledger, all bool) *subscriber {
 		defer close(s.done)
 		defer func() { _ = conn.Close() }()
 		defer cancel()
-		deliveries := receive(ctx, hookbridgev1.NewEventServiceClient(conn))
+		deliveries := receive(ctx, hookbridgev1.NewEventServiceClient(conn), l)
 		acknowledge(ctx, hookbridgev1.NewEventServiceClient(conn), deliveries, l, all)
 	}()
 	return s
 }
 
-func receive(ctx context.Context, client hookbridgev1.EventServiceClient) <-chan *hookbridgev1.Delivery {
+func receive(ctx context.Context, client hookbridgev1.EventServiceClient, l *ledger) <-chan *hookbridgev1.Delivery {
 	deliveries := make(chan *hookbridgev1.Delivery)
 	go func() {
 		defer close(deliveries)
@@ -304,6 +318,7 @@ func receive(ctx context.Context, client hookbridgev1.EventServiceClient) <-chan
 			Subscription: "ledger", AckDeadline: durationpb.New(time.Hour), MaxOutstandingEvents: 10_000,
 			Start: &hookbridgev1.Start{At: &hookbridgev1.Start_Beginning{Beginning: &emptypb.Empty{}}},
 		})
+		defer func() { l.update(func() { l.ended = append(l.ended, err) }) }()
 		for err == nil {
 			var m *hookbridgev1.SubscribeResponse
 			if m, err = stream.Recv(); err == nil && m.GetDelivery() != nil {
@@ -344,8 +359,14 @@ func acknowledge(ctx context.Context, client hookbridgev1.EventServiceClient, de
 		for _, ack := range pending {
 			req.AckIds = append(req.AckIds, ack)
 		}
+		l.update(func() {
+			for id := range pending {
+				l.asked[id] = true
+			}
+		})
 		resp, err := client.Acknowledge(ctx, req)
 		if err != nil {
+			l.update(func() { l.ended = append(l.ended, err) })
 			return
 		}
 		l.update(func() {
@@ -377,6 +398,7 @@ func (l *ledger) note(d *hookbridgev1.Delivery) {
 		}
 	}
 	l.delivered[id] = sequence
+	l.last[id] = fmt.Sprintf("%s (%s, attempt %d)", d.GetAckId(), d.GetReason(), d.GetAttempt())
 }
 
 // stored lists the journal: the sequences of every id.
