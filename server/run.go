@@ -17,9 +17,18 @@ import (
 func (s *Server) Run(ctx context.Context) error {
 	group, failed := errgroup.WithContext(ctx)
 	// The subscriptions outlive ctx: the script ends them, after the listeners.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	group.Go(func() error { return s.subscriptions.Run(life) })
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ended := make(chan struct{})
+	group.Go(func() error {
+		defer close(ended)
+		return s.subscriptions.Run(life)
+	})
+	// What the subscriptions store at their end is in the journal before it is closed.
+	end := func() {
+		cancel()
+		<-ended
+	}
 	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
 	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
 	group.Go(func() error { return s.grpc.Serve(s.listeners.grpc) })
@@ -36,7 +45,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // shutdown is the script. Each step may use the time that is left; what doesn't finish is cut off, and said.
-func (s *Server) shutdown(endSubscriptions context.CancelFunc) error {
+func (s *Server) shutdown(endSubscriptions func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Load().ShutdownTimeout)
 	defer cancel()
 	started := time.Now()
@@ -69,10 +78,11 @@ func (s *Server) shutdown(endSubscriptions context.CancelFunc) error {
 		<-stopped
 		step("calls were still running", ctx.Err())
 	}
+	// 5. Nobody is left to send to: the subscriptions store where they stand.
 	endSubscriptions()
-	// 5. The admin listener last of the listeners, so that the shutdown can be watched.
+	// 6. The admin listener last of the listeners, so that the shutdown can be watched.
 	step("admin", s.admin.Shutdown(ctx))
-	// 6. The journal, when nobody writes any more.
+	// 7. The journal, when nobody writes any more.
 	step("journal", s.journal.Close(ctx))
 	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond))
 	return errors.Join(errs...)

@@ -70,8 +70,8 @@ type ledger struct {
 	unanswered   []string         // posted, and killed before the answer
 	receipts     map[string]int64 // id -> sequence
 	delivered    map[string]int64
-	asked        map[string]bool // in an Acknowledge that may have had no answer: whether it counted is not known
-	acknowledged map[string]bool // in an Acknowledge that was answered
+	asked        map[string]bool   // in an Acknowledge that may have had no answer: whether it counted is not known
+	acknowledged map[string]bool   // in an Acknowledge that was answered
 	last         map[string]string // how it was streamed last
 	ended        []error           // how the streams ended
 	retried      int
