@@ -1,0 +1,146 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+)
+
+const oneSource = "sources: [{name: demo, provider: hmac, secrets: [env:hmac]}]\n"
+
+// filler is a body of n bytes and a bit that hardly compresses, another one for each number.
+func filler(number, n int) []byte {
+	return fmt.Appendf(nil, `{"event":"user_created","user_id":%d,"note":%q}`, number, document(n)[10:n-10])
+}
+
+// beginning starts a subscription with the oldest event.
+func beginning() *hookbridgev1.Start {
+	return &hookbridgev1.Start{At: &hookbridgev1.Start_Beginning{Beginning: &emptypb.Empty{}}}
+}
+
+// fill posts until it is refused, and returns the refusal.
+func (b *bridge) fill(t *testing.T, prefix string) answer {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for n := 0; time.Now().Before(deadline); n++ {
+		if a := b.post("demo", "user_created", fmt.Sprintf("%s-%d", prefix, n), filler(n, 100<<10), nil); a.status != http.StatusOK {
+			return a
+		}
+	}
+	t.Fatal("the journal did not become full")
+	return answer{}
+}
+
+// recovers posts until it is taken again.
+func (b *bridge) recovers(t *testing.T, id string) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	last := answer{}
+	for time.Now().Before(deadline) {
+		if last = b.post("demo", "user_created", id, userCreated(1), nil); last.status == http.StatusOK {
+			return
+		}
+	}
+	t.Fatalf("there is room, and deliveries are still refused: %d %s", last.status, last.text)
+}
+
+func wantUnavailable(t *testing.T, a answer, reason string) {
+	t.Helper()
+	if seconds, err := strconv.Atoi(a.retryAfter); a.status != http.StatusServiceUnavailable || err != nil || seconds < 1 || !strings.Contains(a.text, reason) {
+		t.Errorf("want 503 with Retry-After and %s, got %d, Retry-After %q, %s", reason, a.status, a.retryAfter, a.text)
+	}
+}
+
+// A journal at max_bytes whose events a subscription holds on to refuses deliveries with 503, and takes them again, without a
+// restart, when they were acknowledged.
+func TestJournalAtMaxBytes(t *testing.T) {
+	b := open(t, "journal: {min_free: \"0\", retention: {max_bytes: 2MiB}}\nsubscriptions: [{name: keeper, hold: all}]\n"+oneSource, nil)
+	next, _ := b.follow(&hookbridgev1.SubscribeRequest{Subscription: "keeper", Start: beginning()})
+	wantUnavailable(t, b.fill(t, "fill"), "JOURNAL_FULL")
+	var acks []string
+	page, err := b.client.ListEvents(t.Context(), &hookbridgev1.ListEventsRequest{PageSize: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range page.GetEvents() {
+		acks = append(acks, next().GetAckId())
+	}
+	b.acknowledge("keeper", acks...)
+	b.recovers(t, "after")
+}
+
+// A subscription that nobody reads any more stops nobody: at max_bytes its position moves on.
+func TestAbandonedSubscriptionStopsNobody(t *testing.T) {
+	b := open(t, "journal: {min_free: \"0\", retention: {max_bytes: 2MiB}}\n"+oneSource, nil)
+	b.mustStore("demo", "user_created", "first", userCreated(1))
+	next, end := b.follow(&hookbridgev1.SubscribeRequest{Subscription: "abandoned", Start: beginning()})
+	next()
+	end()
+	var last int64
+	for n := range 60 {
+		last = b.mustStore("demo", "user_created", fmt.Sprintf("id-%d", n), filler(n, 100<<10))
+	}
+	next, _ = b.follow(&hookbridgev1.SubscribeRequest{Subscription: "another", Start: &hookbridgev1.Start{At: &hookbridgev1.Start_Sequence{Sequence: last}}})
+	if got := next().GetEvent().GetSequence(); got != last {
+		t.Errorf("want event %d, got %d", last, got)
+	}
+}
+
+// A file system that is really full: deliveries get 503, everything that was answered with 200 is still there, and when there is
+// room again deliveries are taken, without a restart. Once it is found by the watermark, once by the write error.
+func TestFullFileSystem(t *testing.T) {
+	for name, minFree := range map[string]string{"at the watermark": "4MiB", "by the write error": "0"} {
+		t.Run(name, func(t *testing.T) {
+			disk := smallDisk(t, "24m")
+			b := open(t, fmt.Sprintf("journal: {dir: %s, min_free: %q}\n%s", filepath.Join(disk, "journal"), minFree, oneSource), nil)
+			stored := map[int64]string{}
+			for n := range 20 {
+				id := fmt.Sprintf("before-%d", n)
+				stored[b.mustStore("demo", "user_created", id, filler(n, 50<<10))] = id
+			}
+			ballast := filepath.Join(disk, "ballast")
+			if err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").Run(); err == nil {
+				t.Fatal("the disk took everything")
+			}
+			refusal := b.fill(t, "while-full")
+			if refusal.status != http.StatusServiceUnavailable || refusal.retryAfter == "" {
+				t.Errorf("want 503 with Retry-After, got %d %s", refusal.status, refusal.text)
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			b.recovers(t, "after")
+			for sequence, id := range stored {
+				e, err := b.client.GetEvent(t.Context(), &hookbridgev1.GetEventRequest{Event: &hookbridgev1.GetEventRequest_Sequence{Sequence: sequence}})
+				if err != nil || e.GetEvent().GetId() != id {
+					t.Errorf("%s at %d is not there any more: %v", id, sequence, err)
+				}
+			}
+		})
+	}
+}
+
+// smallDisk mounts a file system of its own.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("a file system can't be mounted here (it takes root): %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+	return dir
+}
