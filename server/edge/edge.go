@@ -101,7 +101,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := requestid.With(r.Context(), id)
 
 	endpoint, err := h.find(r)
-	out := &recorder{ResponseWriter: w}
+	out, body := &recorder{ResponseWriter: w}, &watchedBody{ReadCloser: r.Body}
+	r.Body = body
 	if err == nil {
 		err = h.serve(ctx, out, r, endpoint)
 	}
@@ -116,7 +117,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if methods := new(methodError); errors.As(err, &methods) {
 			w.Header().Set("Allow", methods.allow)
 		}
+		after := linger(out, r, body)
 		fault.WriteHTTP(out, err, id, override)
+		defer after()
 		h.refusals.write(ctx, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
 	}
 	h.metrics.observe(source, out.status, err, h.cfg.Now().Sub(started))

@@ -366,3 +366,35 @@ func TestPeer(t *testing.T) {
 		})
 	}
 }
+
+// A sender that reads the answer only when it has sent everything gets its 413, and not a reset connection.
+func TestAnswerBeforeTheEndOfABody(t *testing.T) {
+	b := open(t, "hmac", func(s *provider.SourceConfig, _ *Config, _ *Endpoint) { s.MaxBody = 1 << 10 })
+	for name, head := range map[string]string{
+		"announced": fmt.Sprintf("Content-Length: %d\r\n\r\n", 8<<20),
+		"chunked":   fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", 8<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", b.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := io.WriteString(conn, "POST /webhooks/demo HTTP/1.1\r\nHost: bridge\r\nContent-Type: application/json\r\n"+head); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Write(make([]byte, 8<<20)); err != nil {
+				t.Fatalf("the connection was closed over the body: %v", err)
+			}
+			if name == "chunked" {
+				if _, err := io.WriteString(conn, "\r\n0\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			answer, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 413 ") || !strings.Contains(string(answer), "BODY_TOO_LARGE") {
+				t.Errorf("want 413, got %q, %v", answer, err)
+			}
+		})
+	}
+}
