@@ -35,20 +35,9 @@ import (
 func (s *Server) endpoints(cfg *config.Config) ([]*edge.Endpoint, error) {
 	var list []*edge.Endpoint
 	for n, c := range cfg.Sources {
-		pack, ok := s.catalogue.Get(c.Provider)
-		if !ok {
-			return nil, fmt.Errorf("sources[%d] %q: no provider %q", n, c.Name, c.Provider)
-		}
-		var secrets []string
-		for _, secret := range c.Secrets {
-			secrets = append(secrets, secret.Reveal())
-		}
-		source, err := provider.NewSource(provider.SourceConfig{
-			Name: c.Name, Pack: pack, Secrets: secrets, Tolerance: c.Tolerance, MaxBody: c.MaxBody,
-			DigestWindow: c.DigestWindow, Enforce: c.Enforce, PublicURL: cfg.HTTP.PublicURL != nil,
-		})
+		source, err := cfg.Open(c, s.catalogue)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("sources[%d] %q: %w", n, c.Name, err)
 		}
 		endpoint := &edge.Endpoint{Source: source}
 		if c.Rate > 0 {

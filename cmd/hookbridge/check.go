@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 func checkCommand() *cobra.Command {
@@ -24,19 +22,11 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			catalogue, err := provider.Builtin()
-			if err != nil {
-				return err
-			}
 			out := cmd.OutOrStdout()
 			if _, err := fmt.Fprintf(out, "%s is fine.\n  webhooks  %s\n  gRPC      %s\n  admin     %s\n  journal   %s\n", file, cfg.HTTP.Listen, cfg.GRPC.Listen, cfg.Admin.Listen, cfg.Journal.Dir); err != nil {
 				return err
 			}
 			for _, s := range cfg.Sources {
-				pack, _ := catalogue.Get(s.Provider)
-				if _, err := provider.NewSource(provider.SourceConfig{Name: s.Name, Pack: pack, Secrets: reveal(s.Secrets), PublicURL: cfg.HTTP.PublicURL != nil}); err != nil {
-					return err
-				}
 				if _, err := fmt.Fprintf(out, "  source    %s: %s, %d active secrets\n", s.Name, s.Provider, len(s.Secrets)); err != nil {
 					return err
 				}

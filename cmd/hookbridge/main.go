@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hookbridge/hookbridge/server/config"
 )
 
 // Exit codes.
@@ -24,14 +27,24 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	err := root().ExecuteContext(ctx)
 	stop()
+	os.Exit(report(os.Stderr, err))
+}
+
+// report prints an error and returns the exit code. The problems of a configuration are lines that an editor can jump to.
+func report(w io.Writer, err error) int {
 	if err == nil {
-		return
+		return 0
 	}
-	fmt.Fprintln(os.Stderr, "hookbridge:", err)
-	if usage := (usageError{}); errors.As(err, &usage) {
-		os.Exit(exitUsage)
+	prefix := "hookbridge: "
+	if _, ok := errors.AsType[*config.Error](err); ok {
+		prefix = ""
 	}
-	os.Exit(exitFailure)
+	// There is nobody else to tell.
+	_, _ = fmt.Fprintf(w, "%s%v\n", prefix, err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	return exitFailure
 }
 
 // usageError is a command line that can't be understood.

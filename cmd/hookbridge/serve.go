@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +44,7 @@ func load(file string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(file, config.Options{Providers: catalogue.Keys()})
+	return config.Load(file, config.For(catalogue))
 }
 
 func serve(ctx context.Context, out, errOut io.Writer, file string) error {
@@ -62,33 +60,20 @@ func serve(ctx context.Context, out, errOut io.Writer, file string) error {
 	if err := welcome(out, s.Addrs(), file == ""); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	if file == "" {
+		return s.Run(ctx)
+	}
+	r := newReloader(file, cfg, s.Reload, log)
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if file != "" {
-		reloads := make(chan os.Signal, 1)
-		signal.Notify(reloads, syscall.SIGHUP)
-		defer signal.Stop(reloads)
-		go reload(ctx, reloads, file, s, log)
-	}
-	return s.Run(ctx)
-}
-
-// reload reads the configuration anew on each SIGHUP. One that is wrong changes nothing.
-func reload(ctx context.Context, signals <-chan os.Signal, file string, s *server.Server, log *slog.Logger) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-signals:
-		}
-		cfg, err := load(file)
-		if err == nil {
-			err = s.Reload(cfg)
-		}
-		if err != nil {
-			log.Error("the configuration was not reloaded, the old one stays", "error", err)
-		}
-	}
+	reloading := make(chan struct{})
+	go func() {
+		defer close(reloading)
+		r.run(ctx)
+	}()
+	err = s.Run(ctx)
+	cancel()
+	<-reloading
+	return err
 }
 
 // logger writes text to a terminal and JSON to everything else, unless the configuration says which.

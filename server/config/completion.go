@@ -20,6 +20,8 @@ type completion struct {
 	*problems
 	options Options
 	dir     string
+	// files are those of secrets, readable or not.
+	files []string
 }
 
 func (c *completion) config(m *configv1.Config) *Config {

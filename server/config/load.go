@@ -47,7 +47,11 @@ func Load(path string, o Options) (*Config, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("file %s is larger than %s, which no configuration is", path, formatSize(maxFile))
 	}
-	return parse(data, path, absolute, o)
+	config, err := parse(data, path, absolute, o)
+	if problems, ok := errors.AsType[*Error](err); ok {
+		problems.Files = append([]string{absolute}, problems.Files...)
+	}
+	return config, err
 }
 
 // parse reads a configuration. The path is what messages say; file is absolute, and its folder is what relative paths are
@@ -84,8 +88,10 @@ func parse(data []byte, path, file string, o Options) (*Config, error) {
 	config := c.config(message)
 	config.File = file
 	c.checkSources(config)
-	if err := p.err(path); err != nil {
-		return nil, err
+	if len(p.list) > 0 {
+		problems := p.err(path)
+		problems.Files = c.files
+		return nil, problems
 	}
 	return config, nil
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 var equateSecrets = cmp.AllowUnexported(Secret{})
@@ -307,7 +309,7 @@ func TestProblemsAreData(t *testing.T) {
 	}
 	want := &Error{File: path, Problems: []Problem{
 		{Line: 1, Column: 47, Path: "sources[0].secrets[0]", Name: "a", Text: "environment variable B is not set"},
-	}}
+	}, Files: []string{path}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -397,5 +399,92 @@ func TestNeedsRestart(t *testing.T) {
 	other.ShutdownTimeout++
 	if diff := cmp.Diff([]string{"http", "grpc", "admin", "journal", "log", "shutdown_timeout"}, old.NeedsRestart(&other)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestForCatalogue: what a provider can't do with a source is reported with everything else, each secret where it stands.
+func TestForCatalogue(t *testing.T) {
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, file, want string }{
+		{"secrets of the wrong form", `sources:
+- {name: a, provider: standard_webhooks, secrets: [env:A, env:W, env:P]}
+- {name: b, provider: gitlab, secrets: [env:A, env:P]}
+- {name: c, provider: nobody, secrets: [env:A]}
+- {name: d, provider: hmac, secrets: [env:A, file:d.secret]}
+- {name: e, provider: hmac, secrets: [env:S]}
+`, `2:52: sources[0] "a": secrets[0]: unfit secret: want "whpk_" and base64; nor is it the signature's: unfit secret: want "whsec_" (or nothing) and base64, not beginning with "whpk_", not beginning with "whsk_"
+2:66: sources[0] "a": secrets[2]: unfit secret: want an Ed25519 public key, as "whpk_" and base64; nor is it the signature's: unfit secret: want "whsec_" (or nothing) and base64, not beginning with "whpk_", not beginning with "whsk_"
+4:23: sources[2] "c": provider: there is no provider "nobody"
+5:46: sources[3] "d": secrets[1]: file DIR/d.secret can't be read: no such file or directory
+6:39: sources[4] "e": secrets[0]: unfit secret: there is white space around it`},
+		{"a body that never has room", `http: {max_in_flight: 1MiB}
+sources:
+- {name: a, provider: github, secrets: [env:A]}
+- {name: b, provider: github, secrets: [env:A], max_body: 1MiB}
+- {name: c, provider: hmac, secrets: [env:A]}
+`, `3:3: sources[0] "a": GitHub sends bodies of up to 25MiB, and http.max_in_flight is 1MiB; raise it, or set max_body`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := write(t, map[string]string{"hookbridge.yaml": c.file})
+			options := For(catalogue)
+			options.LookupEnv = env("A", "hunter2!", "W", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "P", "whpk_AAAA", "S", "hunter2 ")
+			_, err := Load(path, options)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if diff := cmp.Diff(c.want, strings.ReplaceAll(strings.ReplaceAll(err.Error(), path+":", ""), filepath.Dir(path), "DIR")); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error repeats a secret: %v", err)
+			}
+		})
+	}
+}
+
+// TestFilesOfAnError: a configuration that is wrong says which files could put it right.
+func TestFilesOfAnError(t *testing.T) {
+	path := write(t, map[string]string{
+		"hookbridge.yaml": "sources: [{name: a, provider: hmac, secrets: [file:missing, file:there]}]\n", "there": "x",
+	})
+	_, err := Load(path, Options{})
+	got, ok := errors.AsType[*Error](err)
+	if !ok {
+		t.Fatalf("want an *Error, got %v", err)
+	}
+	dir := filepath.Dir(path)
+	if diff := cmp.Diff([]string{path, filepath.Join(dir, "missing"), filepath.Join(dir, "there")}, got.Files); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestExampleIsServed: the example of the documentation is a configuration that the built-in providers take.
+func TestExampleIsServed(t *testing.T) {
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := For(catalogue)
+	options.LookupEnv = exampleOptions().LookupEnv
+	path := write(t, map[string]string{"hookbridge.yaml": example, "stripe.secret": "whsec_1\n"})
+	config, err := Load(path, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []struct {
+		name    string
+		enforce bool
+		body    int64
+	}{{"github", false, 25 << 20}, {"stripe-eu", false, 1 << 20}, {"orders", true, 1 << 20}} {
+		source, err := config.Open(config.Sources[n], catalogue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if source.Name() != want.name || source.MaxBody() != want.body || config.Sources[n].Enforce != want.enforce {
+			t.Errorf("got %s, %d", source.Name(), source.MaxBody())
+		}
 	}
 }

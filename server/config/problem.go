@@ -41,6 +41,9 @@ type Error struct {
 	File string
 	// Problems is in the order of the file and not empty.
 	Problems []Problem
+	// Files are the files on which it depends, those that can't be read included, in the order of the configuration: when one of
+	// them changes, Load may succeed.
+	Files []string
 }
 
 // Error has one line per problem: file:line:column: path: what was expected.
@@ -86,11 +89,8 @@ func (p *problems) at(path string) bool {
 	})
 }
 
-// err returns nil when there is no problem.
-func (p *problems) err(file string) error {
-	if len(p.list) == 0 {
-		return nil
-	}
+// err makes an error of the problems, of which there is at least one.
+func (p *problems) err(file string) *Error {
 	slices.SortStableFunc(p.list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})

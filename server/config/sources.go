@@ -9,6 +9,7 @@ import (
 	"time"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
@@ -74,7 +75,11 @@ func (c *completion) secrets(path string, references []string) []Secret {
 		if c.at(element) {
 			continue
 		}
-		secret, err := readSecret(reference, c.options.LookupEnv, c.absolute)
+		secret, err := readSecret(reference, c.options.LookupEnv, func(path string) string {
+			path = c.absolute(path)
+			c.files = append(c.files, path)
+			return path
+		})
 		if err != nil {
 			c.add(element, "%v", err)
 			continue
@@ -98,9 +103,24 @@ func (c *completion) checkSources(config *Config) {
 			continue
 		}
 		if err := c.options.CheckSource(config, s); err != nil {
-			c.add(path, "%v", err)
+			c.refused(path, err)
 		}
 	}
+}
+
+// refused reports what CheckSource said, of each secret where it stands.
+func (c *completion) refused(path string, err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, each := range several.Unwrap() {
+			c.refused(path, each)
+		}
+		return
+	}
+	if secret, ok := errors.AsType[*provider.SecretError](err); ok {
+		c.add(fmt.Sprintf("%s.secrets[%d]", path, secret.Position), "%v", secret.Reason)
+		return
+	}
+	c.add(path, "%v", err)
 }
 
 // readable says whether a file can be opened and read.

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -58,8 +59,17 @@ func Builtin() (*Catalogue, error) {
 
 // Parse reads a pack. Errors name the file and the field.
 func Parse(file string, data []byte) (*Pack, error) {
+	// What else ends lines for the YAML parser doesn't for protoyaml, which then looks for the source of an error beyond the last
+	// line, and panics.
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	if bytes.ContainsAny(data, "\r\u0085\u2028\u2029") {
+		return nil, fmt.Errorf("%s: lines end with a line feed, and with nothing else", file)
+	}
 	spec := &providerv1.Pack{}
 	if err := (protoyaml.UnmarshalOptions{Path: file}).Unmarshal(data, spec); err != nil {
+		if !strings.HasPrefix(err.Error(), file) {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
 		return nil, err
 	}
 	if err := protovalidate.Validate(spec); err != nil {

@@ -85,14 +85,19 @@ func newSegments(template string) ([]segment, error) {
 	return list, nil
 }
 
-// answer returns the answer of the first handshake that matches, or nil.
+// answer returns the answer of the first handshake that matches, or nil. The body is looked at only for handshakes of this method
+// that are signed, or aren't, as signed says.
 func (p *Pack) answer(r *delivery.Request, kind body, signed bool) (*Answer, error) {
-	if len(p.handshakes) == 0 {
-		return nil, nil
-	}
-	document := kind.document(r.Body)
+	var document []byte
+	read := false
 	for _, h := range p.handshakes {
-		if h.signed != signed || h.method != r.Method || !holds(h.when, r, document) {
+		if h.signed != signed || h.method != r.Method {
+			continue
+		}
+		if !read {
+			document, read = kind.document(r.Body), true
+		}
+		if !holds(h.when, r, document) {
 			continue
 		}
 		body, err := render(h.body, r, document, h.contentType == "application/json")

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -119,7 +120,7 @@ func (p *Pack) bodyOf(contentType string) (body, error) {
 		return p.bodies[0], nil
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
-	if err == nil {
+	if err == nil || errors.Is(err, mime.ErrInvalidMediaParameter) {
 		for _, b := range p.bodies {
 			if b.mediaType == mediaType {
 				return b, nil

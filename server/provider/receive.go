@@ -56,8 +56,9 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 
 // verify asks the source's schemes in their order. The first whose signature is there decides.
 func (s *Source) verify(r *delivery.Request) (signature.Match, *signature.Scheme, error) {
-	var missing error
-	for _, a := range s.schemes {
+	// Without a scheme nothing is proven.
+	missing := ErrSignatureMissing
+	for n, a := range s.schemes {
 		match, err := a.scheme.Verify(r, a.keys, a.tolerance)
 		switch {
 		case err == nil:
@@ -65,7 +66,7 @@ func (s *Source) verify(r *delivery.Request) (signature.Match, *signature.Scheme
 			return match, a.scheme, nil
 		case !errors.Is(err, signature.ErrMissing):
 			return signature.Match{}, nil, err
-		case missing == nil:
+		case n == 0:
 			missing = err
 		}
 	}

@@ -44,8 +44,25 @@ type active struct {
 	tolerance time.Duration
 }
 
-// NewSource checks the secrets against the forms that the pack's keys have. Errors name the source and the secret by its
-// position, never by its value.
+// SecretError means that a secret has the form of none of the pack's keys.
+type SecretError struct {
+	// Source is the source's name, Position the secret's place in SourceConfig.Secrets.
+	Source   string
+	Position int
+	// Reason wraps signature.ErrKey. It says which form is wanted and nothing of the secret.
+	Reason error
+}
+
+// Error names the source and the secret by its position.
+func (e *SecretError) Error() string {
+	return fmt.Sprintf("source %q: secrets[%d]: %v", e.Source, e.Position, e.Reason)
+}
+
+// Unwrap returns the reason.
+func (e *SecretError) Unwrap() error { return e.Reason }
+
+// NewSource checks the secrets against the forms that the pack's keys have. Each secret that has none is a SecretError; no error
+// contains a secret.
 func NewSource(cfg SourceConfig) (*Source, error) {
 	s := &Source{cfg: cfg}
 	fits := make([]bool, len(cfg.Secrets))
@@ -61,7 +78,10 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 		for n, secret := range cfg.Secrets {
 			key, err := scheme.Key(secret)
 			if err != nil {
-				reasons[n] = errors.Join(reasons[n], err)
+				if reasons[n] != nil {
+					err = fmt.Errorf("%w; nor is it the %s's: %w", reasons[n], scheme.Name(), err)
+				}
+				reasons[n] = err
 				continue
 			}
 			fits[n] = true
@@ -71,20 +91,23 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			continue
 		}
 		if scheme.UsesURL() && !cfg.PublicURL {
-			return nil, fmt.Errorf("source %q: %s signs the URL: http.public_url must say which one the provider calls", cfg.Name, cfg.Pack.spec.GetName())
+			return nil, fmt.Errorf("%s signs the URL: http.public_url must say which one the provider calls", cfg.Pack.spec.GetName())
 		}
 		s.schemes = append(s.schemes, a)
 	}
 	var errs []error
 	for n, ok := range fits {
 		if !ok {
-			errs = append(errs, fmt.Errorf("source %q: secrets[%d]: %w", cfg.Name, n, reasons[n]))
+			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
 	if len(cfg.Secrets) == 0 {
 		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
 	}
-	return s, errors.Join(errs...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
 }
 
 // Name returns the source's name.

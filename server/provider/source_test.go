@@ -2,8 +2,11 @@ package provider
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/url"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -245,5 +248,37 @@ func TestUnfitSecrets(t *testing.T) {
 	_, err = NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "not base64 at all: hunter2"}})
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte(`source "s": secrets[1]`)) || bytes.Contains([]byte(err.Error()), []byte("hunter2")) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Before its signature is verified nothing looks into a body: a handshake that is signed waits for it, and refusing a large forged
+// form costs no memory beyond the body's own.
+func TestNothingIsReadBeforeVerification(t *testing.T) {
+	s := source(t, "slack")
+	body := []byte("payload=" + strings.Repeat("%7B", 1<<18))
+	r := post(http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "X-Slack-Signature": {"v0=" + strings.Repeat("0", 64)}, "X-Slack-Request-Timestamp": {"1772355600"}}, body)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := s.Receive(r)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrSignatureMismatch) {
+		t.Fatalf("got %v, want ErrSignatureMismatch", err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<10 {
+		t.Errorf("refusing a forged form of %d bytes took %d bytes of memory", len(body), used)
+	}
+}
+
+// A delivery isn't lost for a Content-Type that is a little wrong: what counts is the media type.
+func TestMediaTypes(t *testing.T) {
+	s := source(t, "hmac")
+	for contentType, ok := range map[string]bool{
+		"": true, "application/json": true, "Application/JSON": true, "application/json; charset=utf-8": true,
+		"application/json;": true, "application/json; charset": true, "application/json; charset=a; charset=b": false,
+		"text/plain": false, "application/jsonp": false, "application/x-www-form-urlencoded": false, ";": false, "application/": false,
+	} {
+		if err := s.CheckMediaType(contentType); (err == nil) != ok || err != nil && !errors.Is(err, ErrMediaType) {
+			t.Errorf("%q: got %v, want taken %v", contentType, err, ok)
+		}
 	}
 }

@@ -2,32 +2,88 @@ package provider
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/internal/sharedtest"
+	"github.com/hookbridge/hookbridge/server/signature"
 )
 
-// vector is a published signature.
+// vector is a signature that somebody else made.
 type vector struct {
 	Name, Provider, Secret, Expect string
+	RotationSecret                 string `json:"rotation_secret"`
 	Headers                        map[string]string
 	Body                           string
 	BodyBase64                     string `json:"body_base64"`
 }
 
-// vectorProviders are the packs that a vector's provider is tried with.
-var vectorProviders = map[string]string{
-	"github": "github", "gitlab": "gitlab", "stripe": "stripe", "slack": "slack", "shopify": "shopify",
-	"standard_webhooks": "standard_webhooks", "svix": "standard_webhooks", "openai": "standard_webhooks", "lithic": "standard_webhooks",
+// ownVectors are signatures for the packs, made with openssl and python's hmac module; GitHub's is the one in its documentation.
+var ownVectors = []vector{
+	{Name: "openssl", Provider: "hmac", Secret: "my_shared_secret", Body: `{"event":"user_created","user_id":42}`, Headers: map[string]string{
+		"X-Signature": "19753b10cc81221ac740ed2e84236f04edcdcce54ce2e3097483d250290bed4d",
+	}},
+	{Name: "documentation", Provider: "github", Secret: "It's a Secret to Everybody", Body: "Hello, World!", Headers: map[string]string{
+		"X-Hub-Signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+	}},
+	{Name: "token", Provider: "gitlab", Secret: "a token", Body: `{}`, Headers: map[string]string{"X-Gitlab-Token": "a token"}},
+	{Name: "signing token", Provider: "gitlab", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Body: `{"object_kind":"push","event_name":"push"}`, Headers: map[string]string{
+		"webhook-id": "b9b7d0f0-6f5b-4d52-8e39-3e2b0a1d6c11", "webhook-timestamp": "1700000000",
+		"webhook-signature": "v1,MmKPRhsdx5G3pPW3dY3nJ7AxOxyncBA9DAwt9oLcL1M=",
+	}},
+	{Name: "two signatures", Provider: "stripe", Secret: "whsec_a_secret_that_is_used_as_it_is", Body: `{"id":"evt_1","type":"invoice.paid"}`, Headers: map[string]string{
+		"Stripe-Signature": "t=1700000000,v1=" + strings.Repeat("0", 64) + ",v1=eaaff567eef2c255e496d0b6b78f6d9778601cb071192a3e7a088a423c2756f1,v0=" + strings.Repeat("1", 64),
+	}},
+	{Name: "event", Provider: "slack", Secret: "8f742231b10e8888abcd99yyyzzz85a5", Body: `{"type":"event_callback","event_id":"Ev1","event":{"type":"message"}}`, Headers: map[string]string{
+		"X-Slack-Request-Timestamp": "1700000000", "X-Slack-Signature": "v0=efc28aa666519af0d6b833792a1b972987dcf06ed3e8afc2161f2f5b26f33f34",
+	}},
+	{Name: "order", Provider: "shopify", Secret: "hush", Body: `{"id":820982911946154508,"admin_graphql_api_id":"gid://shopify/Order/820982911946154508"}`, Headers: map[string]string{
+		"X-Shopify-Hmac-SHA256": "QNSQrqj9duVb51o17wBAE7Y8vjTOP3dL4fSzPUdNx2U=",
+	}},
+	{Name: "order, under the other name", Provider: "shopify", Secret: "hush", Body: `{"id":820982911946154508,"admin_graphql_api_id":"gid://shopify/Order/820982911946154508"}`, Headers: map[string]string{
+		"Shopify-Hmac-Sha256": "QNSQrqj9duVb51o17wBAE7Y8vjTOP3dL4fSzPUdNx2U=",
+	}},
+	{Name: "symmetric", Provider: "standard_webhooks", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Body: `{"type":"contact.created"}`, Headers: map[string]string{
+		"webhook-id": "msg_1", "webhook-timestamp": "1700000000", "webhook-signature": "v1,SAES0FXXwmvmClBJnk5KZ/8146jQ4BQU37P8Ay/om8Q=",
+	}},
+	{Name: "asymmetric", Provider: "standard_webhooks", Secret: "whpk_nRXAZRwN9xs9XLNKG+q+gglaelGY5Aqi12mhWTWy7EE=", Body: `{"type":"contact.created"}`, Headers: map[string]string{
+		"webhook-id": "msg_1", "webhook-timestamp": "1700000000",
+		"webhook-signature": "v1a,6HiMBH5auIaz6sloG8BTcH9yrNn9TP9QfiVwb7pe9hOxvMRwY1PIZMsn+gWMUn24JEltyOmepdKNPk4afAq1DA==",
+	}},
+}
+
+// collected says which pack the collection's vectors of a provider are for. Where a provider signs as a pack does and only calls
+// its header otherwise, rename says so.
+var collected = map[string]struct {
+	pack   string
+	rename map[string]string
+}{
+	"github":            {pack: "github"},
+	"gitlab":            {pack: "gitlab"},
+	"stripe":            {pack: "stripe"},
+	"slack":             {pack: "slack"},
+	"shopify":           {pack: "shopify"},
+	"standard_webhooks": {pack: "standard_webhooks"},
+	"svix":              {pack: "standard_webhooks"},
+	"openai":            {pack: "standard_webhooks"},
+	"lithic":            {pack: "standard_webhooks"},
+	"bitbucket":         {pack: "github", rename: map[string]string{"X-Hub-Signature": "X-Hub-Signature-256"}},
+	"bitbucket-server":  {pack: "github", rename: map[string]string{"X-Hub-Signature": "X-Hub-Signature-256"}},
+	"gitea":             {pack: "hmac", rename: map[string]string{"X-Gitea-Signature": "X-Signature"}},
+	"gogs":              {pack: "hmac", rename: map[string]string{"X-Gogs-Signature": "X-Signature"}},
+	"coinbase-commerce": {pack: "hmac", rename: map[string]string{"X-CC-Webhook-Signature": "X-Signature"}},
 }
 
 func readVectors(t *testing.T) []vector {
@@ -62,102 +118,269 @@ func readVectors(t *testing.T) []vector {
 	return list
 }
 
-// Every published vector of a provider that has a pack verifies, and fails when one bit of body, secret, signature or timestamp
+// Every published vector of a provider that has a pack verifies, and fails when one bit of body, secret, signature, id or timestamp
 // changes.
 func TestPublishedVectors(t *testing.T) {
-	tried := 0
+	tried := map[string]int{}
 	for _, v := range readVectors(t) {
-		key, ok := vectorProviders[v.Provider]
+		c, ok := collected[v.Provider]
 		if !ok {
 			continue
 		}
-		tried++
+		tried[c.pack]++
+		renamed := map[string]string{}
+		for name, value := range v.Headers {
+			if to, ok := c.rename[name]; ok {
+				name = to
+			}
+			renamed[name] = value
+		}
+		v.Headers = renamed
+		t.Run(v.Provider+"/"+v.Name, func(t *testing.T) { checkVector(t, c.pack, v) })
+	}
+	for pack, least := range map[string]int{"github": 11, "stripe": 4, "slack": 3, "standard_webhooks": 4, "hmac": 13} {
+		if tried[pack] < least {
+			t.Errorf("%s: %d vectors were tried, want %d", pack, tried[pack], least)
+		}
+	}
+}
+
+// The same for each pack, with vectors that are always at hand.
+func TestOwnVectors(t *testing.T) {
+	c := catalogue(t)
+	missing := map[string]bool{}
+	for _, key := range c.Keys() {
+		pack, _ := c.Get(key)
+		for _, scheme := range pack.schemes {
+			missing[key+"/"+scheme.Name()] = true
+		}
+	}
+	for _, v := range ownVectors {
 		t.Run(v.Provider+"/"+v.Name, func(t *testing.T) {
-			err := receiveVector(t, key, v.Secret, v.Headers, []byte(v.Body))
-			if v.Expect == "invalid" {
-				if err == nil {
-					t.Error("an invalid vector was taken")
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			step := max(1, len(v.Body)/64)
-			for at := 0; at < len(v.Body); at += step {
-				body := []byte(v.Body)
-				body[at] ^= 1 << (at % 7)
-				if receiveVector(t, key, v.Secret, v.Headers, body) == nil {
-					t.Errorf("byte %d of the body changed, and still taken", at)
-				}
-			}
-			secret := []byte(v.Secret)
-			secret[len(secret)/2] ^= 1
-			if receiveVector(t, key, string(secret), v.Headers, []byte(v.Body)) == nil {
-				t.Error("another secret, and still taken")
-			}
-			for name, value := range v.Headers {
-				if !isProof(name) {
-					continue
-				}
-				for at := range len(value) {
-					changed := []byte(value)
-					changed[at] ^= 1
-					h := map[string]string{}
-					for n, val := range v.Headers {
-						h[n] = val
-					}
-					h[name] = string(changed)
-					if receiveVector(t, key, v.Secret, h, []byte(v.Body)) == nil && !sameHex(value[at], changed[at]) {
-						t.Errorf("%s: byte %d changed, and still taken: %s", name, at, changed)
-					}
-				}
-			}
+			delete(missing, v.Provider+"/"+checkVector(t, v.Provider, v))
 		})
 	}
-	if tried < 10 {
-		t.Errorf("only %d vectors were tried", tried)
+	if len(missing) > 0 {
+		t.Errorf("schemes without a vector: %v", slices.Sorted(maps.Keys(missing)))
 	}
 }
 
-// sameHex is for letters whose case doesn't matter.
-func sameHex(a, b byte) bool { return a|0x20 == b|0x20 && a != b }
-
-func isProof(header string) bool {
-	switch http.CanonicalHeaderKey(header) {
-	case "X-Hub-Signature-256", "X-Slack-Signature", "X-Slack-Request-Timestamp", "Svix-Id", "Svix-Timestamp", "Svix-Signature",
-		"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
-		return true
+// checkVector receives a vector, as it is and with each of its bits changed, and returns the name of the scheme that it is for.
+func checkVector(t *testing.T, key string, v vector) string {
+	t.Helper()
+	pack, _ := catalogue(t).Get(key)
+	s, spec := vectorSource(t, pack, v.Secret)
+	receive := func(s *Source, header map[string]string, body []byte) error {
+		h := http.Header{}
+		for name, value := range header {
+			h[http.CanonicalHeaderKey(name)] = []string{value}
+		}
+		_, err := s.Receive(&delivery.Request{Method: http.MethodPost, URL: &url.URL{}, Header: h, Body: body, ReceivedAt: vectorTime(t, spec, v.Headers)})
+		return err
 	}
-	return false
+	body := []byte(v.Body)
+	err := receive(s, v.Headers, body)
+	if v.Expect == "invalid" {
+		if !errors.Is(err, ErrSignatureMismatch) {
+			t.Errorf("an invalid vector: got %v, want ErrSignatureMismatch", err)
+		}
+		return spec.GetName()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.RotationSecret != "" {
+		rotated, _ := vectorSource(t, pack, v.RotationSecret)
+		if err := receive(rotated, v.Headers, body); err != nil {
+			t.Errorf("under the other secret: %v", err)
+		}
+	}
+	if spec.GetContent() != "" {
+		step := max(1, len(body)/256)
+		for at := 0; at < len(body); at += step {
+			for bit := range 8 {
+				body[at] ^= 1 << bit
+				if err := receive(s, v.Headers, body); !errors.Is(err, ErrSignatureMismatch) {
+					t.Errorf("bit %d of byte %d of the body changed: got %v", bit, at, err)
+				}
+				body[at] ^= 1 << bit
+			}
+		}
+		if err := receive(s, v.Headers, append(bytes.Clone(body), '\n')); !errors.Is(err, ErrSignatureMismatch) {
+			t.Errorf("a newline behind the body: got %v", err)
+		}
+	}
+	eachFlip(v.Secret, func(at int, changed string) {
+		other, err := NewSource(SourceConfig{Name: "v", Pack: pack, Secrets: []string{changed}, DigestWindow: time.Minute})
+		if err == nil {
+			err = receive(other, v.Headers, body)
+		}
+		if err == nil && !sameKey(spec, v.Secret, changed) {
+			t.Errorf("byte %d of the secret changed, and still taken", at)
+		}
+	})
+	for name, value := range provenHeaders(spec, v.Headers) {
+		for _, single := range onlyMatching(spec, value, func(value string) bool {
+			return receive(s, with(v.Headers, name, value), body) == nil
+		}) {
+			eachFlip(single, func(at int, changed string) {
+				if sameHex(spec, single[at], changed[at]) {
+					return
+				}
+				err := receive(s, with(v.Headers, name, changed), body)
+				if !errors.Is(err, ErrSignatureMissing) && !errors.Is(err, ErrSignatureMalformed) && !errors.Is(err, ErrSignatureMismatch) {
+					t.Errorf("byte %d of %s changed: got %v: %s", at, name, err, changed)
+				}
+			})
+		}
+	}
+	return spec.GetName()
 }
 
-// receiveVector receives at the vector's own time.
-func receiveVector(t *testing.T, key, secret string, headers map[string]string, body []byte) error {
+// catalogue is read once for a test.
+func catalogue(t testing.TB) *Catalogue {
 	t.Helper()
 	c, err := Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pack, _ := c.Get(key)
+	return c
+}
+
+// vectorSource is a source with one secret, and the scheme of the pack that the secret is for.
+func vectorSource(t *testing.T, pack *Pack, secret string) (*Source, *providerv1.Scheme) {
+	t.Helper()
 	s, err := NewSource(SourceConfig{Name: "v", Pack: pack, Secrets: []string{secret}, DigestWindow: time.Minute})
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	h := http.Header{}
-	at := now
-	for name, value := range headers {
-		h.Set(name, value)
-		if name := http.CanonicalHeaderKey(name); name == "X-Slack-Request-Timestamp" || name == "Svix-Timestamp" || name == "Webhook-Timestamp" {
-			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
-				at = time.Unix(n, 0)
+	for _, spec := range pack.Spec().GetSchemes() {
+		if spec.GetName() == s.schemes[0].scheme.Name() {
+			return s, spec
+		}
+	}
+	t.Fatal("no scheme")
+	return nil, nil
+}
+
+// vectorTime is when a vector was signed.
+func vectorTime(t *testing.T, spec *providerv1.Scheme, headers map[string]string) time.Time {
+	t.Helper()
+	for _, at := range spec.GetTimestamp().GetAt() {
+		text := ""
+		for name, value := range headers {
+			switch {
+			case strings.EqualFold(name, at.GetHeader()):
+				text = value
+			case at.GetItem() != "" && strings.EqualFold(name, spec.GetSignature()[0].GetHeader()):
+				for item := range strings.SplitSeq(value, spec.GetList().GetSeparator()) {
+					if rest, ok := strings.CutPrefix(item, at.GetItem()+spec.GetList().GetAssign()); ok {
+						text = rest
+					}
+				}
 			}
 		}
-		var n int64
-		if _, err := fmt.Sscanf(value, "t=%d,", &n); err == nil && http.CanonicalHeaderKey(name) == "Stripe-Signature" {
-			at = time.Unix(n, 0)
+		if text == "" {
+			continue
+		}
+		unit, err := signature.ParseUnit(spec.GetTimestamp().GetUnit())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, ok := unit.Parse(text)
+		if !ok {
+			t.Fatalf("no time: %q", text)
+		}
+		return at
+	}
+	return now
+}
+
+// provenHeaders are the headers of which no bit may change: the signature, the timestamp and the id that is signed.
+func provenHeaders(spec *providerv1.Scheme, headers map[string]string) map[string]string {
+	var names []string
+	for _, place := range spec.GetSignature() {
+		names = append(names, place.GetHeader())
+	}
+	for _, place := range spec.GetTimestamp().GetAt() {
+		names = append(names, place.GetHeader())
+	}
+	for _, place := range spec.GetId() {
+		names = append(names, place.GetHeader())
+	}
+	proven := map[string]string{}
+	for name, value := range headers {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			proven[name] = value
 		}
 	}
-	_, err = s.Receive(&delivery.Request{Method: http.MethodPost, URL: &url.URL{}, Header: h, Body: body, ReceivedAt: at})
-	return err
+	return proven
+}
+
+// onlyMatching takes a header's value apart: each result has one of its signatures, one that matches, and the timestamp, and
+// nothing that doesn't count.
+func onlyMatching(spec *providerv1.Scheme, value string, verifies func(string) bool) []string {
+	list := spec.GetList()
+	if list == nil || !strings.Contains(value, list.GetAssign()) {
+		return []string{value}
+	}
+	var stamps, signatures, values []string
+	for item := range strings.SplitSeq(value, list.GetSeparator()) {
+		key, _, _ := strings.Cut(item, list.GetAssign())
+		if slices.Contains(list.GetTake(), key) {
+			signatures = append(signatures, item)
+		}
+		for _, at := range spec.GetTimestamp().GetAt() {
+			if at.GetItem() == key {
+				stamps = append(stamps, item)
+			}
+		}
+	}
+	for _, item := range signatures {
+		single := strings.Join(append(slices.Clone(stamps), item), list.GetSeparator())
+		if verifies(single) {
+			values = append(values, single)
+		}
+	}
+	return values
+}
+
+// eachFlip calls f with every change of one bit.
+func eachFlip(text string, f func(at int, changed string)) {
+	for at := range len(text) {
+		for bit := range 8 {
+			changed := []byte(text)
+			changed[at] ^= 1 << bit
+			f(at, string(changed))
+		}
+	}
+}
+
+func with(headers map[string]string, name, value string) map[string]string {
+	changed := maps.Clone(headers)
+	changed[name] = value
+	return changed
+}
+
+// sameHex is for digits whose case doesn't matter.
+func sameHex(spec *providerv1.Scheme, a, b byte) bool {
+	return spec.GetEncoding() == "hex" && a^b == 0x20 && strings.ContainsRune("abcdefABCDEF", rune(a))
+}
+
+// sameKey is for the last bits of a secret in base64, which are no part of the key.
+func sameKey(spec *providerv1.Scheme, a, b string) bool {
+	if spec.GetKey().GetEncoding() != "base64" {
+		return false
+	}
+	var keys [2][]byte
+	for n, text := range []string{a, b} {
+		for _, prefix := range spec.GetKey().GetPrefixes() {
+			text = strings.TrimPrefix(text, prefix)
+		}
+		var err error
+		if keys[n], err = base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "=")); err != nil {
+			return false
+		}
+	}
+	return bytes.Equal(keys[0], keys[1])
 }

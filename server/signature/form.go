@@ -34,8 +34,8 @@ func keyIs(raw []byte, name string) bool {
 	if len(raw) < len(name) || len(raw) > 3*len(name) {
 		return false
 	}
-	if string(raw) == name {
-		return true
+	if !bytes.ContainsAny(raw, "%+") {
+		return string(raw) == name
 	}
 	key, ok := unescape(raw)
 	return ok && string(key) == name

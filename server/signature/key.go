@@ -151,7 +151,8 @@ func (s *Scheme) Key(secret string) (*Key, error) {
 		}
 		k.public = public
 	case basics:
-		if !strings.Contains(string(data), ":") {
+		// A name may be empty, and so may a password; without both anybody has the secret.
+		if string(data) == ":" || !strings.Contains(string(data), ":") {
 			return nil, fmt.Errorf("%w: want user:password", ErrKey)
 		}
 		k.raw, k.digest = data, sha256.Sum256(data)
