@@ -1,0 +1,101 @@
+package client
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+)
+
+// Client is a connection to a bridge. It is safe for concurrent use.
+type Client struct {
+	conn   *grpc.ClientConn
+	events hookbridgev1.EventServiceClient
+	log    *slog.Logger
+}
+
+// DialOption changes how Dial connects.
+type DialOption func(*dial)
+
+type dial struct {
+	tls      *tls.Config
+	insecure bool
+	log      *slog.Logger
+	more     []grpc.DialOption
+}
+
+// WithTLS connects with TLS.
+func WithTLS(config *tls.Config) DialOption { return func(d *dial) { d.tls = config } }
+
+// WithoutTLS connects in plain text to a bridge that is not on this machine. To one that is, no option is needed.
+func WithoutTLS() DialOption { return func(d *dial) { d.insecure = true } }
+
+// WithLogger says where reconnects and failures of handlers are logged. Default: nowhere.
+func WithLogger(log *slog.Logger) DialOption { return func(d *dial) { d.log = log } }
+
+// WithGRPC passes options on to grpc.NewClient; they win over those of this package.
+func WithGRPC(options ...grpc.DialOption) DialOption {
+	return func(d *dial) { d.more = append(d.more, options...) }
+}
+
+const (
+	// The bridge takes pings every 10 s and more seldom.
+	pingInterval = 20 * time.Second
+	pingTimeout  = 10 * time.Second
+)
+
+// Dial prepares a connection to the bridge at an address, host:port. It connects on first use, so it doesn't fail for a bridge that is
+// down; it fails for an address of another machine without WithTLS or WithoutTLS.
+func Dial(address string, options ...DialOption) (*Client, error) {
+	d := &dial{log: slog.New(slog.DiscardHandler)}
+	for _, o := range options {
+		o(d)
+	}
+	transport := insecure.NewCredentials()
+	switch {
+	case d.tls != nil && d.insecure:
+		return nil, errors.New("dial: want WithTLS or WithoutTLS, got both")
+	case d.tls != nil:
+		transport = credentials.NewTLS(d.tls)
+	case !d.insecure && !isLocal(address) && len(d.more) == 0:
+		return nil, fmt.Errorf("dial %s: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text", address)
+	}
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout}),
+	}, d.more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return &Client{conn: conn, events: hookbridgev1.NewEventServiceClient(conn), log: d.log}, nil
+}
+
+// isLocal says whether an address can only be of this machine.
+func isLocal(address string) bool {
+	if strings.HasPrefix(address, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Close ends the connection, and everything that still uses it.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Events is the generated client, for what this package has no function for.
+func (c *Client) Events() hookbridgev1.EventServiceClient { return c.events }

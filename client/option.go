@@ -1,0 +1,177 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+)
+
+// Option shapes a subscription. What is left out has the bridge's default.
+type Option func(*settings)
+
+type settings struct {
+	handlers  []handler
+	otherwise func(context.Context, *Event) error
+
+	sources, types []string
+	start          *hookbridgev1.Start
+	events         int32
+	bytes          int64
+	deadline       time.Duration
+	heartbeat      time.Duration
+	content        bool
+	maxEventBytes  int32
+	name           string
+
+	concurrency int
+	batch       int
+	every       time.Duration
+	drain       time.Duration
+
+	connected    func(*hookbridgev1.Confirmed)
+	disconnected func(err error, retry time.Duration)
+	gap          func(*hookbridgev1.Gap)
+	failed       func(*Event, error)
+}
+
+// Sources narrows the subscription to sources of these names; * stands for any run of characters.
+func Sources(names ...string) Option {
+	return func(s *settings) { s.sources = append(s.sources, names...) }
+}
+
+// Types narrows or widens the subscription to these event types; * stands for any run of characters. Default: those of the
+// handlers; without handlers all.
+func Types(types ...string) Option { return func(s *settings) { s.types = append(s.types, types...) } }
+
+// From says where a new subscription begins; one that exists goes on where it stood. Default: now.
+func From(start *hookbridgev1.Start) Option { return func(s *settings) { s.start = start } }
+
+// Beginning is the oldest event that is stored.
+func Beginning() *hookbridgev1.Start {
+	return &hookbridgev1.Start{At: &hookbridgev1.Start_Beginning{Beginning: &emptypb.Empty{}}}
+}
+
+// Now is what comes after the subscription was made.
+func Now() *hookbridgev1.Start {
+	return &hookbridgev1.Start{At: &hookbridgev1.Start_Now{Now: &emptypb.Empty{}}}
+}
+
+// Time is the first event that was stored at t or later.
+func Time(t time.Time) *hookbridgev1.Start {
+	return &hookbridgev1.Start{At: &hookbridgev1.Start_Time{Time: timestamppb.New(t)}}
+}
+
+// Sequence is the event with this sequence, or the first one after it.
+func Sequence(n int64) *hookbridgev1.Start {
+	return &hookbridgev1.Start{At: &hookbridgev1.Start_Sequence{Sequence: n}}
+}
+
+// Window bounds what may be sent and not yet be acknowledged, in events and in bytes; 0 for the bridge's default. Slow handlers want
+// a small one: what waits in the window has its ack deadline running.
+func Window(events int, bytes int64) Option {
+	return func(s *settings) { s.events, s.bytes = int32(min(events, 1<<31-1)), bytes }
+}
+
+// AckDeadline is after how long an unacknowledged event comes again.
+func AckDeadline(d time.Duration) Option { return func(s *settings) { s.deadline = d } }
+
+// Heartbeat is how often an idle bridge says that it lives. After three that are missing Subscribe connects anew.
+func Heartbeat(d time.Duration) Option { return func(s *settings) { s.heartbeat = d } }
+
+// Content asks for body and headers as received.
+func Content() Option { return func(s *settings) { s.content = true } }
+
+// MaxEventBytes is the size from which events come without data and content.
+func MaxEventBytes(n int) Option {
+	return func(s *settings) { s.maxEventBytes = int32(min(n, 1<<31-1)) }
+}
+
+// Name is what this client calls itself in the bridge's logs.
+func Name(name string) Option { return func(s *settings) { s.name = name } }
+
+// Concurrency is how many handlers may run at once. Default 1, which keeps the order.
+func Concurrency(n int) Option { return func(s *settings) { s.concurrency = n } }
+
+// AckBatch says when acknowledgements are sent: when there are n, and at the latest after d. Default 500 and 10 ms.
+func AckBatch(n int, d time.Duration) Option { return func(s *settings) { s.batch, s.every = n, d } }
+
+// DrainTimeout is how long running handlers may go on after the context ended. Default 20 s.
+func DrainTimeout(d time.Duration) Option { return func(s *settings) { s.drain = d } }
+
+// OnConnected is called for every stream that stands.
+func OnConnected(f func(*hookbridgev1.Confirmed)) Option {
+	return func(s *settings) { s.connected = f }
+}
+
+// OnDisconnected is called when a stream ended or could not be opened, with the pause before the next try.
+func OnDisconnected(f func(err error, retry time.Duration)) Option {
+	return func(s *settings) { s.disconnected = f }
+}
+
+// OnGap is called when retention removed events before this subscription got them. Default: it is logged.
+func OnGap(f func(*hookbridgev1.Gap)) Option { return func(s *settings) { s.gap = f } }
+
+// OnFailure is called when a handler returned an error or panicked. Default: it is logged.
+func OnFailure(f func(*Event, error)) Option { return func(s *settings) { s.failed = f } }
+
+const (
+	defaultBatch = 500
+	maxBatch     = 10_000
+	defaultEvery = 10 * time.Millisecond
+	defaultDrain = 20 * time.Second
+)
+
+// settle puts the options together.
+func (c *Client) settle(options []Option) (*settings, error) {
+	s := &settings{
+		concurrency: 1, batch: defaultBatch, every: defaultEvery, drain: defaultDrain,
+		connected: func(*hookbridgev1.Confirmed) {},
+		disconnected: func(err error, retry time.Duration) {
+			c.log.Warn("disconnected from the bridge", "error", err, "retry_in", retry)
+		},
+		gap: func(g *hookbridgev1.Gap) {
+			c.log.Warn("retention removed events before they were read", "from", g.GetFromSequence(), "to", g.GetToSequence())
+		},
+		failed: func(e *Event, err error) {
+			c.log.Error("a handler failed, the event comes again", "source", e.GetSource(), "type", e.GetType(), "id", e.GetId(),
+				"sequence", e.GetSequence(), "attempt", e.Attempt, "error", err)
+		},
+	}
+	for _, o := range options {
+		o(s)
+	}
+	var errs []error
+	if s.concurrency < 1 {
+		errs = append(errs, fmt.Errorf("Concurrency: want at least 1, got %d", s.concurrency))
+	}
+	if s.batch < 1 || s.batch > maxBatch || s.every <= 0 {
+		errs = append(errs, fmt.Errorf("AckBatch: want from 1 to %d and more than 0s, got %d and %v", maxBatch, s.batch, s.every))
+	}
+	if s.drain <= 0 {
+		errs = append(errs, fmt.Errorf("DrainTimeout: want more than 0s, got %v", s.drain))
+	}
+	return s, errors.Join(errs...)
+}
+
+// request is what the bridge is asked for.
+func (s *settings) request(subscription string, types []string) *hookbridgev1.SubscribeRequest {
+	r := &hookbridgev1.SubscribeRequest{
+		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types}, Start: s.start,
+		MaxOutstandingEvents: s.events, MaxOutstandingBytes: s.bytes, IncludeContent: s.content,
+		MaxEventBytes: s.maxEventBytes, ClientName: s.name,
+	}
+	if s.deadline != 0 {
+		r.AckDeadline = durationpb.New(s.deadline)
+	}
+	if s.heartbeat != 0 {
+		r.HeartbeatInterval = durationpb.New(s.heartbeat)
+	}
+	return r
+}
