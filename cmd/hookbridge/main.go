@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,8 @@ func report(w io.Writer, err error) int {
 	}
 	// There is nobody else to tell.
 	_, _ = fmt.Fprintf(w, "%s%v\n", prefix, err)
-	if _, ok := errors.AsType[usageError](err); ok {
+	// Cobra has no type for a command that doesn't exist.
+	if _, ok := errors.AsType[usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command ") {
 		return exitUsage
 	}
 	return exitFailure

@@ -30,7 +30,12 @@ func sendCommand() *cobra.Command {
 		Long: "send signs a body with the source's first secret, like its provider would, and posts it to the bridge.\n" +
 			"Without --file the body is a sample of the type. Without --config the source is the one of serve --demo.",
 		Example: "  hookbridge send demo payment_succeeded\n  hookbridge send --config hookbridge.yaml github pull_request.opened\n  hookbridge send demo --file body.json",
-		Args:    cobra.RangeArgs(1, 2),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usageError{fmt.Errorf("send wants SOURCE [TYPE], got %d arguments", len(args))}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := load(configFile)
 			if err != nil {
@@ -131,7 +136,7 @@ func (d *draft) post(ctx context.Context, out io.Writer, target, id string) erro
 	req.Header = headers
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("is the bridge running? %w", err)
+		return fmt.Errorf("no answer from %s (is the bridge running?): %w", target, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	const mostShown = 64 << 10

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	// The messages that events carry, linked so that they print as fields.
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/github/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/hmac/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/stripe/v1"
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+)
+
+// printer writes events, for a person or for a program.
+type printer struct {
+	out   io.Writer
+	json  bool
+	color bool
+}
+
+// newPrinter uses colours on a terminal whose user hasn't said NO_COLOR (https://no-color.org).
+func newPrinter(out io.Writer, asJSON bool) *printer {
+	return &printer{out: out, json: asJSON, color: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+}
+
+// Colours, as SGR parameters.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	yellow = "33"
+	cyan   = "36"
+)
+
+// paint colours a text. What a sender wrote can't change the terminal: control characters are shown as escapes.
+func (p *printer) paint(color, text string) string {
+	text = visible(text)
+	if !p.color {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+func visible(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// print writes one event, in one write.
+func (p *printer) print(e *hookbridgev1.Event) error {
+	var b bytes.Buffer
+	if p.json {
+		line, err := compact(e)
+		if err != nil {
+			return err
+		}
+		b.Write(line)
+		b.WriteByte('\n')
+	} else if err := p.describe(&b, e); err != nil {
+		return err
+	}
+	_, err := p.out.Write(b.Bytes())
+	return err
+}
+
+func (p *printer) describe(b *bytes.Buffer, e *hookbridgev1.Event) error {
+	fmt.Fprintf(b, "%s  %s  %s  %s  %s\n",
+		p.paint(dim, e.GetReceivedAt().AsTime().Local().Format("15:04:05.000")), p.paint(cyan, e.GetSource()), p.paint(bold, e.GetType()),
+		p.paint(dim, fmt.Sprintf("#%d", e.GetSequence())), p.paint(dim, e.GetId()))
+	switch state := e.GetDecoding().GetState(); state {
+	case hookbridgev1.Decoding_STATE_TYPED:
+		fmt.Fprintf(b, "  %s\n", p.paint(dim, string(e.GetData().MessageName())))
+	default:
+		color := yellow
+		if state == hookbridgev1.Decoding_STATE_UNDECODABLE {
+			color = red
+		}
+		fmt.Fprintf(b, "  %s\n", p.paint(color, strings.ToLower(strings.TrimPrefix(state.String(), "STATE_"))))
+	}
+	for _, v := range e.GetDecoding().GetViolations() {
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, v.GetField()+": "+v.GetMessage()))
+	}
+	if o := e.GetOmission(); o != nil {
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, fmt.Sprintf("too large to be shown: %d bytes of data, %d of body", o.GetDataBytes(), o.GetBodyBytes())))
+	}
+	if err := p.data(b, e); err != nil {
+		return err
+	}
+	for _, h := range e.GetContent().GetHeaders() {
+		fmt.Fprintf(b, "  %s %s\n", p.paint(dim, h.GetName()+":"), visible(h.GetValue()))
+	}
+	if body := e.GetContent().GetBody(); len(body) > 0 {
+		p.body(b, body)
+	}
+	return nil
+}
+
+// data writes the fields of a message that this build knows.
+func (p *printer) data(b *bytes.Buffer, e *hookbridgev1.Event) error {
+	if e.GetData() == nil {
+		return nil
+	}
+	m, err := e.GetData().UnmarshalNew()
+	if err != nil {
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, "a message that this build doesn't know, use --content or another build"))
+		return nil
+	}
+	line, err := compact(m)
+	if err != nil {
+		return err
+	}
+	b.WriteString("  ")
+	err = json.Indent(b, line, "  ", "  ")
+	b.WriteByte('\n')
+	return err
+}
+
+// body writes text as it is, but for control characters, and how much there is of anything else.
+func (p *printer) body(b *bytes.Buffer, body []byte) {
+	if !utf8.Valid(body) {
+		fmt.Fprintf(b, "  %s\n", p.paint(dim, fmt.Sprintf("%d bytes that are no text", len(body))))
+		return
+	}
+	for line := range strings.Lines(string(body)) {
+		fmt.Fprintf(b, "  %s %s\n", p.paint(dim, "|"), visible(strings.TrimRight(line, "\r\n")))
+	}
+}
+
+// compact is protojson without the spaces that it puts in at random.
+func compact(m proto.Message) ([]byte, error) {
+	loose, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = json.Compact(&b, loose)
+	return b.Bytes(), err
+}
