@@ -10,9 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/provider"
@@ -313,5 +317,42 @@ func TestHandshakes(t *testing.T) {
 				t.Error("a handshake became an event")
 			}
 		})
+	}
+}
+
+// Who sent a refused delivery is in the log: the peer, or who a trusted proxy says it is. The labels of the metrics are those of
+// the configuration and of the table of reasons, whatever a sender writes.
+func TestWhoAndWhatIsCounted(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	b := open(t, "hmac", func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.Registerer = registry
+	})
+	forged := func(path string) {
+		t.Helper()
+		b.send(t, `{}`, func(r *http.Request) {
+			r.URL.Path = path
+			r.Header.Set("X-Signature", strings.Repeat("0", 64))
+			r.Header.Set("X-Forwarded-For", "198.51.100.1, 203.0.113.9")
+		})
+	}
+	b.send(t, `{}`, nil)
+	forged("/webhooks/demo")
+	for n := range 3 {
+		forged(fmt.Sprintf("/webhooks/nobody-%d", n))
+	}
+	b.Close()
+	if log := b.log.String(); !strings.Contains(log, "peer=203.0.113.9") || strings.Contains(log, "198.51.100.1") {
+		t.Errorf("the log doesn't say who: %s", log)
+	}
+	want := `
+# HELP hookbridge_deliveries_total Requests of providers by source, HTTP status and reason (empty for success; see ErrorReason). Unknown sources count as other.
+# TYPE hookbridge_deliveries_total counter
+hookbridge_deliveries_total{reason="",source="demo",status="200"} 1
+hookbridge_deliveries_total{reason="SIGNATURE_MISMATCH",source="demo",status="401"} 1
+hookbridge_deliveries_total{reason="UNKNOWN_SOURCE",source="other",status="404"} 3
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "hookbridge_deliveries_total"); err != nil {
+		t.Error(err)
 	}
 }
