@@ -34,19 +34,19 @@ lint-proto: workspace ## Lint and check the format of proto/.
 	$(BUF) format --diff --exit-code proto
 
 lint: lint-proto ## Format, vet, staticcheck and proto lint.
-	@test -z "$$(gofmt -l cmd server)" || { gofmt -l cmd server; echo "run make fmt"; exit 1; }
+	@test -z "$$(gofmt -l client cmd server)" || { gofmt -l client cmd server; echo "run make fmt"; exit 1; }
 	go vet ./...
 	go tool staticcheck $$(go list ./... | grep -v /gen/)
 
 race: ## Run the tests of everything that has goroutines under the race detector.
-	go test -race -short $$(go list ./server/... ./cmd/...)
+	go test -race -short $$(go list ./client/... ./server/... ./cmd/...)
 
 breaking: workspace ## Compare the schema with that of the last release, if there has been one.
 	@if [ -f proto/released.binpb ]; then $(BUF) breaking $(WORKSPACE) --against proto/released.binpb; \
 	  else echo "no release yet: the schema is free to change"; fi
 
 fmt: ## Format Go and proto sources.
-	gofmt -l -w cmd server
+	gofmt -l -w client cmd server
 	$(BUF) format -w proto
 
 clean:

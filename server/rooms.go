@@ -143,14 +143,7 @@ func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Valida
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	s.http = &http.Server{
-		Handler:           s.edge,
-		ReadHeaderTimeout: min(10*time.Second, cfg.HTTP.ReadTimeout),
-		ReadTimeout:       cfg.HTTP.ReadTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+	s.http = s.edge.Server(cfg.HTTP.ReadTimeout)
 	return nil
 }
 

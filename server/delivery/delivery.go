@@ -18,7 +18,9 @@ type Request struct {
 	URL    *url.URL
 	Header http.Header
 	Body   []byte
-	// ReceivedAt is the clock that timestamps are compared with.
+	// StartedAt is when its head had arrived: about since then the sender waits. Zero: not before ReceivedAt.
+	StartedAt time.Time
+	// ReceivedAt is when all of it had arrived, the clock that timestamps are compared with.
 	ReceivedAt time.Time
 }
 

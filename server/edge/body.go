@@ -1,13 +1,17 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hookbridge/hookbridge/server/fault"
@@ -18,18 +22,57 @@ import (
 const firstRead = 16 << 10
 
 // budget bounds the bytes of bodies that are in memory at the same time. What a body takes is what was allocated for it, not what
-// its Content-Length promises.
-type budget struct{ room *semaphore.Weighted }
+// its Content-Length promises; while it grows, the quarter that it had before is briefly there as well. Room is always taken before
+// it is allocated.
+type budget struct {
+	room *semaphore.Weighted
+	used atomic.Int64
+}
 
-func newBudget(bytes int64) budget { return budget{room: semaphore.NewWeighted(bytes)} }
+func newBudget(bytes int64) *budget { return &budget{room: semaphore.NewWeighted(bytes)} }
+
+// take takes room. Where there is none it waits as long as patience says, for senders that won't come again. Those who wait are in no
+// queue: one that wants much doesn't keep out those who want little.
+func (b *budget) take(ctx context.Context, bytes int64, patience time.Duration) bool {
+	taken := b.room.TryAcquire(bytes)
+	if !taken && patience > 0 {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		again := backoff.NewExponentialBackOff()
+		again.InitialInterval, again.MaxInterval = 5*time.Millisecond, 100*time.Millisecond
+		_, err := backoff.Retry(ctx, func() (struct{}, error) {
+			if !b.room.TryAcquire(bytes) {
+				return struct{}{}, fault.ErrOverloaded
+			}
+			return struct{}{}, nil
+		}, backoff.WithBackOff(again))
+		taken = err == nil
+	}
+	if taken {
+		b.used.Add(bytes)
+	}
+	return taken
+}
+
+func (b *budget) release(bytes int64) {
+	b.used.Add(-bytes)
+	b.room.Release(bytes)
+}
 
 // read reads a whole body of at most limit bytes. One byte more is ErrBodyTooLarge: nothing is ever cut off. The caller gives the
 // bytes back with release when it is done with them, also after an error.
-func (b budget) read(r *http.Request, limit int64) (body []byte, release func(), err error) {
+func (b *budget) read(r *http.Request, limit int64, patience time.Duration) (body []byte, release func(), err error) {
 	taken := int64(0)
-	release = func() { b.room.Release(taken) }
+	release = func() { b.release(taken) }
+	if r.ContentLength > limit {
+		return nil, release, tooLarge(limit)
+	}
+	most := limit
+	if r.ContentLength >= 0 {
+		most = r.ContentLength
+	}
 	grow := func(size int64) bool {
-		if !b.room.TryAcquire(size - taken) {
+		if !b.take(r.Context(), size-taken, patience) {
 			return false
 		}
 		taken = size
@@ -38,35 +81,37 @@ func (b budget) read(r *http.Request, limit int64) (body []byte, release func(),
 		body = next
 		return true
 	}
-	if r.ContentLength > limit {
-		return nil, release, tooLarge(limit)
-	}
-	// One byte beyond the limit tells a body that is too large from one that is not; one beyond the announced length lets the
-	// reader see its end without growing.
-	most := limit + 1
-	if r.ContentLength >= 0 {
-		most = r.ContentLength + 1
-	}
 	if !grow(min(most, firstRead)) {
 		return nil, release, fault.ErrOverloaded
 	}
 	for {
+		if int64(len(body)) == most {
+			return body, release, atEnd(r.Body, limit)
+		}
+		if len(body) == cap(body) && !grow(min(most, 4*int64(cap(body)))) {
+			return nil, release, fault.ErrOverloaded
+		}
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if int64(len(body)) > limit {
-			return nil, release, tooLarge(limit)
-		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return body, release, nil
 		case err != nil:
 			return nil, release, readError(err)
 		}
-		if len(body) == cap(body) {
-			if !grow(min(most, 4*int64(cap(body)))) {
-				return nil, release, fault.ErrOverloaded
-			}
-		}
+	}
+}
+
+// atEnd says whether a body ends where it must: one byte more tells one that is too large from one that is not.
+func atEnd(body io.Reader, limit int64) error {
+	var one [1]byte
+	switch n, err := io.ReadFull(body, one[:]); {
+	case n > 0:
+		return tooLarge(limit)
+	case errors.Is(err, io.EOF):
+		return nil
+	default:
+		return readError(err)
 	}
 }
 

@@ -12,10 +12,12 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -63,7 +65,7 @@ type Endpoint struct {
 // Handler serves the providers.
 type Handler struct {
 	cfg       Config
-	budget    budget
+	budget    *budget
 	endpoints atomic.Pointer[map[string]*Endpoint]
 	draining  atomic.Bool
 	metrics   *metrics
@@ -72,11 +74,12 @@ type Handler struct {
 
 // New returns a handler without sources.
 func New(cfg Config) (*Handler, error) {
-	m, err := newMetrics(cfg.Registerer)
+	budget := newBudget(cfg.MaxInFlight)
+	m, err := newMetrics(cfg.Registerer, budget)
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, budget: newBudget(cfg.MaxInFlight), metrics: m, refusals: newRefusalLog(cfg.Logger)}
+	h := &Handler{cfg: cfg, budget: budget, metrics: m, refusals: newRefusalLog(cfg.Logger)}
 	h.endpoints.Store(&map[string]*Endpoint{})
 	return h, nil
 }
@@ -102,9 +105,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	endpoint, err := h.find(r)
 	out, body := &recorder{ResponseWriter: w}, &watchedBody{ReadCloser: r.Body}
+	// A copy: the HTTP server tells by the type of its request's body whether the sender still waits for its 100 Continue.
+	r = r.WithContext(ctx)
 	r.Body = body
 	if err == nil {
-		err = h.serve(ctx, out, r, endpoint)
+		err = h.serve(ctx, out, r, endpoint, started)
 	}
 	source, override := "other", 0
 	if endpoint != nil {
@@ -117,9 +122,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if methods := new(methodError); errors.As(err, &methods) {
 			w.Header().Set("Allow", methods.allow)
 		}
-		after := linger(out, r, body)
-		fault.WriteHTTP(out, err, id, override)
-		defer after()
+		if out.status == 0 {
+			after := linger(out, r, body)
+			fault.WriteHTTP(out, err, id, override)
+			defer after()
+		}
 		h.refusals.write(ctx, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
 	}
 	h.metrics.observe(source, out.status, err, h.cfg.Now().Sub(started))
@@ -138,15 +145,20 @@ func (h *Handler) find(r *http.Request) (*Endpoint, error) {
 	return endpoint, nil
 }
 
-// serve reads, verifies and hands on.
-func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, e *Endpoint) error {
+// serve reads, verifies and hands on. A panic is a defect of this delivery and of no other.
+func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, e *Endpoint, started time.Time) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	if h.draining.Load() {
 		return fault.ErrShuttingDown
 	}
 	if err := precheck(r, e.Source); err != nil {
 		return err
 	}
-	body, release, err := h.budget.read(r, e.Source.MaxBody())
+	body, release, err := h.budget.read(r, e.Source.MaxBody(), e.Source.HoldUntil(started).Sub(h.cfg.Now()))
 	defer release()
 	if err != nil {
 		return err
@@ -156,6 +168,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		URL:        h.publicURL(r),
 		Header:     r.Header,
 		Body:       body,
+		StartedAt:  started,
 		ReceivedAt: h.cfg.Now(),
 	})
 	if err != nil {
@@ -171,7 +184,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if deadline == 0 {
 		deadline = answerDeadline
 	}
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	ctx, cancel := context.WithTimeout(ctx, min(deadline, longestAnswer))
 	defer cancel()
 	return h.cfg.Next(ctx, w, outcome.Verified)
 }
@@ -191,8 +204,10 @@ func precheck(r *http.Request, source *provider.Source) error {
 	if !source.AcceptsMethod(r.Method) {
 		return &methodError{allow: strings.Join(source.Methods(), ", ")}
 	}
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return fault.Detail(fault.ErrMediaType, "the content encoding %q is not taken, send the body as it was signed", clip(encoding))
+	for _, encoding := range r.Header["Content-Encoding"] {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return fault.Detail(fault.ErrMediaType, "the content encoding %q is not taken, send the body as it was signed", clip(encoding))
+		}
 	}
 	if r.Method == http.MethodPost {
 		if err := source.CheckMediaType(r.Header.Get("Content-Type")); err != nil {

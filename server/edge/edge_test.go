@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,9 +34,30 @@ type bridge struct {
 	*httptest.Server
 	handler *Handler
 	source  *provider.Source
-	log     *bytes.Buffer
+	log     *syncBuffer
 	got     []*delivery.Verified
 	answer  error
+	// readTimeout is that of the listener.
+	readTimeout time.Duration
+}
+
+// syncBuffer is a log that requests write to while a test reads it.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// String returns what was logged.
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func open(t *testing.T, key string, change ...func(*provider.SourceConfig, *Config, *Endpoint)) *bridge {
@@ -45,7 +67,13 @@ func open(t *testing.T, key string, change ...func(*provider.SourceConfig, *Conf
 		t.Fatal(err)
 	}
 	pack, _ := catalogue.Get(key)
-	b := &bridge{log: &bytes.Buffer{}}
+	return openPack(t, pack, 30*time.Second, change...)
+}
+
+func openPack(t *testing.T, pack *provider.Pack, readTimeout time.Duration, change ...func(*provider.SourceConfig, *Config, *Endpoint)) *bridge {
+	t.Helper()
+	var err error
+	b := &bridge{log: &syncBuffer{}, readTimeout: readTimeout}
 	sourceCfg := provider.SourceConfig{Name: "demo", Pack: pack, Secrets: []string{secret}, DigestWindow: time.Minute}
 	cfg := Config{
 		MaxInFlight: 64 << 20,
@@ -72,7 +100,9 @@ func open(t *testing.T, key string, change ...func(*provider.SourceConfig, *Conf
 	}
 	endpoint.Source = b.source
 	b.handler.SetSources([]*Endpoint{endpoint})
-	b.Server = httptest.NewServer(b.handler)
+	b.Server = httptest.NewUnstartedServer(nil)
+	b.Config = b.handler.Server(b.readTimeout)
+	b.Start()
 	t.Cleanup(b.Close)
 	return b
 }
@@ -333,11 +363,11 @@ func TestAnnouncedBodiesTakeNoRoom(t *testing.T) {
 
 // Beyond the budget a body is refused with 503; when the others are done there is room again.
 func TestBudget(t *testing.T) {
-	b := open(t, "github", func(_ *provider.SourceConfig, c *Config, _ *Endpoint) { c.MaxInFlight = 1 << 20 })
+	b := open(t, "hmac", func(s *provider.SourceConfig, c *Config, _ *Endpoint) { s.MaxBody, c.MaxInFlight = 4<<20, 1<<20 })
 	body := `"` + strings.Repeat("x", 2<<20) + `"`
 	resp, text := b.send(t, body, nil)
-	if resp.StatusCode != 503 || reasonOf(t, text) != "OVERLOADED" {
-		t.Errorf("got %d %s", resp.StatusCode, text)
+	if resp.StatusCode != 503 || reasonOf(t, text) != "OVERLOADED" || resp.Header.Get("Retry-After") != "1" {
+		t.Errorf("got %d, Retry-After %q, %s", resp.StatusCode, resp.Header.Get("Retry-After"), text)
 	}
 	if !b.handler.budget.room.TryAcquire(1 << 20) {
 		t.Error("the refused body still takes room")

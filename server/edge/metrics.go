@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,7 +17,7 @@ type metrics struct {
 	seconds *prometheus.HistogramVec
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, b *budget) (*metrics, error) {
 	m := &metrics{
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbridge_deliveries_total",
@@ -31,7 +32,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	if err := reg.Register(m.answers); err != nil {
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hookbridge_bodies_in_flight_bytes",
+		Help: "Memory that bodies of deliveries take now, verified or not; at most http.max_in_flight.",
+	}, func() float64 { return float64(b.used.Load()) })
+	if err := errors.Join(reg.Register(m.answers), reg.Register(inFlight)); err != nil {
 		return nil, err
 	}
 	return m, reg.Register(m.seconds)

@@ -76,6 +76,10 @@ func (s *Source) verify(r *delivery.Request) (signature.Match, *signature.Scheme
 // event reads a verified delivery.
 func (s *Source) event(r *delivery.Request, kind body, proof signature.Match, scheme *signature.Scheme) *delivery.Verified {
 	document := kind.document(r.Body)
+	started := r.StartedAt
+	if started.IsZero() {
+		started = r.ReceivedAt
+	}
 	v := &delivery.Verified{
 		Source:       s.cfg.Name,
 		Provider:     s.cfg.Pack.Key(),
@@ -87,7 +91,7 @@ func (s *Source) event(r *delivery.Request, kind body, proof signature.Match, sc
 		ContentType:  printable(r.Header.Get("Content-Type"), maxType),
 		Header:       s.keep(r.Header),
 		Enforce:      s.cfg.Enforce,
-		HoldUntil:    s.holdUntil(r.ReceivedAt),
+		HoldUntil:    s.HoldUntil(started),
 		Auth: delivery.Auth{
 			Scheme:      scheme.Algorithm(),
 			Secret:      proof.Key,

@@ -144,11 +144,12 @@ func (s *Source) CheckMediaType(contentType string) error {
 	return err
 }
 
-// holdUntil is until when a delivery may wait for a journal in trouble: only where the provider doesn't send it again.
-func (s *Source) holdUntil(received time.Time) time.Time {
+// HoldUntil returns until when a delivery that began to arrive at a time may wait for a bridge in trouble: shortly before its
+// provider's deadline where the provider doesn't send it again, else zero.
+func (s *Source) HoldUntil(started time.Time) time.Time {
 	deadline := s.Deadline()
 	if s.cfg.Pack.spec.GetRetries() || deadline <= holdMargin {
 		return time.Time{}
 	}
-	return received.Add(deadline - holdMargin)
+	return started.Add(deadline - holdMargin)
 }

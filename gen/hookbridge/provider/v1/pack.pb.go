@@ -67,7 +67,9 @@ type Pack struct {
 	// How this description is known to be right: published vectors, the provider's own code or documentation.
 	Evidence []string `protobuf:"bytes,16,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	// What in this description nobody has confirmed.
-	Unverified    []string `protobuf:"bytes,17,rep,name=unverified,proto3" json:"unverified,omitempty"`
+	Unverified []string `protobuf:"bytes,17,rep,name=unverified,proto3" json:"unverified,omitempty"`
+	// What an operator has to do at the provider, for docs/providers.md. Absent: nobody has written it down.
+	Guide         *Guide `protobuf:"bytes,18,opt,name=guide,proto3" json:"guide,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +223,86 @@ func (x *Pack) GetUnverified() []string {
 	return nil
 }
 
+func (x *Pack) GetGuide() *Guide {
+	if x != nil {
+		return x.Guide
+	}
+	return nil
+}
+
+// Guide is for people. Nothing is decided by it; what the bridge does is in the other fields. All of it is Markdown on one line.
+type Guide struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the source's URL is entered.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Where the secret comes from, and what of it goes into the configuration.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// How often and for how long a delivery is sent again that was not answered with 2xx.
+	Retries string `protobuf:"bytes,3,opt,name=retries,proto3" json:"retries,omitempty"`
+	// What else one should know.
+	Notes         []string `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Guide) Reset() {
+	*x = Guide{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Guide) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Guide) ProtoMessage() {}
+
+func (x *Guide) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Guide.ProtoReflect.Descriptor instead.
+func (*Guide) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Guide) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *Guide) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *Guide) GetRetries() string {
+	if x != nil {
+		return x.Retries
+	}
+	return ""
+}
+
+func (x *Guide) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 // Scheme is one way of proving a delivery.
 type Scheme struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -256,7 +338,7 @@ type Scheme struct {
 
 func (x *Scheme) Reset() {
 	*x = Scheme{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +350,7 @@ func (x *Scheme) String() string {
 func (*Scheme) ProtoMessage() {}
 
 func (x *Scheme) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +363,7 @@ func (x *Scheme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheme.ProtoReflect.Descriptor instead.
 func (*Scheme) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Scheme) GetName() string {
@@ -367,7 +449,7 @@ type SignaturePlace struct {
 
 func (x *SignaturePlace) Reset() {
 	*x = SignaturePlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +461,7 @@ func (x *SignaturePlace) String() string {
 func (*SignaturePlace) ProtoMessage() {}
 
 func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +474,7 @@ func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignaturePlace.ProtoReflect.Descriptor instead.
 func (*SignaturePlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SignaturePlace) GetPlace() isSignaturePlace_Place {
@@ -498,7 +580,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +592,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +605,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *List) GetSeparator() string {
@@ -579,7 +661,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +673,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +686,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Location) GetPlace() isLocation_Place {
@@ -699,7 +781,7 @@ type Timestamp struct {
 
 func (x *Timestamp) Reset() {
 	*x = Timestamp{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +793,7 @@ func (x *Timestamp) String() string {
 func (*Timestamp) ProtoMessage() {}
 
 func (x *Timestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +806,7 @@ func (x *Timestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timestamp.ProtoReflect.Descriptor instead.
 func (*Timestamp) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Timestamp) GetAt() []*TimestampPlace {
@@ -767,7 +849,7 @@ type TimestampPlace struct {
 
 func (x *TimestampPlace) Reset() {
 	*x = TimestampPlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +861,7 @@ func (x *TimestampPlace) String() string {
 func (*TimestampPlace) ProtoMessage() {}
 
 func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +874,7 @@ func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampPlace.ProtoReflect.Descriptor instead.
 func (*TimestampPlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TimestampPlace) GetPlace() isTimestampPlace_Place {
@@ -905,7 +987,7 @@ type KeyForm struct {
 
 func (x *KeyForm) Reset() {
 	*x = KeyForm{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +999,7 @@ func (x *KeyForm) String() string {
 func (*KeyForm) ProtoMessage() {}
 
 func (x *KeyForm) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1012,7 @@ func (x *KeyForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyForm.ProtoReflect.Descriptor instead.
 func (*KeyForm) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *KeyForm) GetPrefixes() []string {
@@ -974,7 +1056,7 @@ type Selector struct {
 
 func (x *Selector) Reset() {
 	*x = Selector{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1068,7 @@ func (x *Selector) String() string {
 func (*Selector) ProtoMessage() {}
 
 func (x *Selector) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1081,7 @@ func (x *Selector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selector.ProtoReflect.Descriptor instead.
 func (*Selector) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Selector) GetWhen() []*Condition {
@@ -1037,7 +1119,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1131,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1144,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Part) GetPlace() isPart_Place {
@@ -1183,7 +1265,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1277,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1290,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Condition) GetPlace() isCondition_Place {
@@ -1313,7 +1395,7 @@ type Instant struct {
 
 func (x *Instant) Reset() {
 	*x = Instant{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1407,7 @@ func (x *Instant) String() string {
 func (*Instant) ProtoMessage() {}
 
 func (x *Instant) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1420,7 @@ func (x *Instant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instant.ProtoReflect.Descriptor instead.
 func (*Instant) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Instant) GetPlace() isInstant_Place {
@@ -1438,7 +1520,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1532,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1545,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Body) GetMediaType() string {
@@ -1504,7 +1586,7 @@ type Handshake struct {
 
 func (x *Handshake) Reset() {
 	*x = Handshake{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1598,7 @@ func (x *Handshake) String() string {
 func (*Handshake) ProtoMessage() {}
 
 func (x *Handshake) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1611,7 @@ func (x *Handshake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handshake.ProtoReflect.Descriptor instead.
 func (*Handshake) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Handshake) GetMethod() string {
@@ -1579,7 +1661,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1673,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1686,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Response) GetStatus() int32 {
@@ -1648,7 +1730,7 @@ type ResponseHeader struct {
 
 func (x *ResponseHeader) Reset() {
 	*x = ResponseHeader{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1742,7 @@ func (x *ResponseHeader) String() string {
 func (*ResponseHeader) ProtoMessage() {}
 
 func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1755,7 @@ func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHeader.ProtoReflect.Descriptor instead.
 func (*ResponseHeader) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResponseHeader) GetName() string {
@@ -1694,7 +1776,7 @@ var File_hookbridge_provider_v1_pack_proto protoreflect.FileDescriptor
 
 const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe6\a\n" +
+	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9b\b\n" +
 	"\x04Pack\x12/\n" +
 	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x03key\x12\x1b\n" +
 	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12#\n" +
@@ -1721,9 +1803,18 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\bevidence\x18\x10 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\bevidence\x12,\n" +
 	"\n" +
 	"unverified\x18\x11 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\n" +
-	"unverifiedB\n" +
+	"unverified\x123\n" +
+	"\x05guide\x18\x12 \x01(\v2\x1d.hookbridge.provider.v1.GuideR\x05guideB\n" +
 	"\n" +
-	"\b_retries\"\xec\x04\n" +
+	"\b_retries\"\xa2\x01\n" +
+	"\x05Guide\x12&\n" +
+	"\bendpoint\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\bendpoint\x12\"\n" +
+	"\x06secret\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06secret\x12$\n" +
+	"\aretries\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\aretries\x12'\n" +
+	"\x05notes\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\bR\x05notes\"\xec\x04\n" +
 	"\x06Scheme\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,31}$R\x04name\x12\x98\x01\n" +
 	"\talgorithm\x18\x02 \x01(\tBz\xbaHwruR\thmac-sha1R\vhmac-sha256R\vhmac-sha512R\aed25519R\x11ecdsa-p256-sha256R\n" +
@@ -1839,52 +1930,54 @@ func file_hookbridge_provider_v1_pack_proto_rawDescGZIP() []byte {
 	return file_hookbridge_provider_v1_pack_proto_rawDescData
 }
 
-var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Pack)(nil),                // 0: hookbridge.provider.v1.Pack
-	(*Scheme)(nil),              // 1: hookbridge.provider.v1.Scheme
-	(*SignaturePlace)(nil),      // 2: hookbridge.provider.v1.SignaturePlace
-	(*List)(nil),                // 3: hookbridge.provider.v1.List
-	(*Location)(nil),            // 4: hookbridge.provider.v1.Location
-	(*Timestamp)(nil),           // 5: hookbridge.provider.v1.Timestamp
-	(*TimestampPlace)(nil),      // 6: hookbridge.provider.v1.TimestampPlace
-	(*KeyForm)(nil),             // 7: hookbridge.provider.v1.KeyForm
-	(*Selector)(nil),            // 8: hookbridge.provider.v1.Selector
-	(*Part)(nil),                // 9: hookbridge.provider.v1.Part
-	(*Condition)(nil),           // 10: hookbridge.provider.v1.Condition
-	(*Instant)(nil),             // 11: hookbridge.provider.v1.Instant
-	(*Body)(nil),                // 12: hookbridge.provider.v1.Body
-	(*Handshake)(nil),           // 13: hookbridge.provider.v1.Handshake
-	(*Response)(nil),            // 14: hookbridge.provider.v1.Response
-	(*ResponseHeader)(nil),      // 15: hookbridge.provider.v1.ResponseHeader
-	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
+	(*Guide)(nil),               // 1: hookbridge.provider.v1.Guide
+	(*Scheme)(nil),              // 2: hookbridge.provider.v1.Scheme
+	(*SignaturePlace)(nil),      // 3: hookbridge.provider.v1.SignaturePlace
+	(*List)(nil),                // 4: hookbridge.provider.v1.List
+	(*Location)(nil),            // 5: hookbridge.provider.v1.Location
+	(*Timestamp)(nil),           // 6: hookbridge.provider.v1.Timestamp
+	(*TimestampPlace)(nil),      // 7: hookbridge.provider.v1.TimestampPlace
+	(*KeyForm)(nil),             // 8: hookbridge.provider.v1.KeyForm
+	(*Selector)(nil),            // 9: hookbridge.provider.v1.Selector
+	(*Part)(nil),                // 10: hookbridge.provider.v1.Part
+	(*Condition)(nil),           // 11: hookbridge.provider.v1.Condition
+	(*Instant)(nil),             // 12: hookbridge.provider.v1.Instant
+	(*Body)(nil),                // 13: hookbridge.provider.v1.Body
+	(*Handshake)(nil),           // 14: hookbridge.provider.v1.Handshake
+	(*Response)(nil),            // 15: hookbridge.provider.v1.Response
+	(*ResponseHeader)(nil),      // 16: hookbridge.provider.v1.ResponseHeader
+	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
 }
 var file_hookbridge_provider_v1_pack_proto_depIdxs = []int32{
-	1,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
-	8,  // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
-	8,  // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
-	11, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
-	8,  // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
-	12, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
-	13, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
-	16, // 7: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
-	2,  // 8: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
-	3,  // 9: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
-	4,  // 10: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.Location
-	5,  // 11: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
-	7,  // 12: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
-	6,  // 13: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
-	16, // 14: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
-	10, // 15: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
-	9,  // 16: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
-	10, // 17: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
-	14, // 18: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
-	15, // 19: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	2,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
+	9,  // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
+	9,  // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
+	12, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
+	9,  // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
+	13, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
+	14, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
+	17, // 7: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
+	1,  // 8: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
+	3,  // 9: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
+	4,  // 10: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
+	5,  // 11: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.Location
+	6,  // 12: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
+	8,  // 13: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
+	7,  // 14: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
+	17, // 15: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
+	11, // 16: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
+	10, // 17: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
+	11, // 18: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
+	15, // 19: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
+	16, // 20: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_provider_v1_pack_proto_init() }
@@ -1893,39 +1986,39 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		return
 	}
 	file_hookbridge_provider_v1_pack_proto_msgTypes[0].OneofWrappers = []any{}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[2].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[3].OneofWrappers = []any{
 		(*SignaturePlace_Header)(nil),
 		(*SignaturePlace_Query)(nil),
 		(*SignaturePlace_Form)(nil),
 		(*SignaturePlace_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[4].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[5].OneofWrappers = []any{
 		(*Location_Header)(nil),
 		(*Location_Query)(nil),
 		(*Location_Form)(nil),
 		(*Location_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[6].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[7].OneofWrappers = []any{
 		(*TimestampPlace_Header)(nil),
 		(*TimestampPlace_Query)(nil),
 		(*TimestampPlace_Form)(nil),
 		(*TimestampPlace_Json)(nil),
 		(*TimestampPlace_Item)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[9].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[10].OneofWrappers = []any{
 		(*Part_Header)(nil),
 		(*Part_Query)(nil),
 		(*Part_Form)(nil),
 		(*Part_Json)(nil),
 		(*Part_Literal)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[10].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[11].OneofWrappers = []any{
 		(*Condition_Header)(nil),
 		(*Condition_Query)(nil),
 		(*Condition_Form)(nil),
 		(*Condition_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[11].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[12].OneofWrappers = []any{
 		(*Instant_Header)(nil),
 		(*Instant_Query)(nil),
 		(*Instant_Form)(nil),
@@ -1937,7 +2030,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_provider_v1_pack_proto_rawDesc), len(file_hookbridge_provider_v1_pack_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
