@@ -17,7 +17,7 @@
 // # Durability
 //
 // A durable subscription is on disk before it is confirmed, and an acknowledgement before it is answered. Commits that are
-// asked for while one runs share the next one. Attempts and the position of what was skipped are stored within seconds and at
+// asked for while one runs share the next one. Attempts and the position of what was skipped are stored within about 15 s and at
 // the end of Run: after a crash attempts may count low, and what was sent may come as if it were new.
 //
 // # Backpressure and memory
