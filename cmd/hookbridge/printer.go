@@ -17,6 +17,8 @@ import (
 	// The messages that events carry, linked so that they print as fields.
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/github/v1"
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/hmac/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/shopify/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/slack/v1"
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/stripe/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )

@@ -9,6 +9,8 @@ import (
 	// The packages of events, one for each provider, linked for their descriptors.
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/github/v1"
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/hmac/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/shopify/v1"
+	_ "github.com/hookbridge/hookbridge/gen/hookbridge/slack/v1"
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/stripe/v1"
 )
 

@@ -22,16 +22,17 @@ const minCoverage = 0.9
 
 // TestCoverage decodes every fixture and compares the typed view with the document, leaf by leaf: what share of the values
 // can a subscriber read from the typed message? Every message must have a fixture, and none may lose a tenth. Fixtures are
-// found by their names in testdata and in the collection of real deliveries; nothing here names an event.
+// found by their names in testdata, among the samples that `hookbridge send` posts, and in the collection of real deliveries;
+// nothing here names an event.
 func TestCoverage(t *testing.T) {
 	registry := builtin(t)
-	own := ownFixtures(t, "testdata")
+	own := slices.Concat(ownFixtures(t, "testdata"), ownFixtures(t, samples))
 	t.Run("testdata", func(t *testing.T) { cover(t, registry, own) })
 	t.Run("with the collection", func(t *testing.T) {
 		scores := cover(t, registry, slices.Concat(own, sharedFixtures(t)))
 		for _, event := range registry.Types() {
 			if scores[event.Message.FullName()] == nil {
-				t.Errorf("%s: want a fixture for one of %q in testdata/%s, got none",
+				t.Errorf("%s: want a fixture for one of %q in testdata/%s or among the samples, got none",
 					event.Message.FullName(), event.Elements, event.Provider)
 			}
 		}

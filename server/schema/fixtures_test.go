@@ -12,6 +12,9 @@ import (
 	"github.com/hookbridge/hookbridge/server/internal/sharedtest"
 )
 
+// samples is where the bodies are that `hookbridge send` posts.
+const samples = "../provider/samples"
+
 // fixture is the document of an event.
 type fixture struct {
 	path, provider, typ string
