@@ -90,7 +90,7 @@ func (s *Server) shutdown(endSubscriptions func()) error {
 	step("admin", s.admin.Shutdown(ctx))
 	// 7. The journal, when nobody writes any more.
 	step("journal", s.journal.Close(ctx))
-	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond))
+	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond).String())
 	return errors.Join(errs...)
 }
 
