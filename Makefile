@@ -6,7 +6,7 @@ WORKSPACE := .build/workspace
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 
-.PHONY: run build test race bench workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race fuzz bench workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -43,6 +43,13 @@ lint: lint-proto ## Format, vet, staticcheck and proto lint.
 
 race: ## Run the tests of everything that has goroutines under the race detector.
 	go test -race -short $$(go list ./client/... ./server/... ./cmd/...)
+
+FUZZTIME := 30s
+fuzz: ## Fuzz every parser of what strangers send, for FUZZTIME each.
+	@mkdir -p .build; grep -rl --include=*_test.go '^func Fuzz' client server | xargs -n1 dirname | sort -u | while read -r dir; do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -d' ' -f2); do \
+	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir > .build/fuzz.log 2>&1 || { cat .build/fuzz.log; exit 1; }; \
+	  done; done
 
 breaking: workspace ## Compare the schema with that of the last release, if there has been one.
 	@if [ -f proto/released.binpb ]; then $(BUF) breaking $(WORKSPACE) --against proto/released.binpb; \

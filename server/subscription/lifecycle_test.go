@@ -172,7 +172,12 @@ func TestADurableSubscriptionKeepsItsFilter(t *testing.T) {
 		after.fill(1, "star")
 		third, _ := after.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		third.delivery()
-		equal(t, "third", short(third.deliveries(2)...), []sent{{3, 1, reasonNew}, {5, 1, reasonNew}})
+		// Whether 3 was known to be outstanding depends on whether a commit came between its sending and the crash.
+		var sequences []int64
+		for _, d := range third.deliveries(2) {
+			sequences = append(sequences, d.GetEvent().GetSequence())
+		}
+		equal(t, "third", sequences, []int64{3, 5})
 	})
 }
 
