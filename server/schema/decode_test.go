@@ -327,11 +327,12 @@ var decodeCases = []decodeCase{
 func TestViolationsAreBounded(t *testing.T) {
 	key := strings.Repeat("k", 1000)
 	documents := map[string]string{
-		"many":     `{"commits":[` + strings.TrimSuffix(strings.Repeat("7,", 1000), ",") + `]}`,
-		"long key": `{"repository":{"custom_properties":7,"` + key + `":{"` + key + `":1,"` + key + `":1}}}`,
+		"many":               `{"commits":[` + strings.TrimSuffix(strings.Repeat("7,", 1000), ",") + `]}`,
+		"long key":           `{"` + key + `":{"` + key + `":"\ud800"}}`,
+		"long key in quotes": `{".` + key + `":{"` + key + `":"\ud800"}}`,
 	}
 	registry := builtin(t)
-	for name, want := range map[string]int{"many": 20, "long key": 1} {
+	for name, want := range map[string]int{"many": 20, "long key": 1, "long key in quotes": 1} {
 		decoded := registry.Decode("github", "push", []byte(documents[name]))
 		if got := decoded.Decoding.GetViolations(); len(got) != want {
 			t.Errorf("%s: want %d violations, got %d", name, want, len(got))
