@@ -6,7 +6,7 @@ WORKSPACE := .build/workspace
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 
-.PHONY: run build test race workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race bench workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -16,6 +16,9 @@ run: build ## Start a bridge with a demo source on an embedded journal in ./data
 
 test: ## Run every test.
 	go test ./...
+
+bench: build ## Measure the bridge against what the machine could do at most; about eight minutes.
+	go run ./bench
 
 workspace:
 	@rm -rf $(WORKSPACE) && mkdir -p $(WORKSPACE)/deps/google/api $(WORKSPACE)/deps/buf/validate
@@ -34,7 +37,7 @@ lint-proto: workspace ## Lint and check the format of proto/.
 	$(BUF) format --diff --exit-code proto
 
 lint: lint-proto ## Format, vet, staticcheck and proto lint.
-	@test -z "$$(gofmt -l client cmd server)" || { gofmt -l client cmd server; echo "run make fmt"; exit 1; }
+	@test -z "$$(gofmt -l bench client cmd server)" || { gofmt -l bench client cmd server; echo "run make fmt"; exit 1; }
 	go vet ./...
 	go tool staticcheck $$(go list ./... | grep -v /gen/)
 
@@ -46,7 +49,7 @@ breaking: workspace ## Compare the schema with that of the last release, if ther
 	  else echo "no release yet: the schema is free to change"; fi
 
 fmt: ## Format Go and proto sources.
-	gofmt -l -w client cmd server
+	gofmt -l -w bench client cmd server
 	$(BUF) format -w proto
 
 clean:

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
-	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
@@ -131,7 +130,7 @@ func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Valida
 	reflection.Register(s.grpc)
 
 	inside := interceptors{log: s.log, validator: validator, inside: true}
-	channel := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain(inside.unary()))
+	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	reads, err := gateway.NewReads(channel)
 	if err != nil {

@@ -63,8 +63,14 @@ func (s *Server) shutdown(endSubscriptions func()) error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		step("deliveries were still running", errors.Join(err, s.http.Close()))
 	}
-	// 3. End the streams; clients come back by themselves.
-	step("streams", s.subscriptions.Shutdown(ctx))
+	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off: that must not
+	// take the time of what follows.
+	ending, giveUp := context.WithTimeout(ctx, s.cfg.Load().ShutdownTimeout/4)
+	defer giveUp()
+	if err := s.subscriptions.Shutdown(ending); err != nil {
+		s.log.Warn("streams whose clients don't read are cut off", "error", err)
+		s.grpc.Stop()
+	}
 	// 4. Let unary calls finish, then stop what is left.
 	stopped := make(chan struct{})
 	go func() {
@@ -84,7 +90,7 @@ func (s *Server) shutdown(endSubscriptions func()) error {
 	step("admin", s.admin.Shutdown(ctx))
 	// 7. The journal, when nobody writes any more.
 	step("journal", s.journal.Close(ctx))
-	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond))
+	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond).String())
 	return errors.Join(errs...)
 }
 

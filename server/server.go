@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
-	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
@@ -119,7 +118,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 		return fmt.Errorf("ingest: %w", err)
 	}
 	inside := interceptors{log: s.log, validator: validator, inside: true}
-	channel := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(chain(inside.unary())).WithCloner(handover{})
+	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterIngestServiceServer(channel, service)
 
 	gw, err := gateway.New(gateway.Config{Ingest: channel, Decode: decodeWith(registry)})

@@ -251,7 +251,11 @@ func post(t *testing.T, bridge *process, l *ledger) *posters {
 
 // deliver posts one delivery, whose body is the same for all.
 func deliver(ctx context.Context, client *http.Client, address, id string) (sequence int64, status int, err error) {
-	const body = `{"event":"user_created","user_id":42}`
+	return deliverBody(ctx, client, address, id, `{"event":"user_created","user_id":42}`)
+}
+
+// deliverBody posts a delivery with a signature.
+func deliverBody(ctx context.Context, client *http.Client, address, id, body string) (sequence int64, status int, err error) {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(body))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/webhooks/demo", strings.NewReader(body))

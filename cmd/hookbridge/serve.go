@@ -101,7 +101,11 @@ func welcome(w io.Writer, at server.Addrs, demo bool) error {
 		return err
 	}
 	_, err = fmt.Fprintf(w, `
-Post a signed event from another terminal:
+Watch events from another terminal:
+
+  bin/hookbridge tail
+
+Post a signed one from a third:
 
   BODY='{"event":"user_created","user_id":42}'
   curl -i http://%s/webhooks/demo -H 'Content-Type: application/json' \

@@ -56,7 +56,7 @@ const (
 
 const (
 	indexMemTable = 4 << 20
-	indexCache    = 4 << 20
+	indexCache    = 16 << 20
 	bloomBits     = 10
 	// How often a full disk is looked at again.
 	indexRetry = 500 * time.Millisecond

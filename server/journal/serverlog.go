@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -19,7 +20,17 @@ func (l *serverLog) Noticef(string, ...any) {}
 func (l *serverLog) Debugf(string, ...any)  {}
 func (l *serverLog) Tracef(string, ...any)  {}
 
-func (l *serverLog) Warnf(format string, v ...any)  { l.write(slog.LevelWarn, format, v) }
+// largePayloads begins what the server warns of at every start: records are as large as bodies are, on purpose, and it has no
+// other client than this process.
+const largePayloads = "Maximum payloads over "
+
+func (l *serverLog) Warnf(format string, v ...any) {
+	if !strings.HasPrefix(format, largePayloads) {
+		l.write(slog.LevelWarn, format, v)
+	}
+}
+
+// Errorf passes an error on.
 func (l *serverLog) Errorf(format string, v ...any) { l.write(slog.LevelError, format, v) }
 
 // Fatalf doesn't end the process: the server returns after it.

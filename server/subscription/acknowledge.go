@@ -2,9 +2,10 @@ package subscription
 
 import (
 	"context"
+	"fmt"
+	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
-	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
@@ -12,8 +13,16 @@ const maxAckIDs = 10_000
 
 // Acknowledge implements hookbridge.v1.EventService.
 func (m *Manager) Acknowledge(ctx context.Context, req *hookbridgev1.AcknowledgeRequest) (*hookbridgev1.AcknowledgeResponse, error) {
-	if n := len(req.GetAckIds()); n > maxAckIDs {
-		return nil, fault.Detail(fault.ErrInvalidArgument, "ack_ids: at most %d, got %d", maxAckIDs, n)
+	if name := req.GetSubscription(); !validName(name) {
+		return nil, invalid("subscription", nameRule, name)
+	}
+	if n := len(req.GetAckIds()); n < 1 || n > maxAckIDs {
+		return nil, invalid("ack_ids", "want 1 to %d, got %d", maxAckIDs, n)
+	}
+	for i, id := range req.GetAckIds() {
+		if !validText(id, 1, maxAckID) {
+			return nil, invalid(fmt.Sprintf("ack_ids[%d]", i), "want 1 to %d characters, got %d", maxAckID, utf8.RuneCountInString(id))
+		}
 	}
 	s, err := m.find(req.GetSubscription())
 	if err != nil {

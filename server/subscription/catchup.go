@@ -14,6 +14,7 @@ import (
 func (s *subscription) catchUp(ctx context.Context) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
+	failing := false
 	for !s.m.tail.attach(s) {
 		more, err := s.readOn(ctx)
 		if err == nil {
@@ -21,9 +22,12 @@ func (s *subscription) catchUp(ctx context.Context) {
 				return
 			}
 			pause.Reset()
+			failing = false
 			continue
 		}
-		if ctx.Err() == nil {
+		// Once for each outage: there may be thousands that wait for its end.
+		if ctx.Err() == nil && !failing {
+			failing = true
 			s.m.log.Error("the journal can't be read; the subscription stands still until it can", "subscription", s.name, "error", err)
 		}
 		select {

@@ -40,6 +40,18 @@ func (c *commit) wait(ctx context.Context) error {
 	}
 }
 
+// waitServing is wait for a stream: it ends when streams have to.
+func (c *commit) waitServing(ctx context.Context, draining <-chan struct{}) error {
+	select {
+	case <-c.done:
+		return c.err
+	case <-draining:
+		return fault.ErrShuttingDown
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // committer writes the records of all subscriptions, those that change while a write runs together in the next one.
 type committer struct {
 	m    *Manager

@@ -1,4 +1,38 @@
-// Package subscription hands events out: who gets what, again until it is acknowledged. Its rules are a pure state machine, package
-// machine; here are the streams, the shared reader of the journal's tail, the catching up, the grouped records, and the
-// gRPC service. Delivery is at least once, in journal order until something is redelivered. An answered Acknowledge is on disk.
+// Package subscription hands stored events out over gRPC: who gets what, again until it is acknowledged. Its rules are a pure
+// state machine, package machine; here are the streams, the shared reader of the journal's tail, the catching up, the grouped
+// records, and the service itself.
+//
+// # Usage
+//
+// New loads the subscriptions from the journal's records, Run serves until its context ends and then stores where they stand.
+// The gRPC server must be given Codec. To stop: Shutdown, then end the context of Run, then close the journal.
+//
+// # Ordering and duplicates
+//
+// A stream gets events in the order of the journal until something is redelivered. Several streams of one name share its
+// events, and each gets its part in order. An event comes again when its ack deadline passed, when its stream ended, when its
+// stream took nothing for a while, and after a restart. The deadline begins when the event is taken to be sent, so a client
+// that reads slowly may be sent an event that is with another by then.
+//
+// # Durability
+//
+// A durable subscription is on disk before it is confirmed, and an acknowledgement before it is answered. Commits that are
+// asked for while one runs share the next one. Attempts and the position of what was skipped are stored within about 15 s and at
+// the end of Run: after a crash attempts may count low, and what was sent may come as if it were new.
+//
+// # Backpressure and memory
+//
+// Of a stream at most its window of events and bytes is unsettled; one event goes out however large. Beyond that a subscription
+// keeps about a thousand events or a megabyte that were read ahead, and forgets them when nothing moves for some seconds. A
+// stream that isn't read delays no other subscription. The number of durable subscriptions has no bound here.
+//
+// # Shutdown
+//
+// Shutdown ends streams with Unavailable (SHUTTING_DOWN) and waits for them as long as its context; one that is blocked in
+// sending ends only with its connection. Acknowledgements are taken until Run ends.
+//
+// # What cannot be assumed
+//
+// An ephemeral stream's event is settled when it is handed to the stream, not when the client has it. A Gap names sequences, of
+// which some may not have matched, and may be told again. When the journal can't be read, a stream may end with Unavailable.
 package subscription

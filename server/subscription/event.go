@@ -21,11 +21,13 @@ func (m *Manager) event(ev *journal.Stored, withContent bool, limit int) (*hookb
 		if err != nil {
 			return nil, err
 		}
+		// What the body means hangs on its content type, so the content is there also where the caller doesn't want it.
+		out.Content = content
 		if ev.DataDropped {
 			out.Data = m.redecode(&out, content.GetBody())
 		}
-		if withContent {
-			out.Content = content
+		if !withContent {
+			out.Content = nil
 		}
 	}
 	if proto.Size(&out) > limit {

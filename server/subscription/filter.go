@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
-	"github.com/hookbridge/hookbridge/server/fault"
 )
 
 const (
@@ -21,10 +21,20 @@ type filter struct{ sources, types names }
 // repetition and what stands beside a lone "*" make no difference.
 func newFilter(f *hookbridgev1.Filter) (*filter, error) {
 	if n := len(f.GetSources()); n > maxFilterSources {
-		return nil, fault.Detail(fault.ErrInvalidArgument, "filter.sources: at most %d elements, got %d", maxFilterSources, n)
+		return nil, invalid("filter.sources", "at most %d elements, got %d", maxFilterSources, n)
 	}
 	if n := len(f.GetTypes()); n > maxFilterTypes {
-		return nil, fault.Detail(fault.ErrInvalidArgument, "filter.types: at most %d elements, got %d", maxFilterTypes, n)
+		return nil, invalid("filter.types", "at most %d elements, got %d", maxFilterTypes, n)
+	}
+	for i, s := range f.GetSources() {
+		if !validWord(s, maxSource, false, "*-") {
+			return nil, invalid(fmt.Sprintf("filter.sources[%d]", i), "want 1 to %d of a-z, 0-9, '-' and '*', got %q", maxSource, s)
+		}
+	}
+	for i, s := range f.GetTypes() {
+		if !validText(s, 1, maxText) {
+			return nil, invalid(fmt.Sprintf("filter.types[%d]", i), "want 1 to %d characters, got %d", maxText, utf8.RuneCountInString(s))
+		}
 	}
 	return &filter{newNames(f.GetSources()), newNames(f.GetTypes())}, nil
 }

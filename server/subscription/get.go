@@ -2,11 +2,11 @@ package subscription
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
-	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
 
@@ -24,12 +24,18 @@ func (m *Manager) GetEvent(ctx context.Context, req *hookbridgev1.GetEventReques
 	case *hookbridgev1.GetEventRequest_Sequence:
 		sequence = which.Sequence
 	case *hookbridgev1.GetEventRequest_Key:
+		if source := which.Key.GetSource(); !validSource(source) {
+			return nil, invalid("key.source", "want a letter and then at most 62 of a-z, 0-9 and '-', got %q", source)
+		}
+		if id := which.Key.GetId(); !validText(id, 1, maxText) {
+			return nil, invalid("key.id", "want 1 to %d characters, got %d", maxText, utf8.RuneCountInString(id))
+		}
 		var err error
 		if sequence, err = m.journal.Lookup(ctx, which.Key.GetSource(), which.Key.GetId()); err != nil {
 			return nil, journalFault(err)
 		}
 	default:
-		return nil, fault.Detail(fault.ErrInvalidArgument, "event: want a sequence or a key")
+		return nil, invalid("event", "want a sequence or a key")
 	}
 	ev, err := m.stored(ctx, sequence)
 	if err != nil {
@@ -45,7 +51,7 @@ func (m *Manager) GetEvent(ctx context.Context, req *hookbridgev1.GetEventReques
 // stored reads one event.
 func (m *Manager) stored(ctx context.Context, sequence int64) (*journal.Stored, error) {
 	if sequence < 1 {
-		return nil, fault.Detail(fault.ErrInvalidArgument, "sequence: want at least 1, got %d", sequence)
+		return nil, invalid("sequence", "want at least 1, got %d", sequence)
 	}
 	ev, err := m.journal.Get(ctx, sequence)
 	return ev, journalFault(err)

@@ -93,7 +93,7 @@ func TestAnEphemeralSubscriptionLivesAsLongAsItsStream(t *testing.T) {
 		equal(t, "records", b.journal.Keys(), []string(nil))
 		equal(t, "left", len(b.manager.everyone()), 0)
 		_, err := b.client.Acknowledge(t.Context(), &hookbridgev1.AcknowledgeRequest{AckIds: []string{"x"}})
-		refused(t, err, `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription ""`)
+		refused(t, err, `InvalidArgument INVALID_ARGUMENT: subscription: `+fmt.Sprintf(nameRule, ""))
 	})
 }
 

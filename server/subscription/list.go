@@ -4,12 +4,12 @@ import (
 	"context"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
-	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
 
@@ -69,7 +69,7 @@ func (m *Manager) newListing(ctx context.Context, req *hookbridgev1.ListEventsRe
 		l.size = defaultPage
 	}
 	if l.size < 0 || l.size > maxPage {
-		return nil, fault.Detail(fault.ErrInvalidArgument, "page_size: want 0 to %d, got %d", maxPage, l.size)
+		return nil, invalid("page_size", "want 0 to %d, got %d", maxPage, l.size)
 	}
 	var err error
 	if l.filter, err = newFilter(req.GetFilter()); err != nil {
@@ -99,6 +99,9 @@ func (m *Manager) newListing(ctx context.Context, req *hookbridgev1.ListEventsRe
 		l.to = min(l.to, at)
 	}
 	if token := req.GetPageToken(); token != "" {
+		if !validText(token, 1, maxToken) {
+			return nil, invalid("page_token", "at most %d characters, got %d", maxToken, utf8.RuneCountInString(token))
+		}
 		at, err := l.cursor.parse(token)
 		if err != nil {
 			return nil, err
@@ -118,7 +121,7 @@ func bound(field string, t *timestamppb.Timestamp) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if err := t.CheckValid(); err != nil {
-		return time.Time{}, fault.Detail(fault.ErrInvalidArgument, "%s: %v", field, err)
+		return time.Time{}, invalid(field, "%v", err)
 	}
 	return t.AsTime(), nil
 }

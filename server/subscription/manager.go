@@ -31,7 +31,8 @@ type Policy struct {
 type Config struct {
 	// Journal is what is read from and what records are stored in. Required.
 	Journal journal.Journal
-	// Redecode makes the data of an event again that was stored without it, out of its body; nil where that can't be done.
+	// Redecode makes the data of an event again that was stored without it, out of its body; nil where that can't be done. The
+	// event has its content, with the type and the headers that the body came with. Nothing it is given may be changed.
 	// Required.
 	Redecode func(event *hookbridgev1.Event, body []byte) *anypb.Any
 	// Policies are by name. See SetPolicies.

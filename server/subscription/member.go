@@ -2,9 +2,9 @@ package subscription
 
 import (
 	"time"
+	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
-	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
@@ -53,14 +53,12 @@ const (
 	defaultMaxEvent     = 3 << 20
 	minMaxEvent         = 1 << 10
 	maxMaxEvent         = 32 << 20
-	maxName             = 63
 )
 
-// newMember reads what a stream asks for. The rules are those of the proto, which an interceptor checks too: a value that is
-// out of them here would not be bounded.
+// newMember reads what a stream asks for.
 func newMember(req *hookbridgev1.SubscribeRequest) (*member, error) {
-	if name := req.GetSubscription(); !validName(name) {
-		return nil, fault.Detail(fault.ErrInvalidArgument, "subscription: want a letter and then at most 62 of a-z, 0-9, '.', '_' and '-', got %q", name)
+	if name := req.GetSubscription(); name != "" && !validName(name) {
+		return nil, invalid("subscription", nameRule, name)
 	}
 	mem := &member{
 		content: req.GetIncludeContent(), client: req.GetClientName(), notify: make(chan struct{}, 1),
@@ -87,34 +85,18 @@ func newMember(req *hookbridgev1.SubscribeRequest) (*member, error) {
 		mem.heartbeat = d.AsDuration()
 	}
 	switch {
+	case !validText(mem.client, 0, maxClient):
+		return nil, invalid("client_name", "at most %d characters, got %d", maxClient, utf8.RuneCountInString(mem.client))
 	case mem.want.WindowEvents < 1 || mem.want.WindowEvents > maxWindowEvents:
-		return nil, fault.Detail(fault.ErrInvalidArgument, "max_outstanding_events: want 0 to %d, got %d", maxWindowEvents, mem.want.WindowEvents)
+		return nil, invalid("max_outstanding_events", "want 0 to %d, got %d", maxWindowEvents, mem.want.WindowEvents)
 	case mem.want.WindowBytes < 1 || mem.want.WindowBytes > maxWindowBytes:
-		return nil, fault.Detail(fault.ErrInvalidArgument, "max_outstanding_bytes: want 0 to %d, got %d", maxWindowBytes, mem.want.WindowBytes)
+		return nil, invalid("max_outstanding_bytes", "want 0 to %d, got %d", maxWindowBytes, mem.want.WindowBytes)
 	case mem.want.AckDeadline < shortest || mem.want.AckDeadline > maxAckDeadline:
-		return nil, fault.Detail(fault.ErrInvalidArgument, "ack_deadline: want 1s to 1h, got %v", mem.want.AckDeadline)
+		return nil, invalid("ack_deadline", "want 1s to 1h, got %v", mem.want.AckDeadline)
 	case mem.heartbeat < shortest || mem.heartbeat > maxHeartbeat:
-		return nil, fault.Detail(fault.ErrInvalidArgument, "heartbeat_interval: want 1s to 5m, got %v", mem.heartbeat)
+		return nil, invalid("heartbeat_interval", "want 1s to 5m, got %v", mem.heartbeat)
 	case mem.maxBytes < minMaxEvent || mem.maxBytes > maxMaxEvent:
-		return nil, fault.Detail(fault.ErrInvalidArgument, "max_event_bytes: want 0 or %d to %d, got %d", minMaxEvent, maxMaxEvent, mem.maxBytes)
+		return nil, invalid("max_event_bytes", "want 0 or %d to %d, got %d", minMaxEvent, maxMaxEvent, mem.maxBytes)
 	}
 	return mem, nil
-}
-
-// validName checks the name of a subscription; empty is that of an ephemeral one.
-func validName(name string) bool {
-	if name == "" {
-		return true
-	}
-	if len(name) > maxName || name[0] < 'a' || name[0] > 'z' {
-		return false
-	}
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
 }

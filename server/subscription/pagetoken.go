@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
-	"github.com/hookbridge/hookbridge/server/fault"
 )
 
 // A page token is, in URL-safe base64 without padding:
@@ -50,17 +49,17 @@ func (c *cursor) token(sequence int64) string {
 func (c *cursor) parse(token string) (int64, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) < tokenHeadSize || raw[0] != tokenVersion {
-		return 0, fault.Detail(fault.ErrInvalidArgument, "page_token: is not one that was returned as next_page_token")
+		return 0, invalid("page_token", "is not one that was returned as next_page_token")
 	}
 	sequence, n := binary.Uvarint(raw[tokenHeadSize:])
 	if n <= 0 || sequence < 1 || sequence > math.MaxInt64 {
-		return 0, fault.Detail(fault.ErrInvalidArgument, "page_token: is not one that was returned as next_page_token")
+		return 0, invalid("page_token", "is not one that was returned as next_page_token")
 	}
 	if [tokenHeadSize]byte(raw) != c.head {
-		return 0, fault.Detail(fault.ErrInvalidArgument, "page_token: is of a listing with other fields; repeat them for every page")
+		return 0, invalid("page_token", "is of a listing with other fields; repeat them for every page")
 	}
 	if c.token(int64(sequence)) != token {
-		return 0, fault.Detail(fault.ErrInvalidArgument, "page_token: is not one that was returned as next_page_token")
+		return 0, invalid("page_token", "is not one that was returned as next_page_token")
 	}
 	return int64(sequence), nil
 }

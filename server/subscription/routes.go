@@ -3,6 +3,7 @@ package subscription
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // maxRoutes bounds the cache of routes. Types come from verified deliveries and could be many.
@@ -17,6 +18,8 @@ type routes struct {
 	mu    sync.Mutex
 	all   map[*subscription]*filter
 	cache map[route][]*subscription
+	// tried counts the filters that were asked about an event.
+	tried atomic.Int64
 }
 
 func newRoutes() *routes {
@@ -35,6 +38,7 @@ func (r *routes) lookup(source, typ string) []*subscription {
 		clear(r.cache)
 	}
 	var list []*subscription
+	r.tried.Add(int64(len(r.all)))
 	for s, f := range r.all {
 		if f.match(source, typ) {
 			list = append(list, s)

@@ -43,7 +43,7 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	}
 	defer s.leave(mem)
 	if saved != nil {
-		if err := saved.wait(ctx); err != nil {
+		if err := saved.waitServing(ctx, m.draining); err != nil {
 			return err
 		}
 	}
@@ -98,17 +98,17 @@ func (m *Manager) startAt(ctx context.Context, start *hookbridgev1.Start) (int64
 		return bounds.First, nil
 	case *hookbridgev1.Start_Sequence:
 		if at.Sequence < 1 {
-			return 0, fault.Detail(fault.ErrInvalidArgument, "start.sequence: want at least 1, got %d", at.Sequence)
+			return 0, invalid("start.sequence", "want at least 1, got %d", at.Sequence)
 		}
 		return max(at.Sequence, bounds.First), nil
 	case *hookbridgev1.Start_Time:
 		if err := at.Time.CheckValid(); err != nil {
-			return 0, fault.Detail(fault.ErrInvalidArgument, "start.time: %v", err)
+			return 0, invalid("start.time", "%v", err)
 		}
 		seq, err := m.journal.SequenceAt(ctx, at.Time.AsTime())
 		return seq, journalFault(err)
 	default:
-		return 0, fault.Detail(fault.ErrInvalidArgument, "start: %T is not known", at)
+		return 0, invalid("start", "%T is not known", at)
 	}
 }
 

@@ -100,10 +100,11 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 		}
 		s.filter, changed = want, true
 	}
+	// The one that comes is told of what went while nobody was there.
+	s.members[mem.id] = mem
 	s.lost(now, s.m.journal.Bounds().First)
 	mem.confirmed.created, s.fresh = s.fresh, false
 	mem.confirmed.position = s.position()
-	s.members[mem.id] = mem
 	if len(s.members) == 1 {
 		s.m.routes.add(s, s.filter)
 	}
@@ -186,6 +187,9 @@ func (s *subscription) tick() {
 
 // follow starts to read when there is room for a large step and nobody brings the events.
 func (s *subscription) follow() {
+	if s.parked && s.machine.Hungry() {
+		s.parked = false // a member that took nothing is back, or has room without having moved
+	}
 	if s.attached.Load() || s.catching || s.parked || !s.roomy() {
 		return
 	}
@@ -311,5 +315,5 @@ func (s *subscription) rest() {
 
 // checkpoint asks for a commit if the record on disk is behind.
 func (s *subscription) checkpoint() {
-	s.durable(s.position() != s.storedPosition || s.machine.Low() != s.storedLow.Load())
+	s.durable(s.position() != s.storedPosition || s.machine.Low() != s.storedLow.Load() || s.machine.Counted())
 }

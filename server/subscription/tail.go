@@ -27,6 +27,8 @@ type tail struct {
 	// attached counts the subscriptions that are.
 	attached atomic.Int64
 	ring     ring
+	// handed counts events that were handed to a subscription, each once for each of them.
+	handed atomic.Int64
 
 	// mu is held while a page is dispatched and while a subscription attaches: none attaches amid a page. It comes before the
 	// locks of subscriptions.
@@ -160,6 +162,7 @@ func (t *tail) dispatch(page journal.Page) {
 				t.touched = append(t.touched, s)
 			}
 			s.inbox = append(s.inbox, ev)
+			t.handed.Add(1)
 		}
 	}
 	for _, s := range t.touched {
@@ -182,4 +185,7 @@ func (t *tail) overtaken() {
 		s.after(t.m.now())
 		s.mu.Unlock()
 	}
+	// Whoever attaches next begins where it stands, not where this stood: otherwise it would be detached again for the same reason.
+	t.running = false
+	t.ring.reset(0)
 }

@@ -82,7 +82,7 @@ func (Validation) EnumDescriptor() ([]byte, []int) {
 // IngestRequest is a verified delivery. Only the gateway makes one, and never from what the sender wrote.
 type IngestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name of the source.
+	// The configured name of the source, which is also event.source.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// The event, without a sequence. `auth` is required: what was not verified is not taken.
 	Event *Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
@@ -239,12 +239,12 @@ var File_hookbridge_v1_ingest_service_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_ingest_service_proto_rawDesc = "" +
 	"\n" +
-	"\"hookbridge/v1/ingest_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\xd5\x02\n" +
-	"\rIngestRequest\x125\n" +
-	"\x06source\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x06source\x122\n" +
-	"\x05event\x18\x02 \x01(\v2\x14.hookbridge.v1.EventB\x06\xbaH\x03\xc8\x01\x01R\x05event\x12C\n" +
+	"\"hookbridge/v1/ingest_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\xac\x02\n" +
+	"\rIngestRequest\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x122\n" +
+	"\x05event\x18\x02 \x01(\v2\x14.hookbridge.v1.EventB\x06\xbaH\x03\xc8\x01\x01R\x05event\x129\n" +
 	"\n" +
-	"validation\x18\x03 \x01(\x0e2\x19.hookbridge.v1.ValidationB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"validation\x18\x03 \x01(\x0e2\x19.hookbridge.v1.ValidationR\n" +
 	"validation\x12>\n" +
 	"\rdedupe_window\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fdedupeWindow\x129\n" +
 	"\n" +

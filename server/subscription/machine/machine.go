@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,6 +70,7 @@ type Machine struct {
 	turn    uint64
 	woken   []MemberID
 	dirty   bool
+	counted bool
 	spare   []*entry
 }
 
@@ -126,9 +128,9 @@ func (m *Machine) Held() int     { return len(m.held) }
 func (m *Machine) Buffered() int { return m.buffer.len() }
 func (m *Machine) Members() int  { return len(m.members) }
 
-// State returns the durable part as it is now, and clears Dirty. It appends to held.
+// State returns the durable part as it is now, and clears Dirty and Counted. It appends to held.
 func (m *Machine) State(held []Held) State {
-	m.dirty = false
+	m.dirty, m.counted = false, false
 	for e := m.order.head; e != nil; e = e.links[bySequence].next {
 		held = append(held, Held{e.event.Seq, e.attempts, e.event.Bytes, e.event.ContentBytes})
 	}
@@ -137,6 +139,16 @@ func (m *Machine) State(held []Held) State {
 
 // Dirty says that something was settled since State was called.
 func (m *Machine) Dirty() bool { return m.dirty }
+
+// Counted says that attempts were counted since State was called. Nothing has to wait for that to be stored.
+func (m *Machine) Counted() bool { return m.counted }
+
+// Hungry says that some member would be given another event, if it is not too large for what is left of its window.
+func (m *Machine) Hungry() bool {
+	return len(m.held) < m.cfg.MaxHeld && slices.ContainsFunc(m.members, func(c *member) bool {
+		return !c.stalled && c.held < c.WindowEvents && c.heldBytes < c.WindowBytes && c.outbox.n < m.cfg.OutboxEvents
+	})
+}
 
 // Woken returns the members whose outbox got its first event since the last call, and appends them to ids.
 func (m *Machine) Woken(ids []MemberID) []MemberID {

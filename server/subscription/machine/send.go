@@ -97,6 +97,7 @@ func (m *Machine) Take(now time.Duration, id MemberID, events int, bytes int64, 
 		c.outbox.remove(e)
 		c.outboxBytes -= e.event.size()
 		e.attempts++
+		m.counted = !m.cfg.Ephemeral
 		sends = append(sends, Send{Seq: e.event.Seq, Attempt: e.attempts, Epoch: m.epoch, Reason: e.reason, Payload: e.event.Payload})
 		e.event.Payload = nil
 		e.stage, e.due = leased, now+c.AckDeadline
