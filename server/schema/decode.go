@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// MaxDepth is how many objects and arrays may stand in each other. Protobuf libraries other than Go's refuse messages that
+	// MaxDepth is how many objects and arrays a value may stand in. Protobuf libraries other than Go's refuse messages that
 	// are nested more than 100 deep, and one level of JSON is up to three levels of a Struct.
 	MaxDepth = 32
 	// MaxViolations is how many violations are reported of one document.

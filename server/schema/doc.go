@@ -17,7 +17,7 @@
 //   - STATE_MISMATCH: the document doesn't fit its message or breaks its rules; the data is a Struct, and up to MaxViolations
 //     violations say where and why.
 //   - STATE_UNDECODABLE: the document is not a JSON object, or is one that no Struct can hold (a key given twice, half of a
-//     surrogate pair, a number beyond the range of a double, more than MaxDepth levels); there is no data, and one violation
+//     surrogate pair, a number beyond the range of a double, a value within more than MaxDepth levels); there is no data, and one violation
 //     says why.
 //
 // The text of a violation never has a value of the document in it, only kinds of JSON values, positions and what the schema
@@ -26,9 +26,10 @@
 // # What cannot be assumed
 //
 // A Struct's numbers are doubles: integers beyond 2^53 lose digits. A typed message can't tell a field that is null or absent
-// from one that is zero, unless the field is declared optional. A key that is given twice among the fields that the message
-// doesn't have goes unnoticed when the rest fits. The order of keys is not kept. All of that is in the body's bytes, which are
-// stored beside the data.
+// from one that is zero, unless the field is declared optional. What the message has no field for is skipped and hardly looked
+// at: a key that is given twice there or a number beyond the range of a double goes unnoticed when the rest fits. Nor
+// does protojson mind an empty exponent ("1e"), which is no JSON, there and in integers; a check that does would make decoding a
+// fifth slower. The order of keys is not kept. All of that is in the body's bytes, which are stored beside the data.
 //
 // What Decode returns depends on the registry: the same document can be untyped today and typed after a message was added.
 package schema

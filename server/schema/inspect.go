@@ -114,16 +114,17 @@ func (in *inspector) mismatch(message string) {
 // value checks the value that begins with a token, and reads it to its end.
 func (in *inspector) value(token json.Token, want expectation) error {
 	start := in.start
+	if in.depth > MaxDepth {
+		in.undecodable(fmt.Sprintf("nested deeper than %d levels", MaxDepth))
+		return errTooDeep
+	}
 	if opens := want.opens(); opens != 0 && token != opens {
 		in.mismatch(fmt.Sprintf("want %s, got %s", want, kindOf(token)))
 		want = expectation{}
 	}
 	switch t := token.(type) {
 	case json.Delim:
-		if in.depth++; in.depth > MaxDepth {
-			in.undecodable(fmt.Sprintf("nested deeper than %d levels", MaxDepth))
-			return errTooDeep
-		}
+		in.depth++
 		read := in.array
 		if t == '{' {
 			read = in.object
