@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -29,8 +30,12 @@ func open(t *testing.T, cfg journal.Config) journal.Journal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// A case may have closed it.
-		_ = j.Close(t.Context())
+		// The test's context has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := j.Close(ctx); err != nil {
+			t.Error(err)
+		}
 	})
 	return j
 }
