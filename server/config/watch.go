@@ -75,10 +75,12 @@ func (w *Watcher) SetFiles(files []string) error {
 	}
 	w.files = next
 	w.mu.Unlock()
+	// First the watch, then the report: who reads the files on it finds what changed before the watch began.
+	err := w.follow()
 	if anew {
 		w.report()
 	}
-	return w.follow()
+	return err
 }
 
 // Close ends the watch and waits for it.
@@ -91,9 +93,10 @@ func (w *Watcher) Close() error {
 
 func (w *Watcher) run(ctx context.Context) {
 	defer close(w.stopped)
-	timer := time.NewTimer(settle)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
 	defer timer.Stop()
-	first := time.Now()
+	var first time.Time
 	for {
 		select {
 		case <-ctx.Done():

@@ -178,6 +178,14 @@ func TestNoDowngrade(t *testing.T) {
 	if _, err := signed.Receive(post(bare, body)); err == nil {
 		t.Error("a bare token was taken by a source with a signing secret")
 	}
+	both := source(t, "gitlab", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a token")
+	forged := http.Header{
+		"X-Gitlab-Token": {"a token"}, "Webhook-Id": {"1"}, "Webhook-Timestamp": {"1772355600"},
+		"Webhook-Signature": {"v1," + strings.Repeat("A", 43) + "="},
+	}
+	if _, err := both.Receive(post(forged, body)); !errors.Is(err, ErrSignatureMismatch) {
+		t.Errorf("a wrong signature with the right token: got %v", err)
+	}
 	outcome, err := token.Receive(post(http.Header{"X-Gitlab-Token": {"a token"}}, body))
 	if err != nil {
 		t.Fatal(err)
@@ -279,6 +287,26 @@ func TestMediaTypes(t *testing.T) {
 	} {
 		if err := s.CheckMediaType(contentType); (err == nil) != ok || err != nil && !errors.Is(err, ErrMediaType) {
 			t.Errorf("%q: got %v, want taken %v", contentType, err, ok)
+		}
+	}
+}
+
+// A pack whose list of stored headers has a credential doesn't load, whether it is one of everybody's or the scheme's own.
+func TestCredentialsAreNotStored(t *testing.T) {
+	for _, name := range []string{"authorization", "Proxy-Authorization", "COOKIE", "Set-Cookie", "X-API-Key", "x-own-token"} {
+		pack, err := Parse("p.yaml", []byte(`
+key: p
+name: P
+docs_url: https://example.com/
+schemes: [{name: token, algorithm: token, signature: [{header: X-Own-Token}]}]
+bodies: [{media_type: application/json}]
+stored_headers: [User-Agent, `+name+`]
+retries: true
+evidence: [made for this test]
+`))
+		want := "p.yaml: stored_headers[1]: " + http.CanonicalHeaderKey(name) + " carries a credential, which is never stored"
+		if pack != nil || err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }

@@ -196,7 +196,8 @@ func checkVector(t *testing.T, key string, v vector) string {
 		}
 	}
 	if spec.GetContent() != "" {
-		step := max(1, len(body)/256)
+		// Of a large body fewer bytes, so that not more than 64 MiB are hashed.
+		step := max(1, len(body)/256, len(body)*len(body)/(8<<20))
 		for at := 0; at < len(body); at += step {
 			for bit := range 8 {
 				body[at] ^= 1 << bit
