@@ -34,7 +34,7 @@ func (m *Manager) Acknowledge(ctx context.Context, req *hookbridgev1.Acknowledge
 		if a, ok := s.issuer.parse(id); ok {
 			acks, ids = append(acks, a), append(ids, id)
 		} else {
-			resp.Failures = append(resp.Failures, failure(id, hookbridgev1.AcknowledgeResponse_Failure_REASON_INVALID))
+			resp.Failures = append(resp.Failures, failure(id, hookbridgev1.AckFailure_REASON_INVALID))
 		}
 	}
 	saved, failures := s.acknowledge(acks, ids)
@@ -48,8 +48,8 @@ func (m *Manager) Acknowledge(ctx context.Context, req *hookbridgev1.Acknowledge
 }
 
 // acknowledge applies acknowledgements and returns the commit to wait for, nil for none, and what was not applied.
-func (s *subscription) acknowledge(acks []machine.Ack, ids []string) (*commit, []*hookbridgev1.AcknowledgeResponse_Failure) {
-	var failures []*hookbridgev1.AcknowledgeResponse_Failure
+func (s *subscription) acknowledge(acks []machine.Ack, ids []string) (*commit, []*hookbridgev1.AckFailure) {
+	var failures []*hookbridgev1.AckFailure
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
@@ -61,9 +61,9 @@ func (s *subscription) acknowledge(acks []machine.Ack, ids []string) (*commit, [
 			s.progress()
 		case machine.Settled:
 		case machine.Stale:
-			failures = append(failures, failure(ids[i], hookbridgev1.AcknowledgeResponse_Failure_REASON_STALE))
+			failures = append(failures, failure(ids[i], hookbridgev1.AckFailure_REASON_STALE))
 		case machine.Invalid:
-			failures = append(failures, failure(ids[i], hookbridgev1.AcknowledgeResponse_Failure_REASON_INVALID))
+			failures = append(failures, failure(ids[i], hookbridgev1.AckFailure_REASON_INVALID))
 		}
 	}
 	s.after(now)
@@ -71,6 +71,6 @@ func (s *subscription) acknowledge(acks []machine.Ack, ids []string) (*commit, [
 	return s.durable(false), failures
 }
 
-func failure(id string, why hookbridgev1.AcknowledgeResponse_Failure_Reason) *hookbridgev1.AcknowledgeResponse_Failure {
-	return &hookbridgev1.AcknowledgeResponse_Failure{AckId: id, Reason: why}
+func failure(id string, why hookbridgev1.AckFailure_Reason) *hookbridgev1.AckFailure {
+	return &hookbridgev1.AckFailure{AckId: id, Reason: why}
 }

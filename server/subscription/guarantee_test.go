@@ -111,8 +111,8 @@ func TestWhatALostStreamHeldWaitsForTheNextMember(t *testing.T) {
 			{2, 2, reasonLost}, {4, 2, reasonLost}, {5, 2, reasonLost}, {6, 1, reasonNew}, {7, 1, reasonNew},
 		})
 		// The client that lost its stream may still acknowledge what nobody was sent since. Here they were.
-		equal(t, "late", b.ack("a", ds[1].GetAckId(), ds[0].GetAckId()), []*hookbridgev1.AcknowledgeResponse_Failure{
-			failure(ds[1].GetAckId(), hookbridgev1.AcknowledgeResponse_Failure_REASON_STALE),
+		equal(t, "late", b.ack("a", ds[1].GetAckId(), ds[0].GetAckId()), []*hookbridgev1.AckFailure{
+			failure(ds[1].GetAckId(), hookbridgev1.AckFailure_REASON_STALE),
 		})
 	})
 }
@@ -195,7 +195,7 @@ func TestAcknowledgingTwiceIsNoError(t *testing.T) {
 }
 
 func TestAStaleAckIDIsReportedAndNotApplied(t *testing.T) {
-	const stale, invalid = hookbridgev1.AcknowledgeResponse_Failure_REASON_STALE, hookbridgev1.AcknowledgeResponse_Failure_REASON_INVALID
+	const stale, invalid = hookbridgev1.AckFailure_REASON_STALE, hookbridgev1.AckFailure_REASON_INVALID
 	bubble(t, func(t *testing.T, b *bridge) {
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		other, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "b"})
@@ -204,7 +204,7 @@ func TestAStaleAckIDIsReportedAndNotApplied(t *testing.T) {
 		again := s.deliveries(2)
 		equal(t, "again", short(again...), run(1, 2, 2, reasonDeadline))
 		equal(t, "failures", b.ack("a", old[0].GetAckId(), foreign[0].GetAckId(), "nonsense", old[1].GetAckId()+"A"),
-			[]*hookbridgev1.AcknowledgeResponse_Failure{
+			[]*hookbridgev1.AckFailure{
 				failure(foreign[0].GetAckId(), invalid), failure("nonsense", invalid), failure(old[1].GetAckId()+"A", invalid),
 				failure(old[0].GetAckId(), stale),
 			})
@@ -213,7 +213,7 @@ func TestAStaleAckIDIsReportedAndNotApplied(t *testing.T) {
 		after := b.crash()
 		defer after.stop()
 		// Of the events of an earlier life the one that is settled is no failure.
-		equal(t, "after a restart", after.ack("a", again[0].GetAckId(), again[1].GetAckId()), []*hookbridgev1.AcknowledgeResponse_Failure{
+		equal(t, "after a restart", after.ack("a", again[0].GetAckId(), again[1].GetAckId()), []*hookbridgev1.AckFailure{
 			failure(again[0].GetAckId(), stale),
 		})
 	})

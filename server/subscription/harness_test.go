@@ -265,7 +265,7 @@ func (s *stream) ack(ds ...*hookbridgev1.Delivery) {
 	}
 }
 
-func (b *bridge) ack(name string, ids ...string) []*hookbridgev1.AcknowledgeResponse_Failure {
+func (b *bridge) ack(name string, ids ...string) []*hookbridgev1.AckFailure {
 	b.t.Helper()
 	resp, err := b.client.Acknowledge(b.t.Context(), &hookbridgev1.AcknowledgeRequest{Subscription: name, AckIds: ids})
 	if err != nil {

@@ -73,6 +73,20 @@ const (
 	// A handshake (a provider's check of the endpoint) was refused because its answer would sign a text that the sender chose.
 	// HTTP 400.
 	ErrorReason_ERROR_REASON_HANDSHAKE_REFUSED ErrorReason = 22
+	// A subscription of that name exists. AlreadyExists.
+	ErrorReason_ERROR_REASON_SUBSCRIPTION_EXISTS ErrorReason = 23
+	// The subscription was deleted or replaced while the stream was open. NotFound.
+	ErrorReason_ERROR_REASON_SUBSCRIPTION_DELETED ErrorReason = 24
+	// The subscription has a replay that is running. FailedPrecondition.
+	ErrorReason_ERROR_REASON_REPLAY_RUNNING ErrorReason = 25
+	// The subscription has no replay. NotFound.
+	ErrorReason_ERROR_REASON_REPLAY_NOT_FOUND ErrorReason = 26
+	// The caller did not say who it is, or not in a way that is known here. Unauthenticated, HTTP 401.
+	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 27
+	// The caller is known and may not do this; the message says which grant is missing. PermissionDenied, HTTP 403.
+	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 28
+	// The bridge has as many subscriptions as it takes. ResourceExhausted.
+	ErrorReason_ERROR_REASON_TOO_MANY_SUBSCRIPTIONS ErrorReason = 29
 )
 
 // Enum value maps for ErrorReason.
@@ -101,6 +115,13 @@ var (
 		20: "ERROR_REASON_SUBSCRIPTION_NOT_FOUND",
 		21: "ERROR_REASON_SUBSCRIPTION_CONFLICT",
 		22: "ERROR_REASON_HANDSHAKE_REFUSED",
+		23: "ERROR_REASON_SUBSCRIPTION_EXISTS",
+		24: "ERROR_REASON_SUBSCRIPTION_DELETED",
+		25: "ERROR_REASON_REPLAY_RUNNING",
+		26: "ERROR_REASON_REPLAY_NOT_FOUND",
+		27: "ERROR_REASON_UNAUTHENTICATED",
+		28: "ERROR_REASON_PERMISSION_DENIED",
+		29: "ERROR_REASON_TOO_MANY_SUBSCRIPTIONS",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -126,6 +147,13 @@ var (
 		"ERROR_REASON_SUBSCRIPTION_NOT_FOUND":     20,
 		"ERROR_REASON_SUBSCRIPTION_CONFLICT":      21,
 		"ERROR_REASON_HANDSHAKE_REFUSED":          22,
+		"ERROR_REASON_SUBSCRIPTION_EXISTS":        23,
+		"ERROR_REASON_SUBSCRIPTION_DELETED":       24,
+		"ERROR_REASON_REPLAY_RUNNING":             25,
+		"ERROR_REASON_REPLAY_NOT_FOUND":           26,
+		"ERROR_REASON_UNAUTHENTICATED":            27,
+		"ERROR_REASON_PERMISSION_DENIED":          28,
+		"ERROR_REASON_TOO_MANY_SUBSCRIPTIONS":     29,
 	}
 )
 
@@ -160,7 +188,7 @@ var File_hookbridge_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	" hookbridge/v1/error_reason.proto\x12\rhookbridge.v1*\xb5\x06\n" +
+	" hookbridge/v1/error_reason.proto\x12\rhookbridge.v1*\xb5\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_UNKNOWN_SOURCE\x10\x01\x12\"\n" +
@@ -185,7 +213,14 @@ const file_hookbridge_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_EVENT_NOT_FOUND\x10\x13\x12'\n" +
 	"#ERROR_REASON_SUBSCRIPTION_NOT_FOUND\x10\x14\x12&\n" +
 	"\"ERROR_REASON_SUBSCRIPTION_CONFLICT\x10\x15\x12\"\n" +
-	"\x1eERROR_REASON_HANDSHAKE_REFUSED\x10\x16B\xbb\x01\n" +
+	"\x1eERROR_REASON_HANDSHAKE_REFUSED\x10\x16\x12$\n" +
+	" ERROR_REASON_SUBSCRIPTION_EXISTS\x10\x17\x12%\n" +
+	"!ERROR_REASON_SUBSCRIPTION_DELETED\x10\x18\x12\x1f\n" +
+	"\x1bERROR_REASON_REPLAY_RUNNING\x10\x19\x12!\n" +
+	"\x1dERROR_REASON_REPLAY_NOT_FOUND\x10\x1a\x12 \n" +
+	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x1b\x12\"\n" +
+	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x1c\x12'\n" +
+	"#ERROR_REASON_TOO_MANY_SUBSCRIPTIONS\x10\x1dB\xbb\x01\n" +
 	"\x11com.hookbridge.v1B\x10ErrorReasonProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 
 var (

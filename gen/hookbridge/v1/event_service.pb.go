@@ -40,6 +40,12 @@ const (
 	Delivery_REASON_STREAM_LOST Delivery_Reason = 3
 	// The bridge was restarted while it was outstanding.
 	Delivery_REASON_RESTART Delivery_Reason = 4
+	// A client gave it back with Reject.
+	Delivery_REASON_REJECTED Delivery_Reason = 5
+	// It was a dead letter and was redriven.
+	Delivery_REASON_REDRIVEN Delivery_Reason = 6
+	// It is part of a replay.
+	Delivery_REASON_REPLAY Delivery_Reason = 7
 )
 
 // Enum value maps for Delivery_Reason.
@@ -50,6 +56,9 @@ var (
 		2: "REASON_DEADLINE",
 		3: "REASON_STREAM_LOST",
 		4: "REASON_RESTART",
+		5: "REASON_REJECTED",
+		6: "REASON_REDRIVEN",
+		7: "REASON_REPLAY",
 	}
 	Delivery_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED": 0,
@@ -57,6 +66,9 @@ var (
 		"REASON_DEADLINE":    2,
 		"REASON_STREAM_LOST": 3,
 		"REASON_RESTART":     4,
+		"REASON_REJECTED":    5,
+		"REASON_REDRIVEN":    6,
+		"REASON_REPLAY":      7,
 	}
 )
 
@@ -88,65 +100,73 @@ func (Delivery_Reason) EnumDescriptor() ([]byte, []int) {
 }
 
 // Reason says why.
-type AcknowledgeResponse_Failure_Reason int32
+type AckFailure_Reason int32
 
 const (
 	// Never sent.
-	AcknowledgeResponse_Failure_REASON_UNSPECIFIED AcknowledgeResponse_Failure_Reason = 0
-	// The event was sent again since, or the bridge was restarted: the event is still outstanding.
-	AcknowledgeResponse_Failure_REASON_STALE AcknowledgeResponse_Failure_Reason = 1
+	AckFailure_REASON_UNSPECIFIED AckFailure_Reason = 0
+	// The delivery doesn't count any more: the event was sent again since, by a deadline, a seek or a restart of the bridge, or,
+	// for Reject and ExtendDeadline, it was settled.
+	AckFailure_REASON_STALE AckFailure_Reason = 1
 	// It is no ack_id of this subscription.
-	AcknowledgeResponse_Failure_REASON_INVALID AcknowledgeResponse_Failure_Reason = 2
+	AckFailure_REASON_INVALID AckFailure_Reason = 2
 )
 
-// Enum value maps for AcknowledgeResponse_Failure_Reason.
+// Enum value maps for AckFailure_Reason.
 var (
-	AcknowledgeResponse_Failure_Reason_name = map[int32]string{
+	AckFailure_Reason_name = map[int32]string{
 		0: "REASON_UNSPECIFIED",
 		1: "REASON_STALE",
 		2: "REASON_INVALID",
 	}
-	AcknowledgeResponse_Failure_Reason_value = map[string]int32{
+	AckFailure_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED": 0,
 		"REASON_STALE":       1,
 		"REASON_INVALID":     2,
 	}
 )
 
-func (x AcknowledgeResponse_Failure_Reason) Enum() *AcknowledgeResponse_Failure_Reason {
-	p := new(AcknowledgeResponse_Failure_Reason)
+func (x AckFailure_Reason) Enum() *AckFailure_Reason {
+	p := new(AckFailure_Reason)
 	*p = x
 	return p
 }
 
-func (x AcknowledgeResponse_Failure_Reason) String() string {
+func (x AckFailure_Reason) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (AcknowledgeResponse_Failure_Reason) Descriptor() protoreflect.EnumDescriptor {
+func (AckFailure_Reason) Descriptor() protoreflect.EnumDescriptor {
 	return file_hookbridge_v1_event_service_proto_enumTypes[1].Descriptor()
 }
 
-func (AcknowledgeResponse_Failure_Reason) Type() protoreflect.EnumType {
+func (AckFailure_Reason) Type() protoreflect.EnumType {
 	return &file_hookbridge_v1_event_service_proto_enumTypes[1]
 }
 
-func (x AcknowledgeResponse_Failure_Reason) Number() protoreflect.EnumNumber {
+func (x AckFailure_Reason) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use AcknowledgeResponse_Failure_Reason.Descriptor instead.
-func (AcknowledgeResponse_Failure_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{9, 0, 0}
+// Deprecated: Use AckFailure_Reason.Descriptor instead.
+func (AckFailure_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{9, 0}
 }
 
-// Filter chooses events. An event passes when it matches one of the sources and one of the types.
+// Filter chooses events. An event passes when it matches one of the sources and one of the types, and the expression.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names of sources; an element may contain "*", which stands for any run of characters ("stripe-*"). Empty: all sources.
 	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
 	// Event types as the provider names them; an element may contain "*" ("pull_request.*"). Empty: all types.
-	Types         []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	// A condition in the Common Expression Language (https://cel.dev) over `event`, the envelope as a hookbridge.v1.Event without
+	// data and content, and `data`, the typed message of the event:
+	// `event.type == "pull_request.opened" && data.pull_request.base.ref == "main"`. It is checked against the messages that
+	// `types` can stand for when the stream is opened: one that fits none of them is InvalidArgument, with the column. An event
+	// whose message it doesn't fit doesn't pass. For an event without typed data, `data` is the JSON object of its body (dyn).
+	// Empty: all that `sources` and `types` let pass. At most 4,096 characters.
+	Expression    string `protobuf:"bytes,3,opt,name=expression,proto3" json:"expression,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,6 +213,13 @@ func (x *Filter) GetTypes() []string {
 		return x.Types
 	}
 	return nil
+}
+
+func (x *Filter) GetExpression() string {
+	if x != nil {
+		return x.Expression
+	}
+	return ""
 }
 
 // Start says where in the journal to begin.
@@ -333,7 +360,8 @@ type SubscribeRequest struct {
 	// event is always sent, however large. An event counts with its size in the journal, and with that of its body when content
 	// is included.
 	MaxOutstandingBytes int64 `protobuf:"varint,5,opt,name=max_outstanding_bytes,json=maxOutstandingBytes,proto3" json:"max_outstanding_bytes,omitempty"`
-	// After how long an unacknowledged event is sent again. Absent: 30 s; from 1 s to 1 h.
+	// After how long an unacknowledged event of this stream is sent again. Absent: the subscription's, 30 s where that has none;
+	// from 1 s to 1 h.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,6,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
 	// How often an idle stream says that it lives. Absent: 15 s; from 1 s to 5 min.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,7,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
@@ -686,11 +714,13 @@ type Delivery struct {
 	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// What to give to Acknowledge: names the subscription, the event and this attempt. Empty on an ephemeral subscription.
 	AckId string `protobuf:"bytes,2,opt,name=ack_id,json=ackId,proto3" json:"ack_id,omitempty"`
-	// How often the event has been sent to a client of this subscription, this time included, counted from 1. After a crash of
-	// the bridge it may count low.
+	// How often the event has been sent to a client of this subscription, this time included, counted from 1 and anew after a
+	// seek, a redrive and in a replay. After a crash of the bridge it may count low.
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// Why it is sent.
-	Reason        Delivery_Reason `protobuf:"varint,4,opt,name=reason,proto3,enum=hookbridge.v1.Delivery_Reason" json:"reason,omitempty"`
+	// Why it is sent, or for an event that was sent before, why it is sent again.
+	Reason Delivery_Reason `protobuf:"varint,4,opt,name=reason,proto3,enum=hookbridge.v1.Delivery_Reason" json:"reason,omitempty"`
+	// The id of the replay that it is part of; empty outside of replays, also when a replayed event is sent again.
+	Replay        string `protobuf:"bytes,5,opt,name=replay,proto3" json:"replay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,6 +781,13 @@ func (x *Delivery) GetReason() Delivery_Reason {
 		return x.Reason
 	}
 	return Delivery_REASON_UNSPECIFIED
+}
+
+func (x *Delivery) GetReplay() string {
+	if x != nil {
+		return x.Replay
+	}
+	return ""
 }
 
 // Heartbeat tells an idle client that the stream lives.
@@ -927,18 +964,73 @@ func (x *AcknowledgeRequest) GetAckIds() []string {
 	return nil
 }
 
+// AckFailure is an ack_id that changed nothing.
+type AckFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ack_id as given.
+	AckId string `protobuf:"bytes,1,opt,name=ack_id,json=ackId,proto3" json:"ack_id,omitempty"`
+	// Why it was not applied.
+	Reason        AckFailure_Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=hookbridge.v1.AckFailure_Reason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AckFailure) Reset() {
+	*x = AckFailure{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AckFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AckFailure) ProtoMessage() {}
+
+func (x *AckFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AckFailure.ProtoReflect.Descriptor instead.
+func (*AckFailure) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AckFailure) GetAckId() string {
+	if x != nil {
+		return x.AckId
+	}
+	return ""
+}
+
+func (x *AckFailure) GetReason() AckFailure_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return AckFailure_REASON_UNSPECIFIED
+}
+
 // AcknowledgeResponse says what was not settled. What it doesn't name is.
 type AcknowledgeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was not applied.
-	Failures      []*AcknowledgeResponse_Failure `protobuf:"bytes,1,rep,name=failures,proto3" json:"failures,omitempty"`
+	Failures      []*AckFailure `protobuf:"bytes,1,rep,name=failures,proto3" json:"failures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[9]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1042,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[9]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,10 +1055,362 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *AcknowledgeResponse) GetFailures() []*AcknowledgeResponse_Failure {
+func (x *AcknowledgeResponse) GetFailures() []*AckFailure {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+// RejectRequest gives deliveries of one subscription back.
+type RejectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The subscription's name.
+	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	// Which, and what is to become of them; at most 10,000.
+	Rejections    []*Rejection `protobuf:"bytes,2,rep,name=rejections,proto3" json:"rejections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequest) Reset() {
+	*x = RejectRequest{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequest) ProtoMessage() {}
+
+func (x *RejectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequest.ProtoReflect.Descriptor instead.
+func (*RejectRequest) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RejectRequest) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *RejectRequest) GetRejections() []*Rejection {
+	if x != nil {
+		return x.Rejections
+	}
+	return nil
+}
+
+// Rejection is one delivery that a client could not work off.
+type Rejection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ack_id of the delivery.
+	AckId string `protobuf:"bytes,1,opt,name=ack_id,json=ackId,proto3" json:"ack_id,omitempty"`
+	// What is to become of the event. Unset: `retry`. An event that has been sent max_attempts times becomes a dead letter
+	// whatever is asked for.
+	//
+	// Types that are valid to be assigned to Action:
+	//
+	//	*Rejection_Retry
+	//	*Rejection_RetryNow
+	//	*Rejection_RetryAfter
+	//	*Rejection_DeadLetter
+	Action isRejection_Action `protobuf_oneof:"action"`
+	// Why, for the dead letter and the log. At most 1,024 characters; it must not hold secrets.
+	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejection) Reset() {
+	*x = Rejection{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejection) ProtoMessage() {}
+
+func (x *Rejection) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
+func (*Rejection) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Rejection) GetAckId() string {
+	if x != nil {
+		return x.AckId
+	}
+	return ""
+}
+
+func (x *Rejection) GetAction() isRejection_Action {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *Rejection) GetRetry() *emptypb.Empty {
+	if x != nil {
+		if x, ok := x.Action.(*Rejection_Retry); ok {
+			return x.Retry
+		}
+	}
+	return nil
+}
+
+func (x *Rejection) GetRetryNow() *emptypb.Empty {
+	if x != nil {
+		if x, ok := x.Action.(*Rejection_RetryNow); ok {
+			return x.RetryNow
+		}
+	}
+	return nil
+}
+
+func (x *Rejection) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		if x, ok := x.Action.(*Rejection_RetryAfter); ok {
+			return x.RetryAfter
+		}
+	}
+	return nil
+}
+
+func (x *Rejection) GetDeadLetter() *emptypb.Empty {
+	if x != nil {
+		if x, ok := x.Action.(*Rejection_DeadLetter); ok {
+			return x.DeadLetter
+		}
+	}
+	return nil
+}
+
+func (x *Rejection) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type isRejection_Action interface {
+	isRejection_Action()
+}
+
+type Rejection_Retry struct {
+	// Again, after the time that the subscription's backoff gives for this attempt.
+	Retry *emptypb.Empty `protobuf:"bytes,2,opt,name=retry,proto3,oneof"`
+}
+
+type Rejection_RetryNow struct {
+	// Again, at once, to another member if there is one.
+	RetryNow *emptypb.Empty `protobuf:"bytes,3,opt,name=retry_now,json=retryNow,proto3,oneof"`
+}
+
+type Rejection_RetryAfter struct {
+	// Again, after this time; from 0 to 24 h.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3,oneof"`
+}
+
+type Rejection_DeadLetter struct {
+	// Never again: it becomes a dead letter.
+	DeadLetter *emptypb.Empty `protobuf:"bytes,5,opt,name=dead_letter,json=deadLetter,proto3,oneof"`
+}
+
+func (*Rejection_Retry) isRejection_Action() {}
+
+func (*Rejection_RetryNow) isRejection_Action() {}
+
+func (*Rejection_RetryAfter) isRejection_Action() {}
+
+func (*Rejection_DeadLetter) isRejection_Action() {}
+
+// RejectResponse says what was not given back. What it doesn't name was.
+type RejectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was not applied.
+	Failures      []*AckFailure `protobuf:"bytes,1,rep,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectResponse) Reset() {
+	*x = RejectResponse{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectResponse) ProtoMessage() {}
+
+func (x *RejectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectResponse.ProtoReflect.Descriptor instead.
+func (*RejectResponse) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RejectResponse) GetFailures() []*AckFailure {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+// ExtendDeadlineRequest asks for more time.
+type ExtendDeadlineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The subscription's name.
+	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	// The ack_ids of the deliveries, at most 10,000.
+	AckIds []string `protobuf:"bytes,2,rep,name=ack_ids,json=ackIds,proto3" json:"ack_ids,omitempty"`
+	// When the deadline is to pass, counted from now. Absent: the ack deadline of the stream that has the delivery; from 1 s to
+	// 1 h.
+	Extension     *durationpb.Duration `protobuf:"bytes,3,opt,name=extension,proto3" json:"extension,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendDeadlineRequest) Reset() {
+	*x = ExtendDeadlineRequest{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendDeadlineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendDeadlineRequest) ProtoMessage() {}
+
+func (x *ExtendDeadlineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendDeadlineRequest.ProtoReflect.Descriptor instead.
+func (*ExtendDeadlineRequest) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ExtendDeadlineRequest) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *ExtendDeadlineRequest) GetAckIds() []string {
+	if x != nil {
+		return x.AckIds
+	}
+	return nil
+}
+
+func (x *ExtendDeadlineRequest) GetExtension() *durationpb.Duration {
+	if x != nil {
+		return x.Extension
+	}
+	return nil
+}
+
+// ExtendDeadlineResponse says what was not extended. What it doesn't name was.
+type ExtendDeadlineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was not applied.
+	Failures      []*AckFailure `protobuf:"bytes,1,rep,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendDeadlineResponse) Reset() {
+	*x = ExtendDeadlineResponse{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendDeadlineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendDeadlineResponse) ProtoMessage() {}
+
+func (x *ExtendDeadlineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendDeadlineResponse.ProtoReflect.Descriptor instead.
+func (*ExtendDeadlineResponse) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExtendDeadlineResponse) GetFailures() []*AckFailure {
 	if x != nil {
 		return x.Failures
 	}
@@ -986,7 +1430,7 @@ type EventKey struct {
 
 func (x *EventKey) Reset() {
 	*x = EventKey{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[10]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1442,7 @@ func (x *EventKey) String() string {
 func (*EventKey) ProtoMessage() {}
 
 func (x *EventKey) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[10]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1455,7 @@ func (x *EventKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventKey.ProtoReflect.Descriptor instead.
 func (*EventKey) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EventKey) GetSource() string {
@@ -1046,7 +1490,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[11]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1502,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[11]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1515,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetEventRequest) GetEvent() isGetEventRequest_Event {
@@ -1135,7 +1579,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[12]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1591,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[12]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1604,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetEventResponse) GetEvent() *Event {
@@ -1193,7 +1637,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[13]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1649,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[13]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1662,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListEventsRequest) GetFilter() *Filter {
@@ -1283,7 +1727,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[14]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1739,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[14]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1752,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -1336,7 +1780,7 @@ type GetEventContentRequest struct {
 
 func (x *GetEventContentRequest) Reset() {
 	*x = GetEventContentRequest{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[15]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1792,7 @@ func (x *GetEventContentRequest) String() string {
 func (*GetEventContentRequest) ProtoMessage() {}
 
 func (x *GetEventContentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[15]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1805,7 @@ func (x *GetEventContentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventContentRequest.ProtoReflect.Descriptor instead.
 func (*GetEventContentRequest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetEventContentRequest) GetSequence() int64 {
@@ -1386,7 +1830,7 @@ type GetEventContentResponse struct {
 
 func (x *GetEventContentResponse) Reset() {
 	*x = GetEventContentResponse{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[16]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1398,7 +1842,7 @@ func (x *GetEventContentResponse) String() string {
 func (*GetEventContentResponse) ProtoMessage() {}
 
 func (x *GetEventContentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[16]
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1411,7 +1855,7 @@ func (x *GetEventContentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventContentResponse.ProtoReflect.Descriptor instead.
 func (*GetEventContentResponse) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{16}
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetEventContentResponse) GetContent() *Content {
@@ -1435,32 +1879,35 @@ func (x *GetEventContentResponse) GetChunk() []byte {
 	return nil
 }
 
-// Failure is an ack_id that changed nothing.
-type AcknowledgeResponse_Failure struct {
+// EraseEventRequest names an event.
+type EraseEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ack_id as given.
-	AckId string `protobuf:"bytes,1,opt,name=ack_id,json=ackId,proto3" json:"ack_id,omitempty"`
-	// Why it was not applied.
-	Reason        AcknowledgeResponse_Failure_Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=hookbridge.v1.AcknowledgeResponse_Failure_Reason" json:"reason,omitempty"`
+	// Which. Required.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*EraseEventRequest_Sequence
+	//	*EraseEventRequest_Key
+	Event         isEraseEventRequest_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *AcknowledgeResponse_Failure) Reset() {
-	*x = AcknowledgeResponse_Failure{}
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[17]
+func (x *EraseEventRequest) Reset() {
+	*x = EraseEventRequest{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *AcknowledgeResponse_Failure) String() string {
+func (x *EraseEventRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*AcknowledgeResponse_Failure) ProtoMessage() {}
+func (*EraseEventRequest) ProtoMessage() {}
 
-func (x *AcknowledgeResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_service_proto_msgTypes[17]
+func (x *EraseEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,33 +1918,120 @@ func (x *AcknowledgeResponse_Failure) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use AcknowledgeResponse_Failure.ProtoReflect.Descriptor instead.
-func (*AcknowledgeResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{9, 0}
+// Deprecated: Use EraseEventRequest.ProtoReflect.Descriptor instead.
+func (*EraseEventRequest) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{23}
 }
 
-func (x *AcknowledgeResponse_Failure) GetAckId() string {
+func (x *EraseEventRequest) GetEvent() isEraseEventRequest_Event {
 	if x != nil {
-		return x.AckId
+		return x.Event
 	}
-	return ""
+	return nil
 }
 
-func (x *AcknowledgeResponse_Failure) GetReason() AcknowledgeResponse_Failure_Reason {
+func (x *EraseEventRequest) GetSequence() int64 {
 	if x != nil {
-		return x.Reason
+		if x, ok := x.Event.(*EraseEventRequest_Sequence); ok {
+			return x.Sequence
+		}
 	}
-	return AcknowledgeResponse_Failure_REASON_UNSPECIFIED
+	return 0
+}
+
+func (x *EraseEventRequest) GetKey() *EventKey {
+	if x != nil {
+		if x, ok := x.Event.(*EraseEventRequest_Key); ok {
+			return x.Key
+		}
+	}
+	return nil
+}
+
+type isEraseEventRequest_Event interface {
+	isEraseEventRequest_Event()
+}
+
+type EraseEventRequest_Sequence struct {
+	// By its position in the journal.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3,oneof"`
+}
+
+type EraseEventRequest_Key struct {
+	// By source and id.
+	Key *EventKey `protobuf:"bytes,2,opt,name=key,proto3,oneof"`
+}
+
+func (*EraseEventRequest_Sequence) isEraseEventRequest_Event() {}
+
+func (*EraseEventRequest_Key) isEraseEventRequest_Event() {}
+
+// EraseEventResponse says what was erased.
+type EraseEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequence of the event.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// How many dead letters that were copies of it went with it.
+	DeadLetters   int64 `protobuf:"varint,2,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseEventResponse) Reset() {
+	*x = EraseEventResponse{}
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseEventResponse) ProtoMessage() {}
+
+func (x *EraseEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseEventResponse.ProtoReflect.Descriptor instead.
+func (*EraseEventResponse) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EraseEventResponse) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *EraseEventResponse) GetDeadLetters() int64 {
+	if x != nil {
+		return x.DeadLetters
+	}
+	return 0
 }
 
 var File_hookbridge_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/v1/event_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"n\n" +
+	"!hookbridge/v1/event_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\x98\x01\n" +
 	"\x06Filter\x12:\n" +
 	"\asources\x18\x01 \x03(\tB \xbaH\x1d\x92\x01\x1a\x10d\"\x16r\x142\x12^[a-z0-9*-]{1,64}$R\asources\x12(\n" +
-	"\x05types\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05\x10\x01\x18\xff\x01R\x05types\"\xca\x01\n" +
+	"\x05types\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05\x10\x01\x18\xff\x01R\x05types\x12(\n" +
+	"\n" +
+	"expression\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\n" +
+	"expression\"\xca\x01\n" +
 	"\x05Start\x126\n" +
 	"\tbeginning\x18\x01 \x01(\v2\x16.google.protobuf.EmptyH\x00R\tbeginning\x12*\n" +
 	"\x03now\x18\x02 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x03now\x120\n" +
@@ -1533,19 +2067,23 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\x16max_outstanding_events\x18\x05 \x01(\x05R\x14maxOutstandingEvents\x122\n" +
 	"\x15max_outstanding_bytes\x18\x06 \x01(\x03R\x13maxOutstandingBytes\x12<\n" +
 	"\fack_deadline\x18\a \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x12H\n" +
-	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\"\x92\x02\n" +
+	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xe8\x02\n" +
 	"\bDelivery\x12*\n" +
 	"\x05event\x18\x01 \x01(\v2\x14.hookbridge.v1.EventR\x05event\x12\x15\n" +
 	"\x06ack_id\x18\x02 \x01(\tR\x05ackId\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\x126\n" +
-	"\x06reason\x18\x04 \x01(\x0e2\x1e.hookbridge.v1.Delivery.ReasonR\x06reason\"q\n" +
+	"\x06reason\x18\x04 \x01(\x0e2\x1e.hookbridge.v1.Delivery.ReasonR\x06reason\x12\x16\n" +
+	"\x06replay\x18\x05 \x01(\tR\x06replay\"\xae\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"REASON_NEW\x10\x01\x12\x13\n" +
 	"\x0fREASON_DEADLINE\x10\x02\x12\x16\n" +
 	"\x12REASON_STREAM_LOST\x10\x03\x12\x12\n" +
-	"\x0eREASON_RESTART\x10\x04\"x\n" +
+	"\x0eREASON_RESTART\x10\x04\x12\x13\n" +
+	"\x0fREASON_REJECTED\x10\x05\x12\x13\n" +
+	"\x0fREASON_REDRIVEN\x10\x06\x12\x11\n" +
+	"\rREASON_REPLAY\x10\a\"x\n" +
 	"\tHeartbeat\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x12\x1f\n" +
 	"\vjournal_end\x18\x02 \x01(\x03R\n" +
@@ -1557,16 +2095,41 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"toSequence\"\x88\x01\n" +
 	"\x12AcknowledgeRequest\x12C\n" +
 	"\fsubscription\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12-\n" +
-	"\aack_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x90N\"\ar\x05\x10\x01\x18\x80\x02R\x06ackIds\"\x93\x02\n" +
-	"\x13AcknowledgeResponse\x12F\n" +
-	"\bfailures\x18\x01 \x03(\v2*.hookbridge.v1.AcknowledgeResponse.FailureR\bfailures\x1a\xb3\x01\n" +
-	"\aFailure\x12\x15\n" +
-	"\x06ack_id\x18\x01 \x01(\tR\x05ackId\x12I\n" +
-	"\x06reason\x18\x02 \x01(\x0e21.hookbridge.v1.AcknowledgeResponse.Failure.ReasonR\x06reason\"F\n" +
+	"\aack_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x90N\"\ar\x05\x10\x01\x18\x80\x02R\x06ackIds\"\xa5\x01\n" +
+	"\n" +
+	"AckFailure\x12\x15\n" +
+	"\x06ack_id\x18\x01 \x01(\tR\x05ackId\x128\n" +
+	"\x06reason\x18\x02 \x01(\x0e2 .hookbridge.v1.AckFailure.ReasonR\x06reason\"F\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREASON_STALE\x10\x01\x12\x12\n" +
-	"\x0eREASON_INVALID\x10\x02\"]\n" +
+	"\x0eREASON_INVALID\x10\x02\"L\n" +
+	"\x13AcknowledgeResponse\x125\n" +
+	"\bfailures\x18\x01 \x03(\v2\x19.hookbridge.v1.AckFailureR\bfailures\"\x9b\x01\n" +
+	"\rRejectRequest\x12C\n" +
+	"\fsubscription\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12E\n" +
+	"\n" +
+	"rejections\x18\x02 \x03(\v2\x18.hookbridge.v1.RejectionB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\n" +
+	"rejections\"\xc8\x02\n" +
+	"\tRejection\x12!\n" +
+	"\x06ack_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05ackId\x12.\n" +
+	"\x05retry\x18\x02 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x05retry\x125\n" +
+	"\tretry_now\x18\x03 \x01(\v2\x16.google.protobuf.EmptyH\x00R\bretryNow\x12L\n" +
+	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00H\x00R\n" +
+	"retryAfter\x129\n" +
+	"\vdead_letter\x18\x05 \x01(\v2\x16.google.protobuf.EmptyH\x00R\n" +
+	"deadLetter\x12\x1e\n" +
+	"\x05error\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05errorB\b\n" +
+	"\x06action\"G\n" +
+	"\x0eRejectResponse\x125\n" +
+	"\bfailures\x18\x01 \x03(\v2\x19.hookbridge.v1.AckFailureR\bfailures\"\xd5\x01\n" +
+	"\x15ExtendDeadlineRequest\x12C\n" +
+	"\fsubscription\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12-\n" +
+	"\aack_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x90N\"\ar\x05\x10\x01\x18\x80\x02R\x06ackIds\x12H\n" +
+	"\textension\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\textension\"O\n" +
+	"\x16ExtendDeadlineResponse\x125\n" +
+	"\bfailures\x18\x01 \x03(\v2\x19.hookbridge.v1.AckFailureR\bfailures\"]\n" +
 	"\bEventKey\x125\n" +
 	"\x06source\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x06source\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
@@ -1599,15 +2162,26 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\acontent\x18\x01 \x01(\v2\x16.hookbridge.v1.ContentR\acontent\x12\x1d\n" +
 	"\n" +
 	"body_bytes\x18\x02 \x01(\x03R\tbodyBytes\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk2\x9a\x04\n" +
+	"\x05chunk\x18\x03 \x01(\fR\x05chunk\"w\n" +
+	"\x11EraseEventRequest\x12%\n" +
+	"\bsequence\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x00R\bsequence\x12+\n" +
+	"\x03key\x18\x02 \x01(\v2\x17.hookbridge.v1.EventKeyH\x00R\x03keyB\x0e\n" +
+	"\x05event\x12\x05\xbaH\x02\b\x01\"S\n" +
+	"\x12EraseEventResponse\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12!\n" +
+	"\fdead_letters\x18\x02 \x01(\x03R\vdeadLetters2\xdf\x06\n" +
 	"\fEventService\x12P\n" +
 	"\tSubscribe\x12\x1f.hookbridge.v1.SubscribeRequest\x1a .hookbridge.v1.SubscribeResponse0\x01\x12T\n" +
-	"\vAcknowledge\x12!.hookbridge.v1.AcknowledgeRequest\x1a\".hookbridge.v1.AcknowledgeResponse\x12\x96\x01\n" +
+	"\vAcknowledge\x12!.hookbridge.v1.AcknowledgeRequest\x1a\".hookbridge.v1.AcknowledgeResponse\x12E\n" +
+	"\x06Reject\x12\x1c.hookbridge.v1.RejectRequest\x1a\x1d.hookbridge.v1.RejectResponse\x12]\n" +
+	"\x0eExtendDeadline\x12$.hookbridge.v1.ExtendDeadlineRequest\x1a%.hookbridge.v1.ExtendDeadlineResponse\x12\x96\x01\n" +
 	"\bGetEvent\x12\x1e.hookbridge.v1.GetEventRequest\x1a\x1f.hookbridge.v1.GetEventResponse\"I\x82\xd3\xe4\x93\x02CZ*\x12(/v1/sources/{key.source}/events/{key.id}\x12\x15/v1/events/{sequence}\x12e\n" +
 	"\n" +
 	"ListEvents\x12 .hookbridge.v1.ListEventsRequest\x1a!.hookbridge.v1.ListEventsResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/events\x12b\n" +
-	"\x0fGetEventContent\x12%.hookbridge.v1.GetEventContentRequest\x1a&.hookbridge.v1.GetEventContentResponse0\x01B\xbc\x01\n" +
+	"\x0fGetEventContent\x12%.hookbridge.v1.GetEventContentRequest\x1a&.hookbridge.v1.GetEventContentResponse0\x01\x12\x9c\x01\n" +
+	"\n" +
+	"EraseEvent\x12 .hookbridge.v1.EraseEventRequest\x1a!.hookbridge.v1.EraseEventResponse\"I\x82\xd3\xe4\x93\x02CZ**(/v1/sources/{key.source}/events/{key.id}*\x15/v1/events/{sequence}B\xbc\x01\n" +
 	"\x11com.hookbridge.v1B\x11EventServiceProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 
 var (
@@ -1623,75 +2197,97 @@ func file_hookbridge_v1_event_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hookbridge_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_hookbridge_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_hookbridge_v1_event_service_proto_goTypes = []any{
-	(Delivery_Reason)(0),                    // 0: hookbridge.v1.Delivery.Reason
-	(AcknowledgeResponse_Failure_Reason)(0), // 1: hookbridge.v1.AcknowledgeResponse.Failure.Reason
-	(*Filter)(nil),                          // 2: hookbridge.v1.Filter
-	(*Start)(nil),                           // 3: hookbridge.v1.Start
-	(*SubscribeRequest)(nil),                // 4: hookbridge.v1.SubscribeRequest
-	(*SubscribeResponse)(nil),               // 5: hookbridge.v1.SubscribeResponse
-	(*Confirmed)(nil),                       // 6: hookbridge.v1.Confirmed
-	(*Delivery)(nil),                        // 7: hookbridge.v1.Delivery
-	(*Heartbeat)(nil),                       // 8: hookbridge.v1.Heartbeat
-	(*Gap)(nil),                             // 9: hookbridge.v1.Gap
-	(*AcknowledgeRequest)(nil),              // 10: hookbridge.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),             // 11: hookbridge.v1.AcknowledgeResponse
-	(*EventKey)(nil),                        // 12: hookbridge.v1.EventKey
-	(*GetEventRequest)(nil),                 // 13: hookbridge.v1.GetEventRequest
-	(*GetEventResponse)(nil),                // 14: hookbridge.v1.GetEventResponse
-	(*ListEventsRequest)(nil),               // 15: hookbridge.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),              // 16: hookbridge.v1.ListEventsResponse
-	(*GetEventContentRequest)(nil),          // 17: hookbridge.v1.GetEventContentRequest
-	(*GetEventContentResponse)(nil),         // 18: hookbridge.v1.GetEventContentResponse
-	(*AcknowledgeResponse_Failure)(nil),     // 19: hookbridge.v1.AcknowledgeResponse.Failure
-	(*emptypb.Empty)(nil),                   // 20: google.protobuf.Empty
-	(*timestamppb.Timestamp)(nil),           // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),             // 22: google.protobuf.Duration
-	(*Event)(nil),                           // 23: hookbridge.v1.Event
-	(*Content)(nil),                         // 24: hookbridge.v1.Content
+	(Delivery_Reason)(0),            // 0: hookbridge.v1.Delivery.Reason
+	(AckFailure_Reason)(0),          // 1: hookbridge.v1.AckFailure.Reason
+	(*Filter)(nil),                  // 2: hookbridge.v1.Filter
+	(*Start)(nil),                   // 3: hookbridge.v1.Start
+	(*SubscribeRequest)(nil),        // 4: hookbridge.v1.SubscribeRequest
+	(*SubscribeResponse)(nil),       // 5: hookbridge.v1.SubscribeResponse
+	(*Confirmed)(nil),               // 6: hookbridge.v1.Confirmed
+	(*Delivery)(nil),                // 7: hookbridge.v1.Delivery
+	(*Heartbeat)(nil),               // 8: hookbridge.v1.Heartbeat
+	(*Gap)(nil),                     // 9: hookbridge.v1.Gap
+	(*AcknowledgeRequest)(nil),      // 10: hookbridge.v1.AcknowledgeRequest
+	(*AckFailure)(nil),              // 11: hookbridge.v1.AckFailure
+	(*AcknowledgeResponse)(nil),     // 12: hookbridge.v1.AcknowledgeResponse
+	(*RejectRequest)(nil),           // 13: hookbridge.v1.RejectRequest
+	(*Rejection)(nil),               // 14: hookbridge.v1.Rejection
+	(*RejectResponse)(nil),          // 15: hookbridge.v1.RejectResponse
+	(*ExtendDeadlineRequest)(nil),   // 16: hookbridge.v1.ExtendDeadlineRequest
+	(*ExtendDeadlineResponse)(nil),  // 17: hookbridge.v1.ExtendDeadlineResponse
+	(*EventKey)(nil),                // 18: hookbridge.v1.EventKey
+	(*GetEventRequest)(nil),         // 19: hookbridge.v1.GetEventRequest
+	(*GetEventResponse)(nil),        // 20: hookbridge.v1.GetEventResponse
+	(*ListEventsRequest)(nil),       // 21: hookbridge.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),      // 22: hookbridge.v1.ListEventsResponse
+	(*GetEventContentRequest)(nil),  // 23: hookbridge.v1.GetEventContentRequest
+	(*GetEventContentResponse)(nil), // 24: hookbridge.v1.GetEventContentResponse
+	(*EraseEventRequest)(nil),       // 25: hookbridge.v1.EraseEventRequest
+	(*EraseEventResponse)(nil),      // 26: hookbridge.v1.EraseEventResponse
+	(*emptypb.Empty)(nil),           // 27: google.protobuf.Empty
+	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 29: google.protobuf.Duration
+	(*Event)(nil),                   // 30: hookbridge.v1.Event
+	(*Content)(nil),                 // 31: hookbridge.v1.Content
 }
 var file_hookbridge_v1_event_service_proto_depIdxs = []int32{
-	20, // 0: hookbridge.v1.Start.beginning:type_name -> google.protobuf.Empty
-	20, // 1: hookbridge.v1.Start.now:type_name -> google.protobuf.Empty
-	21, // 2: hookbridge.v1.Start.time:type_name -> google.protobuf.Timestamp
+	27, // 0: hookbridge.v1.Start.beginning:type_name -> google.protobuf.Empty
+	27, // 1: hookbridge.v1.Start.now:type_name -> google.protobuf.Empty
+	28, // 2: hookbridge.v1.Start.time:type_name -> google.protobuf.Timestamp
 	2,  // 3: hookbridge.v1.SubscribeRequest.filter:type_name -> hookbridge.v1.Filter
 	3,  // 4: hookbridge.v1.SubscribeRequest.start:type_name -> hookbridge.v1.Start
-	22, // 5: hookbridge.v1.SubscribeRequest.ack_deadline:type_name -> google.protobuf.Duration
-	22, // 6: hookbridge.v1.SubscribeRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	29, // 5: hookbridge.v1.SubscribeRequest.ack_deadline:type_name -> google.protobuf.Duration
+	29, // 6: hookbridge.v1.SubscribeRequest.heartbeat_interval:type_name -> google.protobuf.Duration
 	6,  // 7: hookbridge.v1.SubscribeResponse.confirmed:type_name -> hookbridge.v1.Confirmed
 	7,  // 8: hookbridge.v1.SubscribeResponse.delivery:type_name -> hookbridge.v1.Delivery
 	8,  // 9: hookbridge.v1.SubscribeResponse.heartbeat:type_name -> hookbridge.v1.Heartbeat
 	9,  // 10: hookbridge.v1.SubscribeResponse.gap:type_name -> hookbridge.v1.Gap
-	22, // 11: hookbridge.v1.Confirmed.ack_deadline:type_name -> google.protobuf.Duration
-	22, // 12: hookbridge.v1.Confirmed.heartbeat_interval:type_name -> google.protobuf.Duration
-	23, // 13: hookbridge.v1.Delivery.event:type_name -> hookbridge.v1.Event
+	29, // 11: hookbridge.v1.Confirmed.ack_deadline:type_name -> google.protobuf.Duration
+	29, // 12: hookbridge.v1.Confirmed.heartbeat_interval:type_name -> google.protobuf.Duration
+	30, // 13: hookbridge.v1.Delivery.event:type_name -> hookbridge.v1.Event
 	0,  // 14: hookbridge.v1.Delivery.reason:type_name -> hookbridge.v1.Delivery.Reason
-	21, // 15: hookbridge.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	19, // 16: hookbridge.v1.AcknowledgeResponse.failures:type_name -> hookbridge.v1.AcknowledgeResponse.Failure
-	12, // 17: hookbridge.v1.GetEventRequest.key:type_name -> hookbridge.v1.EventKey
-	23, // 18: hookbridge.v1.GetEventResponse.event:type_name -> hookbridge.v1.Event
-	2,  // 19: hookbridge.v1.ListEventsRequest.filter:type_name -> hookbridge.v1.Filter
-	21, // 20: hookbridge.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	21, // 21: hookbridge.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
-	23, // 22: hookbridge.v1.ListEventsResponse.events:type_name -> hookbridge.v1.Event
-	24, // 23: hookbridge.v1.GetEventContentResponse.content:type_name -> hookbridge.v1.Content
-	1,  // 24: hookbridge.v1.AcknowledgeResponse.Failure.reason:type_name -> hookbridge.v1.AcknowledgeResponse.Failure.Reason
-	4,  // 25: hookbridge.v1.EventService.Subscribe:input_type -> hookbridge.v1.SubscribeRequest
-	10, // 26: hookbridge.v1.EventService.Acknowledge:input_type -> hookbridge.v1.AcknowledgeRequest
-	13, // 27: hookbridge.v1.EventService.GetEvent:input_type -> hookbridge.v1.GetEventRequest
-	15, // 28: hookbridge.v1.EventService.ListEvents:input_type -> hookbridge.v1.ListEventsRequest
-	17, // 29: hookbridge.v1.EventService.GetEventContent:input_type -> hookbridge.v1.GetEventContentRequest
-	5,  // 30: hookbridge.v1.EventService.Subscribe:output_type -> hookbridge.v1.SubscribeResponse
-	11, // 31: hookbridge.v1.EventService.Acknowledge:output_type -> hookbridge.v1.AcknowledgeResponse
-	14, // 32: hookbridge.v1.EventService.GetEvent:output_type -> hookbridge.v1.GetEventResponse
-	16, // 33: hookbridge.v1.EventService.ListEvents:output_type -> hookbridge.v1.ListEventsResponse
-	18, // 34: hookbridge.v1.EventService.GetEventContent:output_type -> hookbridge.v1.GetEventContentResponse
-	30, // [30:35] is the sub-list for method output_type
-	25, // [25:30] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	28, // 15: hookbridge.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	1,  // 16: hookbridge.v1.AckFailure.reason:type_name -> hookbridge.v1.AckFailure.Reason
+	11, // 17: hookbridge.v1.AcknowledgeResponse.failures:type_name -> hookbridge.v1.AckFailure
+	14, // 18: hookbridge.v1.RejectRequest.rejections:type_name -> hookbridge.v1.Rejection
+	27, // 19: hookbridge.v1.Rejection.retry:type_name -> google.protobuf.Empty
+	27, // 20: hookbridge.v1.Rejection.retry_now:type_name -> google.protobuf.Empty
+	29, // 21: hookbridge.v1.Rejection.retry_after:type_name -> google.protobuf.Duration
+	27, // 22: hookbridge.v1.Rejection.dead_letter:type_name -> google.protobuf.Empty
+	11, // 23: hookbridge.v1.RejectResponse.failures:type_name -> hookbridge.v1.AckFailure
+	29, // 24: hookbridge.v1.ExtendDeadlineRequest.extension:type_name -> google.protobuf.Duration
+	11, // 25: hookbridge.v1.ExtendDeadlineResponse.failures:type_name -> hookbridge.v1.AckFailure
+	18, // 26: hookbridge.v1.GetEventRequest.key:type_name -> hookbridge.v1.EventKey
+	30, // 27: hookbridge.v1.GetEventResponse.event:type_name -> hookbridge.v1.Event
+	2,  // 28: hookbridge.v1.ListEventsRequest.filter:type_name -> hookbridge.v1.Filter
+	28, // 29: hookbridge.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	28, // 30: hookbridge.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	30, // 31: hookbridge.v1.ListEventsResponse.events:type_name -> hookbridge.v1.Event
+	31, // 32: hookbridge.v1.GetEventContentResponse.content:type_name -> hookbridge.v1.Content
+	18, // 33: hookbridge.v1.EraseEventRequest.key:type_name -> hookbridge.v1.EventKey
+	4,  // 34: hookbridge.v1.EventService.Subscribe:input_type -> hookbridge.v1.SubscribeRequest
+	10, // 35: hookbridge.v1.EventService.Acknowledge:input_type -> hookbridge.v1.AcknowledgeRequest
+	13, // 36: hookbridge.v1.EventService.Reject:input_type -> hookbridge.v1.RejectRequest
+	16, // 37: hookbridge.v1.EventService.ExtendDeadline:input_type -> hookbridge.v1.ExtendDeadlineRequest
+	19, // 38: hookbridge.v1.EventService.GetEvent:input_type -> hookbridge.v1.GetEventRequest
+	21, // 39: hookbridge.v1.EventService.ListEvents:input_type -> hookbridge.v1.ListEventsRequest
+	23, // 40: hookbridge.v1.EventService.GetEventContent:input_type -> hookbridge.v1.GetEventContentRequest
+	25, // 41: hookbridge.v1.EventService.EraseEvent:input_type -> hookbridge.v1.EraseEventRequest
+	5,  // 42: hookbridge.v1.EventService.Subscribe:output_type -> hookbridge.v1.SubscribeResponse
+	12, // 43: hookbridge.v1.EventService.Acknowledge:output_type -> hookbridge.v1.AcknowledgeResponse
+	15, // 44: hookbridge.v1.EventService.Reject:output_type -> hookbridge.v1.RejectResponse
+	17, // 45: hookbridge.v1.EventService.ExtendDeadline:output_type -> hookbridge.v1.ExtendDeadlineResponse
+	20, // 46: hookbridge.v1.EventService.GetEvent:output_type -> hookbridge.v1.GetEventResponse
+	22, // 47: hookbridge.v1.EventService.ListEvents:output_type -> hookbridge.v1.ListEventsResponse
+	24, // 48: hookbridge.v1.EventService.GetEventContent:output_type -> hookbridge.v1.GetEventContentResponse
+	26, // 49: hookbridge.v1.EventService.EraseEvent:output_type -> hookbridge.v1.EraseEventResponse
+	42, // [42:50] is the sub-list for method output_type
+	34, // [34:42] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_v1_event_service_proto_init() }
@@ -1712,9 +2308,19 @@ func file_hookbridge_v1_event_service_proto_init() {
 		(*SubscribeResponse_Heartbeat)(nil),
 		(*SubscribeResponse_Gap)(nil),
 	}
-	file_hookbridge_v1_event_service_proto_msgTypes[11].OneofWrappers = []any{
+	file_hookbridge_v1_event_service_proto_msgTypes[12].OneofWrappers = []any{
+		(*Rejection_Retry)(nil),
+		(*Rejection_RetryNow)(nil),
+		(*Rejection_RetryAfter)(nil),
+		(*Rejection_DeadLetter)(nil),
+	}
+	file_hookbridge_v1_event_service_proto_msgTypes[17].OneofWrappers = []any{
 		(*GetEventRequest_Sequence)(nil),
 		(*GetEventRequest_Key)(nil),
+	}
+	file_hookbridge_v1_event_service_proto_msgTypes[23].OneofWrappers = []any{
+		(*EraseEventRequest_Sequence)(nil),
+		(*EraseEventRequest_Key)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1722,7 +2328,7 @@ func file_hookbridge_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_v1_event_service_proto_rawDesc), len(file_hookbridge_v1_event_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,9 +21,12 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	EventService_Subscribe_FullMethodName       = "/hookbridge.v1.EventService/Subscribe"
 	EventService_Acknowledge_FullMethodName     = "/hookbridge.v1.EventService/Acknowledge"
+	EventService_Reject_FullMethodName          = "/hookbridge.v1.EventService/Reject"
+	EventService_ExtendDeadline_FullMethodName  = "/hookbridge.v1.EventService/ExtendDeadline"
 	EventService_GetEvent_FullMethodName        = "/hookbridge.v1.EventService/GetEvent"
 	EventService_ListEvents_FullMethodName      = "/hookbridge.v1.EventService/ListEvents"
 	EventService_GetEventContent_FullMethodName = "/hookbridge.v1.EventService/GetEventContent"
+	EventService_EraseEvent_FullMethodName      = "/hookbridge.v1.EventService/EraseEvent"
 )
 
 // EventServiceClient is the client API for EventService service.
@@ -50,6 +53,13 @@ type EventServiceClient interface {
 	// of the bridge. Acknowledging twice is no error. An ack_id that is stale (the deadline passed and the event was sent
 	// again, or the bridge was restarted meanwhile) is reported in `failures` and changes nothing.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
+	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
+	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled; a time to wait is
+	// kept in memory, so that after a restart of the bridge the event comes at once. What is stale is reported in `failures`.
+	Reject(ctx context.Context, in *RejectRequest, opts ...grpc.CallOption) (*RejectResponse, error)
+	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
+	// reported in `failures`: the event is, or will be, with somebody else.
+	ExtendDeadline(ctx context.Context, in *ExtendDeadlineRequest, opts ...grpc.CallOption) (*ExtendDeadlineResponse, error)
 	// GetEvent returns one stored event. NotFound (EVENT_NOT_FOUND) when there is none, or none any more.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
 	// ListEvents pages through stored events, oldest first unless asked otherwise.
@@ -57,6 +67,10 @@ type EventServiceClient interface {
 	// GetEventContent streams the body of one event as it was received, in chunks of at most 1 MiB. The first message also
 	// carries the content type, the headers and the size.
 	GetEventContent(ctx context.Context, in *GetEventContentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetEventContentResponse], error)
+	// EraseEvent removes one event for good, with its body and headers, from the journal and from the dead letters, for a
+	// data-protection request. Its id goes on counting as delivered for the dedupe window. Subscriptions that have not read it
+	// will not see it. What a subscriber was already sent is not this call's to take back. Needs the grant to manage.
+	EraseEvent(ctx context.Context, in *EraseEventRequest, opts ...grpc.CallOption) (*EraseEventResponse, error)
 }
 
 type eventServiceClient struct {
@@ -90,6 +104,26 @@ func (c *eventServiceClient) Acknowledge(ctx context.Context, in *AcknowledgeReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AcknowledgeResponse)
 	err := c.cc.Invoke(ctx, EventService_Acknowledge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *eventServiceClient) Reject(ctx context.Context, in *RejectRequest, opts ...grpc.CallOption) (*RejectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectResponse)
+	err := c.cc.Invoke(ctx, EventService_Reject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *eventServiceClient) ExtendDeadline(ctx context.Context, in *ExtendDeadlineRequest, opts ...grpc.CallOption) (*ExtendDeadlineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendDeadlineResponse)
+	err := c.cc.Invoke(ctx, EventService_ExtendDeadline_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +169,16 @@ func (c *eventServiceClient) GetEventContent(ctx context.Context, in *GetEventCo
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_GetEventContentClient = grpc.ServerStreamingClient[GetEventContentResponse]
 
+func (c *eventServiceClient) EraseEvent(ctx context.Context, in *EraseEventRequest, opts ...grpc.CallOption) (*EraseEventResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseEventResponse)
+	err := c.cc.Invoke(ctx, EventService_EraseEvent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EventServiceServer is the server API for EventService service.
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
@@ -159,6 +203,13 @@ type EventServiceServer interface {
 	// of the bridge. Acknowledging twice is no error. An ack_id that is stale (the deadline passed and the event was sent
 	// again, or the bridge was restarted meanwhile) is reported in `failures` and changes nothing.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
+	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
+	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled; a time to wait is
+	// kept in memory, so that after a restart of the bridge the event comes at once. What is stale is reported in `failures`.
+	Reject(context.Context, *RejectRequest) (*RejectResponse, error)
+	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
+	// reported in `failures`: the event is, or will be, with somebody else.
+	ExtendDeadline(context.Context, *ExtendDeadlineRequest) (*ExtendDeadlineResponse, error)
 	// GetEvent returns one stored event. NotFound (EVENT_NOT_FOUND) when there is none, or none any more.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)
 	// ListEvents pages through stored events, oldest first unless asked otherwise.
@@ -166,6 +217,10 @@ type EventServiceServer interface {
 	// GetEventContent streams the body of one event as it was received, in chunks of at most 1 MiB. The first message also
 	// carries the content type, the headers and the size.
 	GetEventContent(*GetEventContentRequest, grpc.ServerStreamingServer[GetEventContentResponse]) error
+	// EraseEvent removes one event for good, with its body and headers, from the journal and from the dead letters, for a
+	// data-protection request. Its id goes on counting as delivered for the dedupe window. Subscriptions that have not read it
+	// will not see it. What a subscriber was already sent is not this call's to take back. Needs the grant to manage.
+	EraseEvent(context.Context, *EraseEventRequest) (*EraseEventResponse, error)
 	mustEmbedUnimplementedEventServiceServer()
 }
 
@@ -182,6 +237,12 @@ func (UnimplementedEventServiceServer) Subscribe(*SubscribeRequest, grpc.ServerS
 func (UnimplementedEventServiceServer) Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Acknowledge not implemented")
 }
+func (UnimplementedEventServiceServer) Reject(context.Context, *RejectRequest) (*RejectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reject not implemented")
+}
+func (UnimplementedEventServiceServer) ExtendDeadline(context.Context, *ExtendDeadlineRequest) (*ExtendDeadlineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendDeadline not implemented")
+}
 func (UnimplementedEventServiceServer) GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetEvent not implemented")
 }
@@ -190,6 +251,9 @@ func (UnimplementedEventServiceServer) ListEvents(context.Context, *ListEventsRe
 }
 func (UnimplementedEventServiceServer) GetEventContent(*GetEventContentRequest, grpc.ServerStreamingServer[GetEventContentResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetEventContent not implemented")
+}
+func (UnimplementedEventServiceServer) EraseEvent(context.Context, *EraseEventRequest) (*EraseEventResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseEvent not implemented")
 }
 func (UnimplementedEventServiceServer) mustEmbedUnimplementedEventServiceServer() {}
 func (UnimplementedEventServiceServer) testEmbeddedByValue()                      {}
@@ -241,6 +305,42 @@ func _EventService_Acknowledge_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EventService_Reject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).Reject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_Reject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).Reject(ctx, req.(*RejectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EventService_ExtendDeadline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendDeadlineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).ExtendDeadline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_ExtendDeadline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).ExtendDeadline(ctx, req.(*ExtendDeadlineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EventService_GetEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetEventRequest)
 	if err := dec(in); err != nil {
@@ -288,6 +388,24 @@ func _EventService_GetEventContent_Handler(srv interface{}, stream grpc.ServerSt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_GetEventContentServer = grpc.ServerStreamingServer[GetEventContentResponse]
 
+func _EventService_EraseEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).EraseEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_EraseEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).EraseEvent(ctx, req.(*EraseEventRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EventService_ServiceDesc is the grpc.ServiceDesc for EventService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -300,12 +418,24 @@ var EventService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _EventService_Acknowledge_Handler,
 		},
 		{
+			MethodName: "Reject",
+			Handler:    _EventService_Reject_Handler,
+		},
+		{
+			MethodName: "ExtendDeadline",
+			Handler:    _EventService_ExtendDeadline_Handler,
+		},
+		{
 			MethodName: "GetEvent",
 			Handler:    _EventService_GetEvent_Handler,
 		},
 		{
 			MethodName: "ListEvents",
 			Handler:    _EventService_ListEvents_Handler,
+		},
+		{
+			MethodName: "EraseEvent",
+			Handler:    _EventService_EraseEvent_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

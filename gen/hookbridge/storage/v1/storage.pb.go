@@ -310,7 +310,30 @@ type SubscriptionRecord struct {
 	// When it was made.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Grows with every seek, so that acknowledgements from before it can be told.
-	SeekEpoch     int64 `protobuf:"varint,7,opt,name=seek_epoch,json=seekEpoch,proto3" json:"seek_epoch,omitempty"`
+	SeekEpoch int64 `protobuf:"varint,7,opt,name=seek_epoch,json=seekEpoch,proto3" json:"seek_epoch,omitempty"`
+	// After how long an unacknowledged event is sent again; absent for the default.
+	AckDeadline *durationpb.Duration `protobuf:"bytes,11,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
+	// The backoff schedule; empty for the default.
+	Backoff []*durationpb.Duration `protobuf:"bytes,12,rep,name=backoff,proto3" json:"backoff,omitempty"`
+	// After how many attempts an event becomes a dead letter; 0 for never.
+	MaxAttempts int32 `protobuf:"varint,13,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// Whether the events of one ordering key are delivered one at a time.
+	Ordered bool `protobuf:"varint,14,opt,name=ordered,proto3" json:"ordered,omitempty"`
+	// Whether sending is paused.
+	Paused bool `protobuf:"varint,15,opt,name=paused,proto3" json:"paused,omitempty"`
+	// Of each of `unsettled_sequences`, the id of the dead letter that it was redriven from, 0 for none; empty when all are 0.
+	UnsettledCopies []int64 `protobuf:"varint,16,rep,packed,name=unsettled_copies,json=unsettledCopies,proto3" json:"unsettled_copies,omitempty"`
+	// The positions in `unsettled_sequences` of those that are part of the replay.
+	Replayed []int32 `protobuf:"varint,17,rep,packed,name=replayed,proto3" json:"replayed,omitempty"`
+	// The positions in `unsettled_sequences` of those with an ordering key, and their keys; only where `ordered`.
+	Keyed []int32 `protobuf:"varint,18,rep,packed,name=keyed,proto3" json:"keyed,omitempty"`
+	// The ordering keys, as many as `keyed`.
+	Keys []string `protobuf:"bytes,19,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The replay that is running.
+	Replay *v1.Replay `protobuf:"bytes,20,opt,name=replay,proto3" json:"replay,omitempty"`
+	// The incarnation of the subscription: drawn when it was made, so that a cursor or ack_id of an earlier one of the same name
+	// is refused.
+	Incarnation   uint64 `protobuf:"fixed64,21,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,11 +438,197 @@ func (x *SubscriptionRecord) GetSeekEpoch() int64 {
 	return 0
 }
 
+func (x *SubscriptionRecord) GetAckDeadline() *durationpb.Duration {
+	if x != nil {
+		return x.AckDeadline
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetBackoff() []*durationpb.Duration {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetMaxAttempts() int32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *SubscriptionRecord) GetOrdered() bool {
+	if x != nil {
+		return x.Ordered
+	}
+	return false
+}
+
+func (x *SubscriptionRecord) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *SubscriptionRecord) GetUnsettledCopies() []int64 {
+	if x != nil {
+		return x.UnsettledCopies
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetReplayed() []int32 {
+	if x != nil {
+		return x.Replayed
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetKeyed() []int32 {
+	if x != nil {
+		return x.Keyed
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetReplay() *v1.Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+// StoredDeadLetter is the payload of one message in the dead letter stream.
+type StoredDeadLetter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format's number, 1.
+	Format int32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	// The subscription's name.
+	Subscription string `protobuf:"bytes,2,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	// The sequence of the event.
+	Sequence int64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The event as it was stored: a StoredEvent, encoded.
+	StoredEvent []byte `protobuf:"bytes,4,opt,name=stored_event,json=storedEvent,proto3" json:"stored_event,omitempty"`
+	// Why it was given up.
+	Reason v1.DeadLetter_Reason `protobuf:"varint,5,opt,name=reason,proto3,enum=hookbridge.v1.DeadLetter_Reason" json:"reason,omitempty"`
+	// How often it had been sent.
+	Attempts int32 `protobuf:"varint,6,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// What the client said.
+	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	// When it became a dead letter.
+	DeadLetteredAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=dead_lettered_at,json=deadLetteredAt,proto3" json:"dead_lettered_at,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StoredDeadLetter) Reset() {
+	*x = StoredDeadLetter{}
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredDeadLetter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredDeadLetter) ProtoMessage() {}
+
+func (x *StoredDeadLetter) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredDeadLetter.ProtoReflect.Descriptor instead.
+func (*StoredDeadLetter) Descriptor() ([]byte, []int) {
+	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *StoredDeadLetter) GetFormat() int32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *StoredDeadLetter) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *StoredDeadLetter) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *StoredDeadLetter) GetStoredEvent() []byte {
+	if x != nil {
+		return x.StoredEvent
+	}
+	return nil
+}
+
+func (x *StoredDeadLetter) GetReason() v1.DeadLetter_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.DeadLetter_Reason(0)
+}
+
+func (x *StoredDeadLetter) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *StoredDeadLetter) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *StoredDeadLetter) GetDeadLetteredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeadLetteredAt
+	}
+	return nil
+}
+
 var File_hookbridge_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\"\xf6\x02\n" +
+	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\x1a(hookbridge/v1/subscription_service.proto\"\xf6\x02\n" +
 	"\vStoredEvent\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
@@ -438,7 +647,7 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\fR\x05value\"\xa6\x03\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\"\xb0\x06\n" +
 	"\x12SubscriptionRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -452,7 +661,27 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
 	"\n" +
-	"seek_epoch\x18\a \x01(\x03R\tseekEpoch*>\n" +
+	"seek_epoch\x18\a \x01(\x03R\tseekEpoch\x12<\n" +
+	"\fack_deadline\x18\v \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x123\n" +
+	"\abackoff\x18\f \x03(\v2\x19.google.protobuf.DurationR\abackoff\x12!\n" +
+	"\fmax_attempts\x18\r \x01(\x05R\vmaxAttempts\x12\x18\n" +
+	"\aordered\x18\x0e \x01(\bR\aordered\x12\x16\n" +
+	"\x06paused\x18\x0f \x01(\bR\x06paused\x12)\n" +
+	"\x10unsettled_copies\x18\x10 \x03(\x03R\x0funsettledCopies\x12\x1a\n" +
+	"\breplayed\x18\x11 \x03(\x05R\breplayed\x12\x14\n" +
+	"\x05keyed\x18\x12 \x03(\x05R\x05keyed\x12\x12\n" +
+	"\x04keys\x18\x13 \x03(\tR\x04keys\x12-\n" +
+	"\x06replay\x18\x14 \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\x12 \n" +
+	"\vincarnation\x18\x15 \x01(\x06R\vincarnation\"\xbf\x02\n" +
+	"\x10StoredDeadLetter\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\x05R\x06format\x12\"\n" +
+	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x03R\bsequence\x12!\n" +
+	"\fstored_event\x18\x04 \x01(\fR\vstoredEvent\x128\n" +
+	"\x06reason\x18\x05 \x01(\x0e2 .hookbridge.v1.DeadLetter.ReasonR\x06reason\x12\x1a\n" +
+	"\battempts\x18\x06 \x01(\x05R\battempts\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\x12D\n" +
+	"\x10dead_lettered_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0edeadLetteredAt*>\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCOMPRESSION_S2\x10\x01B\xe5\x01\n" +
@@ -471,26 +700,34 @@ func file_hookbridge_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_hookbridge_storage_v1_storage_proto_goTypes = []any{
 	(Compression)(0),              // 0: hookbridge.storage.v1.Compression
 	(*StoredEvent)(nil),           // 1: hookbridge.storage.v1.StoredEvent
 	(*StoredRecord)(nil),          // 2: hookbridge.storage.v1.StoredRecord
 	(*SubscriptionRecord)(nil),    // 3: hookbridge.storage.v1.SubscriptionRecord
-	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
-	(*v1.Filter)(nil),             // 5: hookbridge.v1.Filter
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*StoredDeadLetter)(nil),      // 4: hookbridge.storage.v1.StoredDeadLetter
+	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
+	(*v1.Filter)(nil),             // 6: hookbridge.v1.Filter
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*v1.Replay)(nil),             // 8: hookbridge.v1.Replay
+	(v1.DeadLetter_Reason)(0),     // 9: hookbridge.v1.DeadLetter.Reason
 }
 var file_hookbridge_storage_v1_storage_proto_depIdxs = []int32{
-	4, // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
+	5, // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
 	0, // 1: hookbridge.storage.v1.StoredEvent.compression:type_name -> hookbridge.storage.v1.Compression
-	5, // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
-	6, // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6, // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
+	7, // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
+	5, // 4: hookbridge.storage.v1.SubscriptionRecord.ack_deadline:type_name -> google.protobuf.Duration
+	5, // 5: hookbridge.storage.v1.SubscriptionRecord.backoff:type_name -> google.protobuf.Duration
+	8, // 6: hookbridge.storage.v1.SubscriptionRecord.replay:type_name -> hookbridge.v1.Replay
+	9, // 7: hookbridge.storage.v1.StoredDeadLetter.reason:type_name -> hookbridge.v1.DeadLetter.Reason
+	7, // 8: hookbridge.storage.v1.StoredDeadLetter.dead_lettered_at:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_storage_v1_storage_proto_init() }
@@ -504,7 +741,7 @@ func file_hookbridge_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_storage_v1_storage_proto_rawDesc), len(file_hookbridge_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
