@@ -71,6 +71,13 @@ func (fields) FindExtensionByName(protoreflect.FullName) (protoreflect.Extension
 	return nil, protoregistry.NotFound
 }
 
+// HasRules tells whether a message has validation rules anywhere in its tree, so that one without need not be asked every time.
+// What can't be read counts as a rule.
+func HasRules(descriptor protoreflect.MessageDescriptor) bool {
+	scan := scanner{custom: map[string]string{}, seen: map[protoreflect.FullName]bool{}}
+	return scan.message(descriptor) != nil || scan.found
+}
+
 // scanner looks for validation rules in the tree of a message.
 type scanner struct {
 	found  bool
