@@ -8,10 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/hookbridge/hookbridge/server/fault"
-	"github.com/hookbridge/hookbridge/server/gateway"
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
@@ -19,7 +17,7 @@ import (
 type interceptors struct {
 	log       *slog.Logger
 	validator *validator
-	// inside says that the metadata was written by this process, so that its request id can be believed.
+	// inside says that the context is the caller's own, which has an id already.
 	inside bool
 }
 
@@ -68,12 +66,8 @@ func (i interceptors) stream() []grpc.StreamServerInterceptor {
 
 // identify gives the call its id.
 func (i interceptors) identify(ctx context.Context) context.Context {
-	if i.inside {
-		if md, ok := metadata.FromIncomingContext(ctx); ok {
-			if ids := md.Get(gateway.RequestIDKey); len(ids) == 1 && ids[0] != "" {
-				return requestid.With(ctx, ids[0])
-			}
-		}
+	if i.inside && requestid.From(ctx) != "" {
+		return ctx
 	}
 	return requestid.With(ctx, requestid.New())
 }

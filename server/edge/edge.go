@@ -35,7 +35,7 @@ import (
 const prefix = "/webhooks/"
 
 // answerDeadline is how long a delivery may take from its last byte to the answer, where the provider names no deadline.
-const answerDeadline = 15 * time.Second
+const answerDeadline = 8 * time.Second
 
 // Next takes a verified delivery on and answers the request. After an error it has written nothing.
 type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error
@@ -180,13 +180,21 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if e.Limiter != nil && !e.Limiter.AllowN(h.cfg.Now(), 1) {
 		return fault.RetryAfter(fault.ErrRate, retryAfter(e.Limiter))
 	}
-	deadline := e.Source.Deadline()
-	if deadline == 0 {
-		deadline = answerDeadline
-	}
-	ctx, cancel := context.WithTimeout(ctx, min(deadline, longestAnswer))
+	ctx, cancel := context.WithTimeout(ctx, h.patience(e.Source, started))
 	defer cancel()
 	return h.cfg.Next(ctx, w, outcome.Verified)
+}
+
+// patience is how long a delivery may take from now on: less than its provider's deadline where that doesn't send it again, so that
+// there is time for the refusal.
+func (h *Handler) patience(s *provider.Source, started time.Time) time.Duration {
+	most := s.Deadline()
+	if hold := s.HoldUntil(started); !hold.IsZero() {
+		most = hold.Sub(h.cfg.Now())
+	} else if most == 0 {
+		most = answerDeadline
+	}
+	return min(most, longestAnswer)
 }
 
 // publicURL is the URL as the provider called it: never taken from a header that the sender controls.

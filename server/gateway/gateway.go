@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -28,9 +27,6 @@ import (
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
-
-// RequestIDKey is the metadata key under which the request's id goes through the in-process channel.
-const RequestIDKey = "hookbridge-request-id"
 
 const (
 	// largeDocument is the size from which decoding takes part in the budget.
@@ -68,10 +64,6 @@ func New(cfg Config) (*Gateway, error) {
 		// nor the other way round.
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
-		// The one thing that goes along is ours.
-		runtime.WithMetadata(func(ctx context.Context, _ *http.Request) metadata.MD {
-			return metadata.Pairs(RequestIDKey, requestid.From(ctx))
-		}),
 		// The method is the one that the edge wrote.
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),

@@ -90,8 +90,8 @@ type IngestRequest struct {
 	Validation Validation `protobuf:"varint,3,opt,name=validation,proto3,enum=hookbridge.v1.Validation" json:"validation,omitempty"`
 	// For how long the same id counts as the same delivery. Absent: the journal's dedupe window. Zero: never.
 	DedupeWindow *durationpb.Duration `protobuf:"bytes,4,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
-	// Until when to wait for a journal that is full or can't be reached before answering 503: set for providers that don't
-	// retry. Absent: answer at once.
+	// Until when the sender waits for an answer: set for providers that don't retry, for which a journal that is full or can't be
+	// reached is tried again until the call's deadline, which is then this. Absent: answer at once.
 	HoldUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=hold_until,json=holdUntil,proto3" json:"hold_until,omitempty"`
 	// Whether the body is not JSON at all, as opposed to JSON that fits no message.
 	NotJson       bool `protobuf:"varint,6,opt,name=not_json,json=notJson,proto3" json:"not_json,omitempty"`
