@@ -51,11 +51,14 @@ type Gateway struct {
 	mux    *runtime.ServeMux
 	decode Decode
 	large  *semaphore.Weighted
+	// blank is what all new requests have in common.
+	blank *http.Request
 }
 
 // New returns a gateway.
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{decode: cfg.Decode, large: semaphore.NewWeighted(decodeBudget)}
+	g.blank = &http.Request{Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	g.mux = runtime.NewServeMux(
 		// The only marshaler: it takes verified deliveries and writes receipts.
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{gateway: g}),
@@ -84,15 +87,8 @@ func New(cfg Config) (*Gateway, error) {
 // sender. The context is that of the sender's request.
 func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error {
 	body := &carrier{ctx: ctx, verified: v}
-	r := (&http.Request{
-		Method:     http.MethodPost,
-		URL:        &url.URL{Path: "/webhooks/" + v.Source},
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     http.Header{},
-		Body:       body,
-	}).WithContext(ctx)
+	r := g.blank.WithContext(ctx)
+	r.URL, r.Header, r.Body = &url.URL{Path: "/webhooks/" + v.Source}, http.Header{}, body
 	g.mux.ServeHTTP(w, r)
 	return body.failure
 }
