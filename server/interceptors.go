@@ -2,28 +2,22 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 
-	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/hookbridge/hookbridge/server/fault"
-	"github.com/hookbridge/hookbridge/server/gateway"
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
 // interceptors are what every call goes through, on the gRPC port and on the channels inside the process.
 type interceptors struct {
 	log       *slog.Logger
-	validator protovalidate.Validator
-	// inside says that the metadata was written by this process, so that its request id can be believed.
+	validator *validator
+	// inside says that the context is the caller's own, which has an id already.
 	inside bool
 }
 
@@ -46,7 +40,7 @@ func (i interceptors) unary() []grpc.UnaryServerInterceptor {
 		},
 		// Handlers see only valid requests.
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			if err := i.validate(req); err != nil {
+			if err := i.validator.validate(req); err != nil {
 				return nil, err
 			}
 			return next(ctx, req)
@@ -58,7 +52,7 @@ func (i interceptors) unary() []grpc.UnaryServerInterceptor {
 func (i interceptors) stream() []grpc.StreamServerInterceptor {
 	return []grpc.StreamServerInterceptor{
 		func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			return next(srv, &stream{ServerStream: s, ctx: i.identify(s.Context()), validate: i.validate})
+			return next(srv, &stream{ServerStream: s, ctx: i.identify(s.Context()), validate: i.validator.validate})
 		},
 		func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 			return i.report(s.Context(), info.FullMethod, next(srv, s))
@@ -72,12 +66,8 @@ func (i interceptors) stream() []grpc.StreamServerInterceptor {
 
 // identify gives the call its id.
 func (i interceptors) identify(ctx context.Context) context.Context {
-	if i.inside {
-		if md, ok := metadata.FromIncomingContext(ctx); ok {
-			if ids := md.Get(gateway.RequestIDKey); len(ids) == 1 && ids[0] != "" {
-				return requestid.With(ctx, ids[0])
-			}
-		}
+	if i.inside && requestid.From(ctx) != "" {
+		return ctx
 	}
 	return requestid.With(ctx, requestid.New())
 }
@@ -93,31 +83,6 @@ func (i interceptors) report(ctx context.Context, method string, err error) erro
 		i.log.ErrorContext(ctx, "call failed", "method", method, "request_id", requestid.From(ctx), "error", err)
 	}
 	return s.Err()
-}
-
-// validate holds a request to the rules in its proto.
-func (i interceptors) validate(req any) error {
-	m, ok := req.(proto.Message)
-	if !ok {
-		return status.Errorf(codes.Internal, "request is a %T, not a message", req)
-	}
-	err := i.validator.Validate(m)
-	if err == nil {
-		return nil
-	}
-	var invalid *protovalidate.ValidationError
-	if !errors.As(err, &invalid) {
-		return fmt.Errorf("validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
-	}
-	text, violations := "the request is invalid", make([]fault.Violation, 0, len(invalid.Violations))
-	for n, v := range invalid.Violations {
-		violation := fault.Violation{Field: protovalidate.FieldPathString(v.Proto.GetField()), Message: v.Proto.GetMessage()}
-		if n == 0 {
-			text = fmt.Sprintf("%s: %s", violation.Field, violation.Message)
-		}
-		violations = append(violations, violation)
-	}
-	return fault.Invalid(fault.ErrInvalidArgument, text, violations...)
 }
 
 // recovered makes an error out of a panic.

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"buf.build/go/protovalidate"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
@@ -111,7 +110,7 @@ func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config, regi
 }
 
 // buildServers makes the three servers that Run serves with.
-func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Validator) error {
+func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	outside := interceptors{log: s.log, validator: validator}
 	s.grpc = grpc.NewServer(
 		grpc.ChainUnaryInterceptor(outside.unary()...),

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"buf.build/go/protovalidate"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
@@ -109,9 +108,9 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if s.journal, err = journal.Open(ctx, journalConfig(cfg, s.log, s.registry, s.now)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	validator, err := protovalidate.New()
+	validator, err := newValidator()
 	if err != nil {
-		return fmt.Errorf("validator: %w", err)
+		return err
 	}
 	service, err := ingest.New(ingest.Config{Journal: s.journal, Registerer: s.registry})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -60,6 +61,7 @@ func serve(ctx context.Context, out, errOut io.Writer, file string) error {
 	if err := welcome(out, s.Addrs(), file == ""); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	defer runtime.KeepAlive(make([]byte, headroom))
 	if file == "" {
 		return s.Run(ctx)
 	}
@@ -75,6 +77,11 @@ func serve(ctx context.Context, out, errOut io.Writer, file string) error {
 	<-reloading
 	return err
 }
+
+// headroom is never touched, so it takes no memory; the garbage collector counts it as live and works only when that much more garbage
+// has come. What lives is little (30 MB) and the stacks to be looked at are many: without it an eighth of the machine went into
+// collecting under load. It adds as much to what a busy bridge takes, whatever the load.
+const headroom = 32 << 20
 
 // logger writes text to a terminal and JSON to everything else, unless the configuration says which.
 func logger(w io.Writer, cfg *config.Config) *slog.Logger {

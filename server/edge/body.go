@@ -59,9 +59,9 @@ func (b *budget) release(bytes int64) {
 	b.room.Release(bytes)
 }
 
-// read reads a whole body of at most limit bytes. One byte more is ErrBodyTooLarge: nothing is ever cut off. The caller gives the
+// read reads the whole body of a request, from in, of at most limit bytes. One byte more is ErrBodyTooLarge: nothing is ever cut off. The caller gives the
 // bytes back with release when it is done with them, also after an error.
-func (b *budget) read(r *http.Request, limit int64, patience time.Duration) (body []byte, release func(), err error) {
+func (b *budget) read(r *http.Request, in io.Reader, limit int64, patience time.Duration) (body []byte, release func(), err error) {
 	taken := int64(0)
 	release = func() { b.release(taken) }
 	if r.ContentLength > limit {
@@ -86,12 +86,12 @@ func (b *budget) read(r *http.Request, limit int64, patience time.Duration) (bod
 	}
 	for {
 		if int64(len(body)) == most {
-			return body, release, atEnd(r.Body, limit)
+			return body, release, atEnd(in, limit)
 		}
 		if len(body) == cap(body) && !grow(min(most, 4*int64(cap(body)))) {
 			return nil, release, fault.ErrOverloaded
 		}
-		n, err := r.Body.Read(body[len(body):cap(body)])
+		n, err := in.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
 		case errors.Is(err, io.EOF):

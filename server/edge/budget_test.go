@@ -129,7 +129,7 @@ func TestRoomIsTakenBeforeReading(t *testing.T) {
 			}
 			r := httptest.NewRequest(http.MethodPost, "/", src)
 			r.ContentLength = tc.announced
-			got, release, err := b.read(r, room, 0)
+			got, release, err := b.read(r, r.Body, room, 0)
 			reason := ""
 			if err != nil {
 				reason = fault.Reason(err)

@@ -35,7 +35,7 @@ import (
 const prefix = "/webhooks/"
 
 // answerDeadline is how long a delivery may take from its last byte to the answer, where the provider names no deadline.
-const answerDeadline = 15 * time.Second
+const answerDeadline = 8 * time.Second
 
 // Next takes a verified delivery on and answers the request. After an error it has written nothing.
 type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error
@@ -60,6 +60,7 @@ type Endpoint struct {
 	Source *provider.Source
 	// Limiter counts verified deliveries only; nil for no limit.
 	Limiter *rate.Limiter
+	stored  *stored
 }
 
 // Handler serves the providers.
@@ -88,6 +89,7 @@ func New(cfg Config) (*Handler, error) {
 func (h *Handler) SetSources(endpoints []*Endpoint) {
 	byName := make(map[string]*Endpoint, len(endpoints))
 	for _, e := range endpoints {
+		e.stored = h.metrics.stored(e.Source.Name())
 		byName[e.Source.Name()] = e
 	}
 	h.endpoints.Store(&byName)
@@ -104,12 +106,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := requestid.With(r.Context(), id)
 
 	endpoint, err := h.find(r)
+	// Beside the request: the HTTP server tells by the type of its body whether the sender still waits for its 100 Continue.
 	out, body := &recorder{ResponseWriter: w}, &watchedBody{ReadCloser: r.Body}
-	// A copy: the HTTP server tells by the type of its request's body whether the sender still waits for its 100 Continue.
-	r = r.WithContext(ctx)
-	r.Body = body
 	if err == nil {
-		err = h.serve(ctx, out, r, endpoint, started)
+		err = h.serve(ctx, out, r, body, endpoint, started)
+	}
+	if err == nil && out.status == http.StatusOK {
+		endpoint.stored.observe(h.cfg.Now().Sub(started))
+		return
 	}
 	source, override := "other", 0
 	if endpoint != nil {
@@ -146,7 +150,9 @@ func (h *Handler) find(r *http.Request) (*Endpoint, error) {
 }
 
 // serve reads, verifies and hands on. A panic is a defect of this delivery and of no other.
-func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, e *Endpoint, started time.Time) (err error) {
+func (h *Handler) serve(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, in *watchedBody, e *Endpoint, started time.Time,
+) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -158,7 +164,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := precheck(r, e.Source); err != nil {
 		return err
 	}
-	body, release, err := h.budget.read(r, e.Source.MaxBody(), e.Source.HoldUntil(started).Sub(h.cfg.Now()))
+	body, release, err := h.budget.read(r, in, e.Source.MaxBody(), e.Source.HoldUntil(started).Sub(h.cfg.Now()))
 	defer release()
 	if err != nil {
 		return err
@@ -180,18 +186,29 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if e.Limiter != nil && !e.Limiter.AllowN(h.cfg.Now(), 1) {
 		return fault.RetryAfter(fault.ErrRate, retryAfter(e.Limiter))
 	}
-	deadline := e.Source.Deadline()
-	if deadline == 0 {
-		deadline = answerDeadline
-	}
-	ctx, cancel := context.WithTimeout(ctx, min(deadline, longestAnswer))
+	ctx, cancel := context.WithTimeout(ctx, h.patience(e.Source, started))
 	defer cancel()
 	return h.cfg.Next(ctx, w, outcome.Verified)
+}
+
+// patience is how long a delivery may take from now on: less than its provider's deadline where that doesn't send it again, so that
+// there is time for the refusal.
+func (h *Handler) patience(s *provider.Source, started time.Time) time.Duration {
+	most := s.Deadline()
+	if hold := s.HoldUntil(started); !hold.IsZero() {
+		most = hold.Sub(h.cfg.Now())
+	} else if most == 0 {
+		most = answerDeadline
+	}
+	return min(most, longestAnswer)
 }
 
 // publicURL is the URL as the provider called it: never taken from a header that the sender controls.
 func (h *Handler) publicURL(r *http.Request) *url.URL {
 	if h.cfg.PublicURL == nil {
+		if r.URL.Host == "" && r.URL.Scheme == "" {
+			return r.URL
+		}
 		return &url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	}
 	u := h.cfg.PublicURL.JoinPath(r.URL.Path)

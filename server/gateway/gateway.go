@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -28,9 +27,6 @@ import (
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
-
-// RequestIDKey is the metadata key under which the request's id goes through the in-process channel.
-const RequestIDKey = "hookbridge-request-id"
 
 const (
 	// largeDocument is the size from which decoding takes part in the budget.
@@ -55,11 +51,14 @@ type Gateway struct {
 	mux    *runtime.ServeMux
 	decode Decode
 	large  *semaphore.Weighted
+	// blank is what all new requests have in common.
+	blank *http.Request
 }
 
 // New returns a gateway.
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{decode: cfg.Decode, large: semaphore.NewWeighted(decodeBudget)}
+	g.blank = &http.Request{Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	g.mux = runtime.NewServeMux(
 		// The only marshaler: it takes verified deliveries and writes receipts.
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{gateway: g}),
@@ -68,10 +67,6 @@ func New(cfg Config) (*Gateway, error) {
 		// nor the other way round.
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
-		// The one thing that goes along is ours.
-		runtime.WithMetadata(func(ctx context.Context, _ *http.Request) metadata.MD {
-			return metadata.Pairs(RequestIDKey, requestid.From(ctx))
-		}),
 		// The method is the one that the edge wrote.
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
@@ -92,15 +87,8 @@ func New(cfg Config) (*Gateway, error) {
 // sender. The context is that of the sender's request.
 func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error {
 	body := &carrier{ctx: ctx, verified: v}
-	r := (&http.Request{
-		Method:     http.MethodPost,
-		URL:        &url.URL{Path: "/webhooks/" + v.Source},
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     http.Header{},
-		Body:       body,
-	}).WithContext(ctx)
+	r := g.blank.WithContext(ctx)
+	r.URL, r.Header, r.Body = &url.URL{Path: "/webhooks/" + v.Source}, http.Header{}, body
 	g.mux.ServeHTTP(w, r)
 	return body.failure
 }

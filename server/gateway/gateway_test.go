@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -118,8 +119,26 @@ func TestDeliveryBecomesACall(t *testing.T) {
 	if diff := cmp.Diff(want, s.got, protocmp.Transform()); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(metadata.Pairs(RequestIDKey, "r-1"), s.metadata); diff != "" {
-		t.Errorf("metadata (-want +got):\n%s", diff)
+	if len(s.metadata) != 0 {
+		t.Errorf("metadata %v, want none", s.metadata)
+	}
+}
+
+// A receipt is what protojson writes, whatever is in the id.
+func TestReceipts(t *testing.T) {
+	for _, tc := range []struct {
+		receipt *hookbridgev1.IngestResponse
+		want    string
+	}{
+		{&hookbridgev1.IngestResponse{}, `{"id":"","sequence":"0","duplicate":false}`},
+		{&hookbridgev1.IngestResponse{Id: "a-1 <&>", Sequence: math.MaxInt64, Duplicate: true}, `{"id":"a-1 <&>","sequence":"9223372036854775807","duplicate":true}`},
+		{&hookbridgev1.IngestResponse{Id: `a"b\c`, Sequence: 1}, `{"id":"a\"b\\c","sequence":"1","duplicate":false}`},
+		{&hookbridgev1.IngestResponse{Id: "é\x7f", Sequence: 1}, "{\"id\":\"é\x7f\",\"sequence\":\"1\",\"duplicate\":false}"},
+	} {
+		got, err := marshaler{}.Marshal(tc.receipt)
+		if err != nil || string(got) != tc.want+"\n" {
+			t.Errorf("got %s, %v, want %s", got, err, tc.want)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"sync"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,13 +20,12 @@ import (
 	"github.com/hookbridge/hookbridge/server/journal"
 )
 
-const (
-	// commitTimeout is how long one attempt to store an event may take before the sender is told to try again.
-	commitTimeout = 8 * time.Second
-	// maxStoredData is the largest typed form that is stored beside the body; a larger one is made again when reading. It
-	// keeps a record of a 25 MB body below the journal's limit.
-	maxStoredData = 4 << 20
-)
+// keepScratch is how much memory is kept from one delivery for the next.
+const keepScratch = 64 << 10
+
+// maxStoredData is the largest typed form that is stored beside the body; a larger one is made again when reading. It keeps a
+// record of a 25 MB body below the journal's limit.
+const maxStoredData = 4 << 20
 
 // Config is what a Service needs.
 type Config struct {
@@ -40,6 +39,7 @@ type Service struct {
 
 	journal journal.Journal
 	metrics *metrics
+	scratch sync.Pool // of *[]byte, what entries are encoded into
 }
 
 var _ hookbridgev1.IngestServiceServer = (*Service)(nil)
@@ -63,11 +63,18 @@ func (s *Service) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (
 		s.metrics.count(event, outcomeRefused)
 		return nil, err
 	}
-	entry, err := entryOf(req)
+	var room *[]byte
+	if room, _ = s.scratch.Get().(*[]byte); room == nil {
+		room = new([]byte)
+	}
+	entry, err := entryOf(req, room)
 	if err != nil {
 		return nil, err
 	}
 	receipt, err := s.store(ctx, entry, req)
+	if cap(*room) <= keepScratch {
+		s.scratch.Put(room)
+	}
 	if err != nil {
 		s.metrics.count(event, outcomeOf(err))
 		return nil, err
@@ -100,8 +107,8 @@ func enforce(req *hookbridgev1.IngestRequest) error {
 	return nil
 }
 
-// entryOf encodes the event as the journal keeps it: the envelope with its data, and the content apart.
-func entryOf(req *hookbridgev1.IngestRequest) (*journal.Entry, error) {
+// entryOf encodes the event as the journal keeps it, into room: the envelope with its data, and the content apart.
+func entryOf(req *hookbridgev1.IngestRequest, room *[]byte) (*journal.Entry, error) {
 	event := req.GetEvent()
 	entry := &journal.Entry{
 		Source:       event.GetSource(),
@@ -113,27 +120,28 @@ func entryOf(req *hookbridgev1.IngestRequest) (*journal.Entry, error) {
 	if w := req.GetDedupeWindow(); w != nil {
 		entry.DedupeWindow = w.AsDuration()
 	}
-	var err error
-	if entry.Content, err = proto.Marshal(event.GetContent()); err != nil {
+	encoded, err := proto.MarshalOptions{}.MarshalAppend((*room)[:0], event.GetContent())
+	if err != nil {
 		return nil, fmt.Errorf("encode the content of event %q: %w", event.GetId(), err)
 	}
+	content := len(encoded)
 	event.Content = nil
 	if len(event.GetData().GetValue()) > maxStoredData {
 		event.Data, entry.DataDropped = nil, true
 	}
-	if entry.Event, err = proto.Marshal(event); err != nil {
+	if encoded, err = (proto.MarshalOptions{}).MarshalAppend(encoded, event); err != nil {
 		return nil, fmt.Errorf("encode event %q: %w", event.GetId(), err)
 	}
+	*room, entry.Content, entry.Event = encoded, encoded[:content:content], encoded[content:]
 	return entry, nil
 }
 
-// store appends, and for a sender that doesn't retry goes on trying until hold_until: appending again under the same id is safe.
+// store appends, and for a sender that doesn't retry goes on trying as long as the call may take: appending again under the same
+// id is safe.
 func (s *Service) store(ctx context.Context, entry *journal.Entry, req *hookbridgev1.IngestRequest) (journal.Receipt, error) {
 	var receipt journal.Receipt
 	var failure error
 	attempt := func() (struct{}, error) {
-		ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-		defer cancel()
 		receipt, failure = s.journal.Append(ctx, entry)
 		if failure = classify(failure); failure != nil && !passing(failure) {
 			return struct{}{}, backoff.Permanent(failure)
@@ -144,8 +152,6 @@ func (s *Service) store(ctx context.Context, entry *journal.Entry, req *hookbrid
 	if failure == nil || !passing(failure) || req.GetHoldUntil() == nil {
 		return receipt, failure
 	}
-	ctx, cancel := context.WithDeadline(ctx, req.GetHoldUntil().AsTime())
-	defer cancel()
 	// What counts is how the last attempt ended, not how the waiting did.
 	_, _ = backoff.Retry(ctx, attempt, backoff.WithBackOff(backoff.NewExponentialBackOff()))
 	return receipt, failure

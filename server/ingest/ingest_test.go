@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,9 @@ type appender struct {
 }
 
 func (a *appender) Append(_ context.Context, e *journal.Entry) (journal.Receipt, error) {
-	a.got = append(a.got, e)
+	kept := *e
+	kept.Event, kept.Content = bytes.Clone(e.Event), bytes.Clone(e.Content)
+	a.got = append(a.got, &kept)
 	return a.outcome(len(a.got))
 }
 
@@ -231,12 +234,15 @@ func TestHold(t *testing.T) {
 					return journal.Receipt{}, journal.ErrFull
 				}}
 				s, _ := open(t, a)
-				req := request()
+				req, ctx := request(), t.Context()
 				if tc.hold > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tc.hold)
+					defer cancel()
 					req.HoldUntil = timestamppb.New(time.Now().Add(tc.hold))
 				}
 				started := time.Now()
-				resp, err := s.Ingest(t.Context(), req)
+				resp, err := s.Ingest(ctx, req)
 				if tc.reason == "" {
 					if err != nil || resp.GetSequence() != 4 || len(a.got) != tc.recovers {
 						t.Errorf("got %v, %v after %d attempts", resp, err, len(a.got))

@@ -97,7 +97,14 @@ func (s *Store) submitEvent(ctx context.Context, e *Entry, window time.Duration,
 		// An id of another window than the cluster's would be refused for longer than it counts.
 		p.messageID = string(appendToken(append(appendToken(nil, e.Source), '.'), e.ID))
 	}
-	return s.submit(ctx, c, c.eventLog, []*publication{p}, settled)
+	return s.submit(ctx, c, c.eventLog, []*publication{p}, func(u *unit, err error) {
+		// The connection has copied it.
+		s.codec.release(p.payload)
+		p.payload = nil
+		if settled != nil {
+			settled(u, err)
+		}
+	})
 }
 
 // submit puts publications into a queue as one unit, once there is room for them.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,11 +36,18 @@ const (
 // Compressing less than this is not worth the time.
 const minCompress = 192
 
-// Scratch space above this is not kept.
-const maxScratch = 1 << 20
+// Scratch space and payloads above this are not kept.
+const maxScratch = 64 << 10
 
 // codec encodes entries.
-type codec struct{ scratch sync.Pool }
+type codec struct{ scratch, payloads sync.Pool }
+
+// release takes back what encode returned and nobody reads any more.
+func (c *codec) release(payload []byte) {
+	if cap(payload) <= maxScratch {
+		c.payloads.Put(&payload)
+	}
+}
 
 // encode returns the entry as a StoredEvent whose last eight bytes are its time, to be set by stamp.
 func (c *codec) encode(e *Entry) []byte {
@@ -62,7 +70,12 @@ func (c *codec) encode(e *Entry) []byte {
 		}
 	}
 	const framing = 96
-	b := make([]byte, 0, framing+len(e.Source)+len(e.Type)+len(e.ID)+len(e.Event)+len(stored.bytes))
+	n := framing + len(e.Source) + len(e.Type) + len(e.ID) + len(e.Event) + len(stored.bytes)
+	var b []byte
+	if used, _ := c.payloads.Get().(*[]byte); used != nil {
+		b = *used
+	}
+	b = slices.Grow(b[:0], n)
 	b = appendVarint(b, fieldFormat, format)
 	b = appendBytes(b, fieldSource, e.Source)
 	b = appendBytes(b, fieldType, e.Type)

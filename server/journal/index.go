@@ -37,6 +37,10 @@ type index struct {
 	// through is the first sequence that is not indexed yet; flushed is how far of that is on disk.
 	through, flushed int64
 
+	// sieve spares most questions about ids that are new. loading is what fills it.
+	sieve   *sieve
+	loading sync.WaitGroup
+
 	broken    chan struct{}
 	breakOnce sync.Once
 	cause     error // valid when broken is closed
@@ -46,13 +50,6 @@ type index struct {
 	room    func() bool
 	starved atomic.Bool
 }
-
-// The keys: a generation's ids are 'i', the generation, the length of the source, the source, the id.
-const (
-	keyID      = 'i'
-	keyThrough = "mthrough"
-	keyStream  = "mstream"
-)
 
 const (
 	indexMemTable = 4 << 20
@@ -74,6 +71,7 @@ func openIndex(dir string, window time.Duration, created time.Time, room func() 
 	if err == nil {
 		var id int64
 		if id, err = ix.number(keyStream); err == nil && id == created.UnixNano() {
+			ix.loading.Go(ix.fillSieve)
 			return ix, nil
 		}
 		if err == nil && id != 0 {
@@ -95,12 +93,14 @@ func openIndex(dir string, window time.Duration, created time.Time, room func() 
 	if err := ix.db.Set([]byte(keyStream), encodeNumber(created.UnixNano()), pebble.NoSync); err != nil {
 		return nil, fmt.Errorf("index: %w", errors.Join(err, ix.db.Close()))
 	}
+	ix.loading.Go(ix.fillSieve)
 	return ix, nil
 }
 
 func tryOpenIndex(dir string, window time.Duration, room func() bool, log *slog.Logger) (*index, error) {
 	ix := &index{
 		dir: dir, length: max(window, time.Second), log: log, room: room, broken: make(chan struct{}), closing: make(chan struct{}),
+		sieve: newSieve(),
 	}
 	opts := &pebble.Options{
 		// A full disk must not end the process, which it does when the manifest can't be written: writing waits for room.
@@ -145,7 +145,10 @@ func (ix *index) close(ctx context.Context) error {
 	}
 	close(ix.closing)
 	done := make(chan error, 1)
-	go func() { done <- ix.db.Close() }()
+	go func() {
+		ix.loading.Wait()
+		done <- ix.db.Close()
+	}()
 	select {
 	case err := <-done:
 		return err
@@ -166,6 +169,9 @@ func (ix *index) get(source, id string, at time.Time) (sequence int64, found boo
 			continue
 		}
 		key = appendID(key[:0], g, source, id)
+		if !ix.sieve.maybe(g, key) {
+			continue
+		}
 		v, closer, err := ix.db.Get(key)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
@@ -203,6 +209,7 @@ func (b *indexBatch) add(source, id string, sequence int64, expires time.Time) e
 		b.used = append(b.used, g)
 	}
 	b.scratch = appendID(b.scratch[:0], g, source, id)
+	b.ix.sieve.add(g, b.scratch)
 	b.added++
 	return b.batch.Set(b.scratch, encodeEntry(sequence, expires.UnixNano()), nil)
 }
@@ -281,6 +288,7 @@ func (ix *index) expire(at time.Time) error {
 		if err := ix.db.DeleteRange(generationPrefix(g), generationPrefix(g+1), pebble.NoSync); err != nil {
 			return fmt.Errorf("index: %w", err)
 		}
+		ix.sieve.forget(g)
 	}
 	return nil
 }
@@ -379,32 +387,4 @@ func (l indexLog) Errorf(format string, args ...any) {
 func (l indexLog) Fatalf(format string, args ...any) {
 	l.ix.fail(fmt.Errorf(format, args...))
 	runtime.Goexit()
-}
-
-func generationPrefix(g uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{keyID}, g)
-}
-
-func appendID(dst []byte, g uint64, source, id string) []byte {
-	dst = append(dst, keyID)
-	dst = binary.BigEndian.AppendUint64(dst, g)
-	dst = binary.AppendUvarint(dst, uint64(len(source)))
-	dst = append(dst, source...)
-	return append(dst, id...)
-}
-
-func encodeNumber(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
-
-// An entry is the sequence and the time at which it stops counting.
-func encodeEntry(sequence, expires int64) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(make([]byte, 0, 16), uint64(sequence)), uint64(expires))
-}
-
-func decodeEntry(v []byte) (sequence, expires int64) {
-	s, n := binary.Uvarint(v)
-	if n <= 0 {
-		return 0, 0
-	}
-	e, _ := binary.Uvarint(v[n:])
-	return int64(s), int64(e)
 }

@@ -89,7 +89,7 @@ type Holds struct{ Bounded, All int64 }
 type Journal interface {
 	// Append stores an entry and returns when it is on disk. Entries that are appended concurrently share a commit. An entry
 	// whose (source, id) is known within its window is not stored again: it returns the first one's receipt, marked, as soon
-	// as that one is on disk. Errors: ErrFull, ErrUnavailable, ErrTooLarge, ErrClosed, or the context's.
+	// as that one is on disk. The entry is not kept after Append has returned. Errors: ErrFull, ErrUnavailable, ErrTooLarge, ErrClosed, or the context's.
 	Append(ctx context.Context, e *Entry) (Receipt, error)
 
 	// Bounds returns what can be read now. Only what is on disk is ever readable.

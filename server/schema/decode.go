@@ -52,6 +52,12 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 	if m == nil {
 		return decodeStruct(hookbridgev1.Decoding_STATE_UNTYPED, "", document, nil)
 	}
+	if data, found, ok := m.fast(document); ok {
+		if len(found) > 0 {
+			return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, found)
+		}
+		return m.decoded(data), nil
+	}
 	typed := m.new()
 	if err := m.unmarshal(document, typed); err != nil {
 		report := inspect(m, document)
@@ -70,11 +76,28 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 	if err != nil {
 		return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, []violation{{message: "can't be encoded as " + string(m.name)}})
 	}
-	return Decoded{
-		Data:        data,
-		Decoding:    &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_TYPED},
-		MessageName: m.name,
-	}, nil
+	return m.decoded(data), nil
+}
+
+// fast decodes a document by transcoding it, and checks the rules on the result. ok is false when that can't be done.
+func (m *message) fast(document []byte) (data *anypb.Any, found []violation, ok bool) {
+	encoded, ok := m.transcode(document)
+	if !ok {
+		return nil, nil, false
+	}
+	if m.rules != nil {
+		typed := m.new()
+		if err := proto.Unmarshal(encoded, typed); err != nil {
+			return nil, nil, false
+		}
+		found = m.validate(typed)
+	}
+	return &anypb.Any{TypeUrl: m.url, Value: encoded}, found, true
+}
+
+// decoded is the outcome when a document fits.
+func (m *message) decoded(data *anypb.Any) Decoded {
+	return Decoded{Data: data, Decoding: &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_TYPED}, MessageName: m.name}
 }
 
 // unmarshal is protojson without what the schema doesn't know.
@@ -85,6 +108,10 @@ func (m *message) unmarshal(document []byte, into proto.Message) error {
 func decodeStruct(
 	state hookbridgev1.Decoding_State, name protoreflect.FullName, document []byte, found []violation,
 ) (Decoded, []violation) {
+	decoding := &hookbridgev1.Decoding{State: state, Violations: violations(found)}
+	if encoded, ok := transcodeStruct(document); ok {
+		return Decoded{Data: &anypb.Any{TypeUrl: structURL, Value: encoded}, Decoding: decoding, MessageName: name}, found
+	}
 	var untyped structpb.Struct
 	err := protojson.UnmarshalOptions{RecursionLimit: MaxDepth + 1}.Unmarshal(document, &untyped)
 	if err != nil {
@@ -94,9 +121,10 @@ func decodeStruct(
 	if err != nil {
 		return undecodable(name, report{})
 	}
-	decoding := &hookbridgev1.Decoding{State: state, Violations: violations(found)}
 	return Decoded{Data: data, Decoding: decoding, MessageName: name}, found
 }
+
+const structURL = urlPrefix + "google.protobuf.Struct"
 
 func undecodable(name protoreflect.FullName, report report) (Decoded, []violation) {
 	reason := report.undecodable

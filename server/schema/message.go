@@ -17,11 +17,17 @@ type message struct {
 	typ  protoreflect.MessageType
 	// types resolves what a google.protobuf.Any names.
 	types types
+	// plan is for transcoding, nil where that can't be done; url names the message in an Any.
+	plan *plan
+	url  string
 	// rules is nil for a message that has no rules anywhere in its tree: evaluating it would only cost time.
 	rules protovalidate.Validator
 	// custom has the declared texts of the message's own rules, by their id.
 	custom map[string]string
 }
+
+// urlPrefix begins the names in an Any.
+const urlPrefix = "type.googleapis.com/"
 
 // compiler makes the messages of one set.
 type compiler struct {
@@ -35,7 +41,11 @@ func (c *compiler) message(descriptor protoreflect.MessageDescriptor) (*message,
 	if err != nil {
 		return nil, err
 	}
-	m := &message{name: descriptor.FullName(), typ: typ, types: fields{c.set.types}, custom: map[string]string{}}
+	m := &message{
+		name: descriptor.FullName(), typ: typ, types: fields{c.set.types}, url: urlPrefix + string(descriptor.FullName()),
+		custom: map[string]string{},
+	}
+	m.plan = newPlan(descriptor, m.types)
 	scan := scanner{custom: m.custom, seen: map[protoreflect.FullName]bool{}}
 	if err := scan.message(descriptor); err != nil || !scan.found {
 		return m, err
@@ -59,6 +69,13 @@ type fields struct{ types }
 
 func (fields) FindExtensionByName(protoreflect.FullName) (protoreflect.ExtensionType, error) {
 	return nil, protoregistry.NotFound
+}
+
+// HasRules tells whether a message has validation rules anywhere in its tree, so that one without need not be asked every time.
+// What can't be read counts as a rule.
+func HasRules(descriptor protoreflect.MessageDescriptor) bool {
+	scan := scanner{custom: map[string]string{}, seen: map[protoreflect.FullName]bool{}}
+	return scan.message(descriptor) != nil || scan.found
 }
 
 // scanner looks for validation rules in the tree of a message.

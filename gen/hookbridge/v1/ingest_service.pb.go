@@ -7,7 +7,6 @@
 package hookbridgev1
 
 import (
-	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -79,7 +78,8 @@ func (Validation) EnumDescriptor() ([]byte, []int) {
 	return file_hookbridge_v1_ingest_service_proto_rawDescGZIP(), []int{0}
 }
 
-// IngestRequest is a verified delivery. Only the gateway makes one, and never from what the sender wrote.
+// IngestRequest is a verified delivery. Only the gateway makes one, and never from what the sender wrote; there are no validation
+// rules here, which would only cost time.
 type IngestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The configured name of the source, which is also event.source.
@@ -90,8 +90,8 @@ type IngestRequest struct {
 	Validation Validation `protobuf:"varint,3,opt,name=validation,proto3,enum=hookbridge.v1.Validation" json:"validation,omitempty"`
 	// For how long the same id counts as the same delivery. Absent: the journal's dedupe window. Zero: never.
 	DedupeWindow *durationpb.Duration `protobuf:"bytes,4,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
-	// Until when to wait for a journal that is full or can't be reached before answering 503: set for providers that don't
-	// retry. Absent: answer at once.
+	// Until when the sender waits for an answer: set for providers that don't retry, for which a journal that is full or can't be
+	// reached is tried again until the call's deadline, which is then this. Absent: answer at once.
 	HoldUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=hold_until,json=holdUntil,proto3" json:"hold_until,omitempty"`
 	// Whether the body is not JSON at all, as opposed to JSON that fits no message.
 	NotJson       bool `protobuf:"varint,6,opt,name=not_json,json=notJson,proto3" json:"not_json,omitempty"`
@@ -239,10 +239,10 @@ var File_hookbridge_v1_ingest_service_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_ingest_service_proto_rawDesc = "" +
 	"\n" +
-	"\"hookbridge/v1/ingest_service.proto\x12\rhookbridge.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\xac\x02\n" +
+	"\"hookbridge/v1/ingest_service.proto\x12\rhookbridge.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hookbridge/v1/event.proto\"\xa4\x02\n" +
 	"\rIngestRequest\x12\x16\n" +
-	"\x06source\x18\x01 \x01(\tR\x06source\x122\n" +
-	"\x05event\x18\x02 \x01(\v2\x14.hookbridge.v1.EventB\x06\xbaH\x03\xc8\x01\x01R\x05event\x129\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12*\n" +
+	"\x05event\x18\x02 \x01(\v2\x14.hookbridge.v1.EventR\x05event\x129\n" +
 	"\n" +
 	"validation\x18\x03 \x01(\x0e2\x19.hookbridge.v1.ValidationR\n" +
 	"validation\x12>\n" +

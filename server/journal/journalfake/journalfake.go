@@ -1,6 +1,7 @@
 package journalfake
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -85,7 +86,9 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 		j.last = now
 	}
 	seq := j.end()
-	j.events = append(j.events, journal.NewStored(e, seq, j.last))
+	kept := *e
+	kept.Event, kept.Content = bytes.Clone(e.Event), bytes.Clone(e.Content)
+	j.events = append(j.events, journal.NewStored(&kept, seq, j.last))
 	j.ids[id] = seq
 	j.notify()
 	return journal.Receipt{Sequence: seq}, nil
