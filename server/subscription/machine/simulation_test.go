@@ -185,7 +185,7 @@ func mutants() map[string]rules {
 		"an acknowledged event that waits is sent again": with(func(r *rules) {
 			r.ack = func(m *Machine, now time.Duration, a Ack) Outcome {
 				e := m.held[a.Seq]
-				again := e != nil && e.stage == inWaiting
+				again := e != nil && e.stage == ready
 				ev, attempts := Event{}, int32(0)
 				if again {
 					ev, attempts = e.event, e.attempts
