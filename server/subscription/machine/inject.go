@@ -28,6 +28,7 @@ func (m *Machine) Inject(now time.Duration, events []Event) (done, held int) {
 		}
 		e := m.hold(ev)
 		e.reason, e.replay = why(ev.Copy), ev.Copy == 0
+		delete(m.settled, ev.Seq)
 		l := m.line(e)
 		l.add(e, &l.injected)
 		m.injected++
