@@ -32,6 +32,9 @@ func (s *simulation) check() error {
 	if at, ok := s.rules.wakeAt(s.m); wakes && (!ok || at > earliest) {
 		return fmt.Errorf("it wakes at %v (%v), and something is due at %v", at, ok, earliest)
 	}
+	if s.changed && !s.m.Dirty() {
+		return fmt.Errorf("something has to be made durable, and it doesn't say so")
+	}
 	if n := s.m.Buffered(); n > s.cfg.BufferEvents {
 		return fmt.Errorf("%d events are buffered, at most %d may be", n, s.cfg.BufferEvents)
 	}
@@ -66,12 +69,17 @@ func (s *simulation) checkBounds() error {
 
 // checkState looks at what is to be durable: every event is in it, in one way.
 func (s *simulation) checkState(is *State) error {
-	last, at := int64(0), 0
+	last, at, low := int64(0), 0, is.Position
 	for _, h := range is.Held {
 		if h.Seq <= last || h.Seq >= s.end {
 			return fmt.Errorf("%+v comes after %d, and the end is %d", h, last, s.end)
 		}
-		last = h.Seq
+		if last = h.Seq; h.Copy == 0 {
+			low = min(low, h.Seq)
+		}
+	}
+	if got := s.m.Low(); got != low {
+		return fmt.Errorf("the lowest sequence that is needed is %d, want %d", got, low)
 	}
 	if !slices.IsSorted(is.Settled) {
 		return fmt.Errorf("out of order: %v", is.Settled)

@@ -58,6 +58,7 @@ func (s *simulation) begin(seq int64, f fact) {
 	ev := &s.events[seq]
 	s.set(seq, f)
 	s.forget(seq)
+	s.changed = true
 	ev.run++
 	ev.said, ev.answered = "", false
 }
@@ -83,6 +84,7 @@ func (s *simulation) settle(seq int64) {
 	}
 	s.unlease(seq)
 	s.forget(seq)
+	s.changed = true
 	ev.said = ""
 	s.set(seq, fact{})
 }

@@ -123,7 +123,7 @@ func (s *simulation) beginCommit() error {
 	if !slices.Equal(s.commit.copies, s.deleted) {
 		return fmt.Errorf("the copies %v are to be deleted, want %v", s.commit.copies, s.deleted)
 	}
-	s.applied, s.deleted = nil, nil
+	s.applied, s.deleted, s.changed = nil, nil, false
 	return s.checkState(&s.commit.state)
 }
 
@@ -172,6 +172,7 @@ func (s *simulation) restart() error {
 	}
 	s.m, s.life, s.restored, s.paused, s.left = m, s.life+1, m.Held(), false, false
 	s.members, s.commit, s.applied, s.undo, s.letters, s.deleted = nil, nil, nil, nil, nil, nil
+	s.changed = false
 	s.anew()
 	return s.overtake()
 }

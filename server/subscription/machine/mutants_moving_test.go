@@ -95,11 +95,12 @@ func rejectionMutants() map[string]rules {
 
 func orderMutants() map[string]rules {
 	return map[string]rules{
-		"a key is released when its event is taken": taking(func(m *Machine, _ *Send, e *entry) {
+		"a key is released when its event is taken": taking(func(m *Machine, now time.Duration, _ *Send, e *entry) {
 			if e != nil && e.lane != nil {
 				l := e.lane
 				e.lane = nil
 				m.promote(l)
+				m.assign(now)
 			}
 		}),
 		"a key is released when its event comes back": but(func(r *rules) {
@@ -111,7 +112,7 @@ func orderMutants() map[string]rules {
 				}
 			}
 		}),
-		"a key lets the last go first": taking(func(m *Machine, _ *Send, e *entry) {
+		"a key lets the last go first": taking(func(m *Machine, _ time.Duration, _ *Send, e *entry) {
 			if e == nil || e.lane == nil || e.lane.blocked.len() < 2 {
 				return
 			}

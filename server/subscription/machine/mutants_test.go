@@ -64,8 +64,8 @@ func deliveryMutants() map[string]rules {
 				return ok
 			}
 		}),
-		"attempts are not counted": taking(func(_ *Machine, x *Send, _ *entry) { x.Attempt = 1 }),
-		"the reason is wrong": taking(func(_ *Machine, x *Send, _ *entry) {
+		"attempts are not counted": taking(func(_ *Machine, _ time.Duration, x *Send, _ *entry) { x.Attempt = 1 }),
+		"the reason is wrong": taking(func(_ *Machine, _ time.Duration, x *Send, _ *entry) {
 			if x.Reason == Rejected {
 				x.Reason = Deadline
 			}
@@ -130,6 +130,14 @@ func durabilityMutants() map[string]rules {
 		"blocked events have no bound":         limiting(func(cfg *Config) { cfg.MaxBlocked += 1000 }),
 		"kept payloads have no bound":          limiting(func(cfg *Config) { cfg.KeptBytes += 10_000 }),
 		"injected events have no bound":        limiting(func(cfg *Config) { cfg.MaxInjected++ }),
+		"what is to be durable is not told": but(func(r *rules) {
+			r.ack = func(m *Machine, now time.Duration, a Ack) Outcome {
+				was := m.dirty
+				out := m.Ack(now, a)
+				m.dirty = was
+				return out
+			}
+		}),
 		"a gap is not told": but(func(r *rules) {
 			r.lost = func(m *Machine, now time.Duration, first int64) []Range { m.Lost(now, first); return nil }
 		}),

@@ -116,12 +116,12 @@ func rejecting(change func(m *Machine, now time.Duration, e *entry, a *Ack, j *R
 }
 
 // taking does something to what was just taken.
-func taking(change func(m *Machine, x *Send, e *entry)) rules {
+func taking(change func(m *Machine, now time.Duration, x *Send, e *entry)) rules {
 	return but(func(r *rules) {
 		r.take = func(m *Machine, now time.Duration, id MemberID, events int, bytes int64) []Send {
 			sends := m.Take(now, id, events, bytes, nil)
 			for i := range sends {
-				change(m, &sends[i], m.held[sends[i].Seq])
+				change(m, now, &sends[i], m.held[sends[i].Seq])
 			}
 			return sends
 		}

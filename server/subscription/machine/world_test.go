@@ -39,6 +39,7 @@ type simulation struct {
 	letters    []simLetter // to be stored
 	stones     []stone     // the dead letters that are stored
 	lastStone  int64
+	changed    bool    // something has to be durable before it is answered
 	deleted    []int64 // copies whose events were settled since the last commit began
 	seen       map[string]int
 }
