@@ -168,7 +168,9 @@ func (s *simulation) drainOnce(good *simMember) (progress bool, err error) {
 	if err := s.overtake(); err != nil {
 		return false, err
 	}
-	s.read(10)
+	if err := s.read(10); err != nil {
+		return false, err
+	}
 	s.wake()
 	before := len(s.applied)
 	if s.ready[good.id] {

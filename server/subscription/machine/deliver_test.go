@@ -220,6 +220,56 @@ func TestEphemeral(t *testing.T) {
 	equal(t, "counted", r.Counted(), false)
 }
 
+// What the owner asks before it reads, and for its metrics.
+func TestWhatTheOwnerAsks(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.BufferEvents, cfg.BufferBytes = 3, 10 })
+	room := func(events int, bytes int64) {
+		t.Helper()
+		e, b := r.Room()
+		equal(t, "room for events", e, events)
+		equal(t, "room for bytes", b, bytes)
+	}
+	room(0, 0)
+	equal(t, "without members", r.Offer(r.now, Event{Seq: 1, Bytes: 1}), false)
+	r.joins(1, 1, 10)
+	equal(t, "members", r.Members(), 1)
+	equal(t, "hungry", r.Hungry(), true)
+	for seq, bytes := range []int64{1, 4, 5} {
+		equal(t, "offering", r.Offer(r.now, Event{Seq: int64(seq) + 2, Time: int64(seq) + 20, Bytes: bytes}), true)
+	}
+	equal(t, "hungry", r.Hungry(), false)
+	room(1, 1)
+	equal(t, "offering", r.Offer(r.now, Event{Seq: 9, Bytes: 100}), true)
+	room(0, 0)
+	equal(t, "too much", r.Offer(r.now, Event{Seq: 10, Bytes: 1}), false)
+	equal(t, "once more", r.Offer(r.now, Event{Seq: 9, Bytes: 100}), true)
+	equal(t, "buffered", r.Buffered(), 3)
+	equal(t, "low", r.Low(), 2)
+	equal(t, "time", r.LowTime(), 20)
+	equal(t, "another attempt", r.Gone(r.now, 2, 1), false)
+	x := r.takes(1, 2)[0]
+	equal(t, "counted", r.Counted(), true)
+	equal(t, "dirty", r.Dirty(), false)
+	equal(t, "gone", r.Gone(r.now, x.Seq, x.Attempt), true)
+	equal(t, "dirty", r.Dirty(), true)
+	equal(t, "low", r.Low(), 3)
+	r.DropBuffer()
+	r.Leave(r.now, 1)
+	r.Leave(r.now, 1)
+	equal(t, "low", r.Low(), 3)
+	r.joins(2, 1, 10)
+	r.Advance(20)
+	equal(t, "position", r.Position(), 20)
+	equal(t, "time", r.LowTime(), 21)
+	r.acks(r.takes(2, 3)...)
+	equal(t, "time", r.LowTime(), 0)
+	r.Pause(r.now)
+	equal(t, "paused", r.Paused(), true)
+	_, ok := r.MemberStats(1)
+	equal(t, "a member that left", ok, false)
+	r.takes(1)
+}
+
 // BenchmarkTakeAndAcknowledge is catching up with explicit acknowledgements.
 func BenchmarkTakeAndAcknowledge(b *testing.B) {
 	for name, change := range map[string]func(cfg *Config){"unordered": plain, "ordered": ordered} {

@@ -70,6 +70,9 @@ func deliveryMutants() map[string]rules {
 				x.Reason = Deadline
 			}
 		}),
+		"there seems to be room": but(func(r *rules) {
+			r.offer = func(m *Machine, now time.Duration, ev Event) bool { return ev.Seq%50 != 0 && m.Offer(now, ev) }
+		}),
 		"an event that does not fit is dropped": but(func(r *rules) {
 			r.offer = func(m *Machine, now time.Duration, ev Event) bool {
 				if !m.Offer(now, ev) {

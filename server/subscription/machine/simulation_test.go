@@ -21,7 +21,11 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	first := rand.Uint64() >> 2
-	runs := max(1, envInt(t, "HOOKBRIDGE_SIM_STEPS", 500_000)/runSteps)
+	steps := 500_000
+	if testing.Short() {
+		steps = 100_000
+	}
+	runs := max(1, envInt(t, "HOOKBRIDGE_SIM_STEPS", steps)/runSteps)
 	t.Logf("%d runs of %d steps, HOOKBRIDGE_SIM_SEED=%d and the following", runs, runSteps, first)
 	for i := range runs {
 		simulate(t, first+uint64(i))

@@ -147,7 +147,7 @@ func (s *simulation) operate() error {
 	case n < 130:
 		s.grow(s.rng.IntN(4))
 	case n < 300:
-		s.read(1 + s.rng.IntN(10))
+		return s.read(1 + s.rng.IntN(10))
 	case n < 325:
 		s.join(Member{
 			WindowEvents: 1 + s.rng.IntN(20), WindowBytes: 1 + s.rng.Int64N(3000), Content: s.rng.IntN(2) == 0,
@@ -235,18 +235,25 @@ func (s *simulation) grow(n int) {
 }
 
 // read does what the owner of a machine does with the journal's next page.
-func (s *simulation) read(n int) {
+func (s *simulation) read(n int) error {
 	for range n {
 		seq := s.m.Next()
+		events, bytes := s.m.Room()
 		switch {
 		case seq >= s.end || seq < s.first:
-			return
+			return nil
 		case !s.matches(seq):
 			s.m.Advance(seq + 1)
 		case !s.rules.offer(s.m, s.now, s.event(seq)):
-			return
+			if events > 0 && bytes > 0 {
+				return fmt.Errorf("%d is refused, and there is room for %d events and %d bytes", seq, events, bytes)
+			}
+			return nil
+		case events <= 0 || bytes <= 0:
+			return fmt.Errorf("%d is taken in, and there is room for %d events and %d bytes", seq, events, bytes)
 		}
 	}
+	return nil
 }
 
 func (s *simulation) join(want Member) *simMember {
