@@ -6,7 +6,7 @@ WORKSPACE := .build/workspace
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 
-.PHONY: run build test race fuzz bench workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race soak fuzz bench workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -43,6 +43,9 @@ lint: lint-proto ## Format, vet, staticcheck and proto lint.
 
 race: ## Run the tests of everything that has goroutines under the race detector.
 	go test -race -short $$(go list ./client/... ./server/... ./cmd/...)
+
+soak: ## Run ten million steps of the subscriptions' simulation, from a seed that is printed.
+	HOOKBRIDGE_SIM_STEPS=10000000 go test -count=1 -v -timeout 30m -run '^TestSimulation$$' ./server/subscription/machine
 
 FUZZTIME := 30s
 fuzz: ## Fuzz every parser of what strangers send, for FUZZTIME each.

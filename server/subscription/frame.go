@@ -147,4 +147,7 @@ var reasons = [...]hookbridgev1.Delivery_Reason{
 	machine.Deadline:   hookbridgev1.Delivery_REASON_DEADLINE,
 	machine.StreamLost: hookbridgev1.Delivery_REASON_STREAM_LOST,
 	machine.Restart:    hookbridgev1.Delivery_REASON_RESTART,
+	machine.Rejected:   hookbridgev1.Delivery_REASON_REJECTED,
+	machine.Redriven:   hookbridgev1.Delivery_REASON_REDRIVEN,
+	machine.Replay:     hookbridgev1.Delivery_REASON_REPLAY,
 }

@@ -278,8 +278,8 @@ func TestADamagedRecordIsAnErrorAtStart(t *testing.T) {
 		"\x08\x02":                              `record "subscription/a": format 2, want 1: it was written by another version`,
 		"\x08\x01\x12\x01b":                     `record "subscription/a": is of the subscription "b"`,
 		"\x08\x01\x12\x01a\x20\x05\x2a\x01\x02": `record "subscription/a": lists of different lengths: 1 sequences, 0 attempts, 0 and 0 sizes`,
-		"\x08\x01\x12\x01a\x20\x05\x2a\x01\x06\x42\x01\x01\x4a\x01\x00\x52\x01\x00": `record "subscription/a": ` +
-			`held {Seq:6 Attempts:1 Bytes:0 ContentBytes:0}: want the sequence above 0 and below the position 5, and nothing negative`,
+		"\x08\x01\x12\x01a\x20\x05\x2a\x02\x04\x00\x42\x02\x01\x01\x4a\x02\x00\x00\x52\x02\x00\x00": `record "subscription/a": ` +
+			`held {Seq:4 Attempts:1 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key:}: want the sequence above 4, and nothing negative`,
 	} {
 		j := journalfake.New()
 		if err := j.PutRecords(t.Context(), map[string][]byte{recordPrefix + "a": []byte(value), "other/x": []byte("?")}); err != nil {

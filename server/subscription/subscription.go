@@ -19,8 +19,8 @@ func limits(ephemeral bool) machine.Config {
 		Ephemeral:    ephemeral,
 		BufferEvents: 1024, BufferBytes: 1 << 20,
 		OutboxEvents: 256, OutboxBytes: 256 << 10,
-		MaxHeld: 100_000,
-		Stall:   10 * time.Second,
+		MaxHeld: 100_000, MaxBlocked: 10_000, KeptBytes: 1 << 20, MaxInjected: 10_000,
+		Stall: 10 * time.Second,
 	}
 }
 

@@ -1,9 +1,6 @@
 package machine
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // Reason is why an event is sent.
 type Reason int8
@@ -18,15 +15,28 @@ const (
 	StreamLost
 	// Restart: it was held when the State was stored that the machine began with.
 	Restart
+	// Rejected: the member that had it gave it back.
+	Rejected
+	// Redriven: it was a dead letter.
+	Redriven
+	// Replay: it is part of a replay.
+	Replay
 )
 
 // stage is where a held event is.
 type stage int8
 
 const (
-	inWaiting stage = iota
+	nowhere stage = iota
+	// ready waits for a member, delayed for its time, blocked for its key.
+	ready
+	delayed
+	blocked
 	inOutbox
 	leased
+	// burying is a dead letter that the owner stores, unburied one that the owner could not store and that waits to be tried again.
+	burying
+	unburied
 )
 
 // entry is a held event.
@@ -35,85 +45,45 @@ type entry struct {
 	attempts int32
 	reason   Reason
 	stage    stage
-	// holder is the member whose window it counts against; nil while it is waiting. last is the member that had it.
+	// replay says that it was injected by a replay.
+	replay bool
+	// rejected says that the latest attempt was.
+	rejected bool
+	// kept says that its payload counts in Machine.kept.
+	kept bool
+	// passed is how often it was overtaken because nobody had room for it.
+	passed int32
+	// epoch is the one in which it came to be held.
+	epoch int64
+	// holder is the member whose window it counts against; nil while it is with none. last is the member that had it.
 	holder *member
 	last   MemberID
 	cost   int64
-	// due is the ack deadline of a leased event; of one in an outbox, when it was put there.
+	// due is the ack deadline of a leased event; of one in an outbox, when it was put there; of one that is delayed or unburied,
+	// when its time comes.
 	due   time.Duration
 	index int
+	lane  *lane
+	grave *grave
+	// err is what the client that rejected it last said.
+	err   string
 	links [2]link
 }
 
-type link struct{ prev, next *entry }
+// injected says that it takes turns with what was not.
+func (e *entry) injected() bool { return e.replay || e.event.Copy != 0 }
 
-// The two lists that an entry is in: all held ones by their sequence, and the outbox or the leases of its holder.
-const (
-	bySequence = iota
-	byHolder
-)
-
-// list is a doubly linked list through one of an entry's links.
-type list struct {
-	head, tail *entry
-	link, n    int
-}
-
-func (l *list) push(e *entry) {
-	e.links[l.link] = link{prev: l.tail}
-	if l.tail == nil {
-		l.head = e
-	} else {
-		l.tail.links[l.link].next = e
+// line is the line that an entry belongs in. Those whose payload comes from a dead letter need nothing from the journal.
+func (m *Machine) line(e *entry) *line {
+	if e.event.Copy != 0 {
+		return &m.copied
 	}
-	l.tail = e
-	l.n++
+	return &m.order
 }
 
-func (l *list) remove(e *entry) {
-	at := e.links[l.link]
-	if at.prev == nil {
-		l.head = at.next
-	} else {
-		at.prev.links[l.link].next = at.next
-	}
-	if at.next == nil {
-		l.tail = at.prev
-	} else {
-		at.next.links[l.link].prev = at.prev
-	}
-	e.links[l.link] = link{}
-	l.n--
-}
+func (m *Machine) lines() [2]*line { return [2]*line{&m.order, &m.copied} }
 
-// waiting are the held events that are with no member, a heap by sequence.
-type waiting []*entry
-
-func (w *waiting) push(e *entry)   { heap.Push(w, e) }
-func (w *waiting) pop() *entry     { return heap.Pop(w).(*entry) }
-func (w *waiting) remove(e *entry) { heap.Remove(w, e.index) }
-
-// Len, Less, Swap, Push and Pop are for container/heap.
-func (w waiting) Len() int           { return len(w) }
-func (w waiting) Less(i, j int) bool { return w[i].event.Seq < w[j].event.Seq }
-func (w waiting) Swap(i, j int) {
-	w[i], w[j] = w[j], w[i]
-	w[i].index, w[j].index = i, j
-}
-func (w *waiting) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*w)
-	*w = append(*w, e)
-}
-func (w *waiting) Pop() any {
-	n := len(*w) - 1
-	e := (*w)[n]
-	(*w)[n] = nil
-	*w = (*w)[:n]
-	return e
-}
-
-// hold makes an entry, which is in no stage yet. Its sequence is above that of every held one.
+// hold makes an entry that is nowhere yet.
 func (m *Machine) hold(ev Event) *entry {
 	var e *entry
 	if n := len(m.spare); n > 0 {
@@ -121,42 +91,119 @@ func (m *Machine) hold(ev Event) *entry {
 	} else {
 		e = new(entry)
 	}
-	*e = entry{event: ev, reason: First}
+	if !m.cfg.Ordered {
+		ev.Key = ""
+	}
+	*e = entry{event: ev, reason: First, epoch: m.epoch}
 	m.held[ev.Seq] = e
-	m.order.push(e)
 	return e
 }
 
-// wait puts an entry that is in no stage to those that wait for a member.
-func (m *Machine) wait(e *entry) {
-	e.stage = inWaiting
-	m.waiting.push(e)
+// read holds what comes out of the buffer.
+func (m *Machine) read(ev Event) *entry {
+	e := m.hold(ev)
+	l := m.line(e)
+	l.add(e, &l.read)
+	return e
 }
 
-// release takes an entry out of its stage.
+// wait puts an entry that is nowhere to those that wait for a member.
+func (m *Machine) wait(e *entry) {
+	e.stage = ready
+	m.keep(e)
+	m.readyOf(e).push(e)
+}
+
+// delay puts an entry that is nowhere to those that wait for their time.
+func (m *Machine) delay(e *entry, until time.Duration) {
+	e.stage, e.due = delayed, until
+	m.keep(e)
+	m.delayed.push(e)
+}
+
+// again sends an entry that is nowhere once more, or buries it.
+func (m *Machine) again(e *entry) {
+	if m.spent(e) {
+		m.bury(e, TooManyAttempts)
+	} else {
+		m.wait(e)
+	}
+}
+
+// readyOf is where an entry waits for a member.
+func (m *Machine) readyOf(e *entry) *heap {
+	if e.injected() {
+		return &m.ready[injectedQueue]
+	}
+	return &m.ready[regularQueue]
+}
+
+// keep counts the payload of an entry that is with no member, or drops it.
+func (m *Machine) keep(e *entry) {
+	if e.event.Payload == nil || e.kept {
+		return
+	}
+	if size := e.event.size(); len(m.members) > 0 && m.kept+size <= m.cfg.KeptBytes {
+		m.kept += size
+		e.kept = true
+	} else {
+		e.event.Payload = nil
+	}
+}
+
+func (m *Machine) unkeep(e *entry) {
+	if e.kept {
+		m.kept -= e.event.size()
+		e.kept = false
+	}
+}
+
+// release takes an entry out of its stage. Its key stays busy.
 func (m *Machine) release(e *entry) {
 	switch e.stage {
-	case inWaiting:
-		m.waiting.remove(e)
-		return
+	case ready:
+		m.readyOf(e).remove(e)
+	case delayed:
+		m.delayed.remove(e)
+	case blocked:
+		e.lane.blocked.remove(e)
+		m.blocked--
 	case inOutbox:
 		e.holder.outbox.remove(e)
 		e.holder.outboxBytes -= e.event.size()
 	case leased:
 		e.holder.leases.remove(e)
+		m.leases.remove(e)
+	case unburied:
+		m.unburied.remove(e)
 	}
-	e.holder.held--
-	e.holder.heldBytes -= e.cost
-	e.holder, e.cost = nil, 0
+	if e.grave != nil {
+		e.grave = nil
+		m.burying--
+	}
+	m.unkeep(e)
+	e.stage = nowhere
+	if e.holder != nil {
+		e.holder.held--
+		e.holder.heldBytes -= e.cost
+		e.holder, e.cost = nil, 0
+	}
 }
 
 // maxSpare bounds the entries that are kept for reuse.
 const maxSpare = 1024
 
-// drop forgets an entry that is in no stage: it is settled.
+// drop forgets an entry that is nowhere. When it kept its key busy, the next of that key goes.
 func (m *Machine) drop(e *entry) {
 	delete(m.held, e.event.Seq)
-	m.order.remove(e)
+	m.line(e).remove(e)
+	m.forgetError(e)
+	if e.injected() {
+		m.injected--
+	}
+	if l := e.lane; l != nil && l.owner == e {
+		m.promote(l)
+	}
 	m.dirty = true
 	if len(m.spare) < maxSpare {
 		*e = entry{}
@@ -164,43 +211,14 @@ func (m *Machine) drop(e *entry) {
 	}
 }
 
-// buffer is a queue of events in the order of their sequences.
-type buffer struct {
-	events []Event
-	head   int
-	bytes  int64
-}
-
-func (b *buffer) len() int { return len(b.events) - b.head }
-
-func (b *buffer) front() *Event {
-	if b.head == len(b.events) {
-		return nil
+// settle forgets an entry for good.
+func (m *Machine) settle(e *entry) {
+	m.release(e)
+	if e.event.Copy != 0 {
+		m.copies = append(m.copies, e.event.Copy)
 	}
-	return &b.events[b.head]
-}
-
-func (b *buffer) full(cfg *Config) bool {
-	return b.len() >= cfg.BufferEvents || b.bytes >= cfg.BufferBytes
-}
-
-func (b *buffer) push(ev Event) {
-	if b.head > 0 && len(b.events) == cap(b.events) {
-		n := copy(b.events, b.events[b.head:])
-		clear(b.events[n:])
-		b.events, b.head = b.events[:n], 0
+	if e.event.Seq >= m.Position() {
+		m.settled[e.event.Seq] = struct{}{}
 	}
-	b.events = append(b.events, ev)
-	b.bytes += ev.size()
-}
-
-func (b *buffer) pop() Event {
-	ev := b.events[b.head]
-	b.events[b.head] = Event{}
-	b.bytes -= ev.size()
-	b.head++
-	if b.head == len(b.events) {
-		b.events, b.head = b.events[:0], 0
-	}
-	return ev
+	m.drop(e)
 }

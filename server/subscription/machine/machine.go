@@ -1,27 +1,9 @@
 package machine
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
-
-// Config are the limits of a machine. All must be positive.
-type Config struct {
-	// Ephemeral settles an event as soon as it is taken: there is nothing to acknowledge.
-	Ephemeral bool
-	// BufferEvents and BufferBytes bound what is read ahead. One event is taken in however large.
-	BufferEvents int
-	BufferBytes  int64
-	// OutboxEvents and OutboxBytes bound what is given to a member that has not yet taken it. One event is put there however
-	// large.
-	OutboxEvents int
-	OutboxBytes  int64
-	// MaxHeld bounds the events that all members together hold, and with them the size of State.
-	MaxHeld int
-	// Stall is after how long a member that takes nothing loses what is in its outbox; its ack deadline, where that is shorter.
-	Stall time.Duration
-}
 
 // Event is what the machine has to know of an event.
 type Event struct {
@@ -31,63 +13,64 @@ type Event struct {
 	Bytes, ContentBytes int64
 	// Time is carried for the owner: when the journal took the event, in nanoseconds since 1970.
 	Time int64
-	// Payload is carried for the owner, until the event is taken.
+	// Key is its ordering key; empty for none. It counts only where the subscription is ordered.
+	Key string
+	// Copy is the id of the dead letter that is redriven with it; 0 for none. Only Inject takes it.
+	Copy int64
+	// Payload is carried for the owner, until the event is taken or there is no memory for it.
 	Payload any
 }
 
 // size is what the event weighs in memory.
 func (e *Event) size() int64 { return e.Bytes + e.ContentBytes }
 
-// State is the durable part.
-type State struct {
-	// Position is the first sequence that is neither settled nor held nor known not to match.
-	Position int64
-	// Epoch grows with every seek.
-	Epoch int64
-	// Held is what is not settled before Position, in the order of the sequences.
-	Held []Held
-}
-
-// Held is an event before the position that is not settled.
-type Held struct {
-	Seq      int64
-	Attempts int32
-	// Bytes and ContentBytes are the event's.
-	Bytes, ContentBytes int64
-}
+// The queues of what waits for a member. What was injected takes turns with what wasn't.
+const (
+	regularQueue = iota
+	injectedQueue
+	queues
+)
 
 // Machine is one subscription.
 type Machine struct {
-	cfg Config
+	cfg    Config
+	paused bool
 	// next is the first sequence that was not offered.
-	next    int64
-	epoch   int64
-	buffer  buffer
-	held    map[int64]*entry
-	order   list
-	waiting waiting
+	next   int64
+	epoch  int64
+	buffer buffer
+	// settled are sequences at or after the position that reading has to pass over: what a seek left with its member and was
+	// settled since.
+	settled map[int64]struct{}
+
+	held          map[int64]*entry
+	order, copied line
+	ready         [queues]heap
+	delayed       heap
+	leases        heap
+	unburied      heap
+	lanes         map[string]*lane
+	blocked       int
+	injected      int
+	burying       int
+	kept          int64
+
 	members []*member
 	turn    uint64
-	woken   []MemberID
-	dirty   bool
-	counted bool
-	spare   []*entry
-}
+	// injectedLast says that what was given last had been injected and gave others its turn.
+	injectedLast bool
+	claim        claim
+	frontPassed  passed
+	aside        []*entry
 
-// New returns a machine that goes on from a stored State. What was held is redelivered to the first member that joins.
-func New(cfg Config, s State) (*Machine, error) {
-	m := &Machine{cfg: cfg, next: s.Position, epoch: s.Epoch, held: make(map[int64]*entry, len(s.Held)), order: list{link: bySequence}}
-	last := int64(0)
-	for _, h := range s.Held {
-		if h.Seq <= last || h.Seq >= s.Position || h.Attempts < 0 || h.Bytes < 0 || h.ContentBytes < 0 {
-			return nil, fmt.Errorf("held %+v: want the sequence above %d and below the position %d, and nothing negative", h, last, s.Position)
-		}
-		last = h.Seq
-		e := m.hold(Event{Seq: h.Seq, Bytes: h.Bytes, ContentBytes: h.ContentBytes})
-		e.attempts, e.reason = h.Attempts, Restart
-		m.wait(e)
-	}
-	return m, nil
+	woken      []MemberID
+	letters    []int64
+	copies     []int64
+	errorBytes int
+	dirty      bool
+	counted    bool
+	spare      []*entry
+	spareLanes []*lane
 }
 
 // Position is the first sequence that is neither settled nor held nor known not to match: what State would say.
@@ -101,26 +84,27 @@ func (m *Machine) Position() int64 {
 // Next is the first sequence that was not offered.
 func (m *Machine) Next() int64 { return m.next }
 
-// Low is the lowest sequence that the subscription still needs.
+// Low is the lowest sequence that the subscription still needs from the journal.
 func (m *Machine) Low() int64 {
 	if e := m.order.head; e != nil {
-		return e.event.Seq
+		return min(e.event.Seq, m.Position())
 	}
 	return m.Position()
 }
 
 // LowTime is the Time of the event that Low names, 0 where it isn't known.
 func (m *Machine) LowTime() int64 {
-	if e := m.order.head; e != nil {
+	low := m.Low()
+	if e := m.order.head; e != nil && e.event.Seq == low {
 		return e.event.Time
 	}
-	if e := m.buffer.front(); e != nil {
+	if e := m.buffer.front(); e != nil && e.Seq == low {
 		return e.Time
 	}
 	return 0
 }
 
-// Epoch is the seek epoch.
+// Epoch grows with every Seek and every Inject.
 func (m *Machine) Epoch() int64 { return m.epoch }
 
 // Held is how many events are held, Buffered how many are read ahead, Members how many members there are.
@@ -128,16 +112,7 @@ func (m *Machine) Held() int     { return len(m.held) }
 func (m *Machine) Buffered() int { return m.buffer.len() }
 func (m *Machine) Members() int  { return len(m.members) }
 
-// State returns the durable part as it is now, and clears Dirty and Counted. It appends to held.
-func (m *Machine) State(held []Held) State {
-	m.dirty, m.counted = false, false
-	for e := m.order.head; e != nil; e = e.links[bySequence].next {
-		held = append(held, Held{e.event.Seq, e.attempts, e.event.Bytes, e.event.ContentBytes})
-	}
-	return State{Position: m.Position(), Epoch: m.epoch, Held: held}
-}
-
-// Dirty says that something was settled since State was called.
+// Dirty says that something happened since State was called that has to be durable before it is answered.
 func (m *Machine) Dirty() bool { return m.dirty }
 
 // Counted says that attempts were counted since State was called. Nothing has to wait for that to be stored.
@@ -145,15 +120,21 @@ func (m *Machine) Counted() bool { return m.counted }
 
 // Hungry says that some member would be given another event, if it is not too large for what is left of its window.
 func (m *Machine) Hungry() bool {
-	return len(m.held) < m.cfg.MaxHeld && slices.ContainsFunc(m.members, func(c *member) bool {
-		return !c.stalled && c.held < c.WindowEvents && c.heldBytes < c.WindowBytes && c.outbox.n < m.cfg.OutboxEvents
-	})
+	return !m.paused && len(m.held) < m.cfg.MaxHeld && slices.ContainsFunc(m.members, func(c *member) bool { return c.roomy(&m.cfg) })
 }
 
 // Woken returns the members whose outbox got its first event since the last call, and appends them to ids.
 func (m *Machine) Woken(ids []MemberID) []MemberID {
 	ids = append(ids, m.woken...)
 	m.woken = m.woken[:0]
+	return ids
+}
+
+// Copies returns the dead letters whose events were settled since the last call, and appends them to ids. They may be deleted
+// when a State is durable that was taken in the same breath or later, and not before.
+func (m *Machine) Copies(ids []int64) []int64 {
+	ids = append(ids, m.copies...)
+	m.copies = m.copies[:0]
 	return ids
 }
 
@@ -166,7 +147,8 @@ func (m *Machine) Room() (events int, bytes int64) {
 }
 
 // Offer takes in the next matching event; everything before it that was not offered is taken not to match. It returns false,
-// and changes nothing, where there is no room: offer it again when there is. An event before Next is ignored.
+// and changes nothing, where there is no room: offer it again when there is. An event before Next is ignored, and so is one that
+// is held or that the last seek does not bring.
 func (m *Machine) Offer(now time.Duration, ev Event) bool {
 	if ev.Seq < m.next {
 		return true
@@ -175,9 +157,26 @@ func (m *Machine) Offer(now time.Duration, ev Event) bool {
 		return false
 	}
 	m.next = ev.Seq + 1
-	m.buffer.push(ev)
+	if !m.passesOver(ev.Seq) {
+		ev.Copy = 0
+		m.buffer.push(ev)
+	}
 	m.assign(now)
 	return true
+}
+
+// passesOver says that reading passes over an event: it is held, or was when the last seek was made.
+func (m *Machine) passesOver(seq int64) bool {
+	for _, l := range m.lines() {
+		if l.tail != nil && l.tail.event.Seq >= seq && m.held[seq] != nil {
+			return true
+		}
+	}
+	if len(m.settled) == 0 {
+		return false
+	}
+	_, ok := m.settled[seq]
+	return ok
 }
 
 // Advance says that nothing matches in [Next, to).
@@ -189,42 +188,4 @@ func (m *Machine) DropBuffer() {
 		m.next = e.Seq
 		m.buffer = buffer{}
 	}
-}
-
-// Range is a range of sequences, To not included.
-type Range struct{ From, To int64 }
-
-// Lost says that the journal begins with first now: what is before it and was neither read nor is with a member will never
-// be sent. It returns what is lost, in order. What was read ahead and is forgotten may be told again.
-func (m *Machine) Lost(now time.Duration, first int64) []Range {
-	var lost []Range
-	var kept []*entry
-	for len(m.waiting) > 0 && m.waiting[0].event.Seq < first {
-		e := m.waiting.pop()
-		if e.event.Payload != nil {
-			kept = append(kept, e)
-			continue
-		}
-		seq := e.event.Seq
-		if n := len(lost); n > 0 && lost[n-1].To == seq {
-			lost[n-1].To++
-		} else {
-			lost = append(lost, Range{seq, seq + 1})
-		}
-		m.drop(e)
-	}
-	for _, e := range kept {
-		m.waiting.push(e)
-	}
-	if m.next < first {
-		if n := len(lost); n > 0 && lost[n-1].To == m.next {
-			lost[n-1].To = first
-		} else {
-			lost = append(lost, Range{m.next, first})
-		}
-		m.next = first
-		m.dirty = true
-	}
-	m.assign(now)
-	return lost
 }

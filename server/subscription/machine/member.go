@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// MemberID names a member. It is never used again.
+// MemberID names a member. It is never used again, and not 0.
 type MemberID uint64
 
 // Member is what a member asks for. The limits must be positive.
@@ -26,7 +26,7 @@ type member struct {
 	id        MemberID
 	held      int
 	heldBytes int64
-	// outbox is what it was given and did not take, leases what it took, by deadline.
+	// outbox is what it was given and did not take, leases what it took.
 	outbox      list
 	outboxBytes int64
 	leases      list
@@ -55,6 +55,11 @@ func (c *member) fits(ev *Event, cfg *Config) bool {
 		(c.outbox.n == 0 || c.outboxBytes+ev.size() <= cfg.OutboxBytes)
 }
 
+// roomy says that the member may be given an event that is small enough.
+func (c *member) roomy(cfg *Config) bool {
+	return !c.stalled && c.held < c.WindowEvents && c.outbox.n < cfg.OutboxEvents && (c.held == 0 || c.heldBytes < c.WindowBytes)
+}
+
 // stall is until when it has to take something; false where its outbox is empty.
 func (c *member) stall(cfg *Config) (time.Duration, bool) {
 	if c.outbox.n == 0 {
@@ -79,49 +84,72 @@ func (m *Machine) Leave(now time.Duration, id MemberID) {
 	}
 	c := m.members[at]
 	m.members = slices.Delete(m.members, at, at+1)
-	m.revoke(&c.outbox, StreamLost)
-	m.revoke(&c.leases, StreamLost)
+	for _, l := range []*list{&c.outbox, &c.leases} {
+		for l.head != nil {
+			m.takeBack(l.head, StreamLost)
+		}
+	}
 	if len(m.members) == 0 {
 		m.DropBuffer()
-		for _, e := range m.waiting {
-			e.event.Payload = nil
-		}
-	}
-	m.assign(now)
-}
-
-// revoke takes everything in an outbox or in leases away from its member.
-func (m *Machine) revoke(l *list, why Reason) {
-	for l.head != nil {
-		m.takeBack(l.head, why)
-	}
-}
-
-func (m *Machine) takeBack(e *entry, why Reason) {
-	e.last = e.holder.id
-	m.release(e)
-	e.reason = why
-	m.wait(e)
-}
-
-// Tick says how late it is: what is past its deadline goes to the next member.
-func (m *Machine) Tick(now time.Duration) {
-	for _, c := range m.members {
-		for c.leases.head != nil && c.leases.head.due <= now {
-			m.takeBack(c.leases.head, Deadline)
-		}
-		// All of it, not only what is overdue: events that were never sent must not overtake each other.
-		if until, ok := c.stall(&m.cfg); ok && until <= now {
-			c.stalled = true
-			for c.outbox.head != nil {
-				m.takeBack(c.outbox.head, c.outbox.head.reason)
+		for _, l := range m.lines() {
+			for e := l.head; e != nil; e = e.links[byLine].next {
+				m.unkeep(e)
+				e.event.Payload = nil
 			}
 		}
 	}
 	m.assign(now)
 }
 
-// WakeAt is when Tick has something to do; false: never, as things are.
+func (m *Machine) member(id MemberID) *member {
+	for _, c := range m.members {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// takeBack takes an entry away from its member.
+func (m *Machine) takeBack(e *entry, why Reason) {
+	sent := e.stage == leased
+	e.last = e.holder.id
+	m.release(e)
+	e.reason = why
+	if sent {
+		m.again(e)
+	} else {
+		m.wait(e)
+	}
+}
+
+// Tick says how late it is: what is past its deadline goes to the next member, and what waited for its time gets its turn.
+func (m *Machine) Tick(now time.Duration) {
+	for m.leases.len() > 0 && m.leases.head().due <= now {
+		m.takeBack(m.leases.head(), Deadline)
+	}
+	for m.unburied.len() > 0 && m.unburied.head().due <= now {
+		m.exhume(m.unburied.pop())
+	}
+	for _, c := range m.members {
+		// All of it, not only what is overdue: events that were never sent must not overtake each other.
+		if until, ok := c.stall(&m.cfg); ok && until <= now {
+			c.stalled = true
+			m.empty(c)
+		}
+	}
+	m.assign(now)
+}
+
+// empty takes back what a member has not taken. It does not lose its reason.
+func (m *Machine) empty(c *member) {
+	for c.outbox.head != nil {
+		m.takeBack(c.outbox.head, c.outbox.head.reason)
+	}
+}
+
+// WakeAt is when Tick has something to do; false: never, as things are. Dead letters that could not be stored are waited for
+// without any member, too.
 func (m *Machine) WakeAt() (time.Duration, bool) {
 	at, ok := time.Duration(0), false
 	sooner := func(t time.Duration) {
@@ -129,10 +157,16 @@ func (m *Machine) WakeAt() (time.Duration, bool) {
 			at, ok = t, true
 		}
 	}
+	if m.leases.len() > 0 {
+		sooner(m.leases.head().due)
+	}
+	if m.unburied.len() > 0 {
+		sooner(m.unburied.head().due)
+	}
+	if m.delayed.len() > 0 && len(m.members) > 0 && !m.paused {
+		sooner(m.delayed.head().due)
+	}
 	for _, c := range m.members {
-		if c.leases.head != nil {
-			sooner(c.leases.head.due)
-		}
 		if until, some := c.stall(&m.cfg); some {
 			sooner(until)
 		}

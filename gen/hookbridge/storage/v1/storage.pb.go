@@ -296,7 +296,8 @@ type SubscriptionRecord struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Which events it wants.
 	Filter *v1.Filter `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Every event before this sequence is settled or does not match, except those in `unsettled_sequences`.
+	// Every event before this sequence is settled or does not match, except those in `unsettled_sequences`. After a seek some of
+	// those may lie at or after it.
 	Position int64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
 	// What was given to a member and is not settled: the sequences in their order, each as the difference to the one before it,
 	// the first to 0.
@@ -309,7 +310,7 @@ type SubscriptionRecord struct {
 	UnsettledContentBytes []int64 `protobuf:"varint,10,rep,packed,name=unsettled_content_bytes,json=unsettledContentBytes,proto3" json:"unsettled_content_bytes,omitempty"`
 	// When it was made.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	// Grows with every seek, so that acknowledgements from before it can be told.
+	// Grows with every seek and with every injection of a redrive or replay, so that acknowledgements from before it can be told.
 	SeekEpoch int64 `protobuf:"varint,7,opt,name=seek_epoch,json=seekEpoch,proto3" json:"seek_epoch,omitempty"`
 	// After how long an unacknowledged event is sent again; absent for the default.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,11,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
@@ -333,9 +334,12 @@ type SubscriptionRecord struct {
 	Replay *v1.Replay `protobuf:"bytes,20,opt,name=replay,proto3" json:"replay,omitempty"`
 	// The incarnation of the subscription: drawn when it was made, so that a cursor or ack_id of an earlier one of the same name
 	// is refused.
-	Incarnation   uint64 `protobuf:"fixed64,21,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Incarnation uint64 `protobuf:"fixed64,21,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// The sequences at or after `position` that are settled all the same: the last seek left them with a client. In their order, each
+	// as the difference to the one before it, the first to 0.
+	SettledSequences []int64 `protobuf:"varint,22,rep,packed,name=settled_sequences,json=settledSequences,proto3" json:"settled_sequences,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SubscriptionRecord) Reset() {
@@ -515,6 +519,13 @@ func (x *SubscriptionRecord) GetIncarnation() uint64 {
 	return 0
 }
 
+func (x *SubscriptionRecord) GetSettledSequences() []int64 {
+	if x != nil {
+		return x.SettledSequences
+	}
+	return nil
+}
+
 // StoredDeadLetter is the payload of one message in the dead letter stream.
 type StoredDeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -647,7 +658,7 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\fR\x05value\"\xb0\x06\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\"\xdd\x06\n" +
 	"\x12SubscriptionRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -672,7 +683,8 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x05keyed\x18\x12 \x03(\x05R\x05keyed\x12\x12\n" +
 	"\x04keys\x18\x13 \x03(\tR\x04keys\x12-\n" +
 	"\x06replay\x18\x14 \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\x12 \n" +
-	"\vincarnation\x18\x15 \x01(\x06R\vincarnation\"\xbf\x02\n" +
+	"\vincarnation\x18\x15 \x01(\x06R\vincarnation\x12+\n" +
+	"\x11settled_sequences\x18\x16 \x03(\x03R\x10settledSequences\"\xbf\x02\n" +
 	"\x10StoredDeadLetter\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12\x1a\n" +
