@@ -25,6 +25,7 @@ type Journal struct {
 	ids         map[[2]string]int64
 	records     map[string][]byte
 	holds       func() journal.Holds
+	dead        sideLog
 	closed      bool
 
 	holdAppends, holdRecords bool
@@ -36,10 +37,12 @@ var _ journal.Journal = (*Journal)(nil)
 
 // New returns an empty journal whose first sequence will be 1.
 func New() *Journal {
-	return &Journal{
+	j := &Journal{
 		changed: make(chan struct{}), base: 1, first: 1,
 		ids: map[[2]string]int64{}, records: map[string][]byte{},
 	}
+	j.dead.journal = j
+	return j
 }
 
 func (j *Journal) end() int64 { return j.base + int64(len(j.events)) }
@@ -223,6 +226,23 @@ func (j *Journal) Records(ctx context.Context) (map[string][]byte, error) {
 	}
 	return maps.Clone(j.records), nil
 }
+
+// Erase implements journal.Journal.
+func (j *Journal) Erase(ctx context.Context, sequence int64) error {
+	if _, err := j.Get(ctx, sequence); err != nil {
+		return err
+	}
+	j.set(func() {
+		j.events[sequence-j.base] = nil
+		for j.first < j.end() && j.events[j.first-j.base] == nil {
+			j.first++
+		}
+	})
+	return nil
+}
+
+// DeadLetters implements journal.Journal.
+func (j *Journal) DeadLetters() journal.SideLog { return &j.dead }
 
 // SetHolds implements journal.Journal.
 func (j *Journal) SetHolds(holds func() journal.Holds) {
