@@ -80,6 +80,9 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 	if err != nil {
 		return journal.Receipt{}, err
 	}
+	if n := len(e.Event) + len(e.Content); n > journal.MaxRecord {
+		return journal.Receipt{}, fmt.Errorf("%w: it has %d bytes", journal.ErrTooLarge, n)
+	}
 	id := [2]string{e.Source, e.ID}
 	if seq, ok := j.ids[id]; ok && e.DedupeWindow != 0 {
 		return journal.Receipt{Sequence: seq, Duplicate: true}, nil
@@ -126,7 +129,7 @@ func (j *Journal) Read(ctx context.Context, q journal.Query) (journal.Page, erro
 			continue
 		}
 		bytes += len(s.Event) + int(s.BodyBytes)
-		if n := len(page.Events); n > 0 && (n >= q.MaxEvents || bytes > q.MaxBytes) {
+		if n := len(page.Events); n > 0 && (q.MaxEvents > 0 && n >= q.MaxEvents || q.MaxBytes > 0 && bytes > q.MaxBytes) {
 			break
 		}
 		page.Events = append(page.Events, s)
