@@ -12,7 +12,7 @@ import (
 )
 
 // smallBlocks makes the server keep events in blocks of 32 KB.
-const smallBlocks = 127_000
+const smallBlocks = 120_000
 
 func openAt(t *testing.T, dir string, change func(*Config)) *Store {
 	t.Helper()

@@ -117,8 +117,8 @@ func (l *sideLog) removeSome(ctx context.Context, owner string, ids []int64, ove
 	return removed, nil
 }
 
-// removeAll removes messages from a stream, and returns how many were there. What is not embedded is durable then; what is, if the
-// server rewrote blocks for it: a mark of a removal is not synced.
+// removeAll removes messages from a stream, and returns how many were there. A cluster has stored that then. Embedded, what the server
+// overwrote is on disk; a mark by which it removes without overwriting may not be, for which there is the ledger.
 //
 // It goes on when the caller's time is over: the server rewrites blocks, and nobody may sync the folder meanwhile.
 func (c *session) removeAll(ctx context.Context, st *stream, sequences []int64, overwrite bool) (removed int, err error) {
