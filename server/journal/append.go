@@ -109,14 +109,11 @@ func (s *Store) submitEvent(ctx context.Context, e *Entry, window time.Duration,
 
 // submit puts publications into a queue as one unit, once there is room for them.
 func (s *Store) submit(ctx context.Context, c *session, l *committer, pubs []*publication, settled func(*unit, error)) (*unit, error) {
-	u := &unit{publications: pubs, done: make(chan struct{})}
-	for _, p := range pubs {
-		size := p.size()
-		if size > MaxRecord || int64(len(p.payload)) > c.write.MaxPayload() {
-			return nil, fmt.Errorf("%w: it takes %d bytes, at most %d fit", ErrTooLarge, size, min(MaxRecord, c.write.MaxPayload()))
-		}
-		u.bytes += size
+	size, err := measure(c, pubs)
+	if err != nil {
+		return nil, err
 	}
+	u := &unit{publications: pubs, bytes: size, done: make(chan struct{})}
 	weight := min(u.bytes, s.cfg.MaxQueued)
 	if err := s.budget.Acquire(ctx, weight); err != nil {
 		return nil, err
@@ -135,6 +132,19 @@ func (s *Store) submit(ctx context.Context, c *session, l *committer, pubs []*pu
 		return nil, err
 	}
 	return u, nil
+}
+
+// measure returns what publications take, or that one of them is too large.
+func measure(c *session, pubs []*publication) (int64, error) {
+	var total int64
+	for _, p := range pubs {
+		size := p.size()
+		if size > MaxRecord || int64(len(p.payload)) > c.write.MaxPayload() {
+			return 0, fmt.Errorf("%w: it takes %d bytes, at most %d fit", ErrTooLarge, size, min(MaxRecord, c.write.MaxPayload()))
+		}
+		total += size
+	}
+	return total, nil
 }
 
 // window returns for how long an id counts. An id can't outlive the journal, from which the index is made again.

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,6 +65,19 @@ func (b *blocks) syncAll() error {
 		return err
 	}
 	return b.syncFrom(0, true)
+}
+
+// rewrite runs f, in which the server may rewrite blocks and rename them over the old ones, and makes durable what it did that way.
+// Nothing else is synced meanwhile: the folder must not reach the disk before the files that are new in it.
+func (b *blocks) rewrite(f func() error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := f()
+	changed, lerr := b.list()
+	if lerr == nil && changed {
+		lerr = b.syncFrom(0, true)
+	}
+	return errors.Join(err, lerr)
 }
 
 // syncFrom syncs the blocks from a number on, and then the folder.
@@ -130,6 +144,24 @@ func (b *blocks) suspects() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.failed)
+}
+
+// removeLeftovers removes from a server's store, before it is started, copies of blocks that were being rewritten when a process
+// was killed. The server doesn't, and there may be in them what is erased later.
+func removeLeftovers(store string) error {
+	for _, pattern := range []string{"*" + blockSuffix + ".tmp", "*.new"} {
+		// The pattern is well-formed: this is no path of the user's.
+		matches, err := fs.Glob(os.DirFS(store), "jetstream/"+globalAccount+"/streams/*/msgs/"+pattern)
+		if err != nil {
+			return fmt.Errorf("look for leftovers of blocks: %w", err)
+		}
+		for _, name := range matches {
+			if err := os.Remove(filepath.Join(store, filepath.FromSlash(name))); err != nil {
+				return fmt.Errorf("remove a leftover of a block: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 const blockSuffix = ".blk"

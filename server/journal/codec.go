@@ -69,6 +69,11 @@ func (c *codec) encode(e *Entry) []byte {
 			stored = content{storagev1.Compression_COMPRESSION_S2, packed}
 		}
 	}
+	return assemble(e, stored)
+}
+
+// assemble returns an entry whose content is encoded already.
+func assemble(e *Entry, stored content) []byte {
 	const framing = 96
 	n := framing + len(e.Source) + len(e.Type) + len(e.ID) + len(e.Event) + len(stored.bytes)
 	var b []byte

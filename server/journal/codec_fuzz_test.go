@@ -2,7 +2,9 @@ package journal
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
+	"time"
 )
 
 // A record that this program didn't write is refused or read, and never more than that; one that it wrote is read as it was.
@@ -19,6 +21,12 @@ func FuzzRecord(f *testing.F) {
 		d, err := decode(7, c.encode(e), names{})
 		if err != nil || !bytes.Equal(d.Event, payload) || d.ID != string(payload) {
 			t.Errorf("what was encoded is read as %v, %v", d, err)
+		}
+		// A copy of it is the same event.
+		d.Time = time.Unix(0, 12345)
+		again, err := UnmarshalStored(7, d.Marshal())
+		if err != nil || !reflect.DeepEqual(again, &d.Stored) {
+			t.Errorf("the copy of %+v is read as %+v, %v", d.Stored, again, err)
 		}
 	})
 }

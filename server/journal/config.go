@@ -19,6 +19,11 @@ type Config struct {
 	MaxAge time.Duration
 	// MaxBytes is how large the stored events may get. 0 means 10 GiB; at least 64 KiB.
 	MaxBytes int64
+	// DeadLetterBytes is how large the stored dead letters may get. Then no more are taken: the event that one is a copy of goes
+	// on waiting. 0 means 1 GiB; at least 64 KiB. It comes on top of MaxBytes.
+	DeadLetterBytes int64
+	// DeadLetterMaxAge is how long dead letters stay. 0 means until they are removed; else at least 1 s.
+	DeadLetterMaxAge time.Duration
 	// HoldBytes is how much Holds.Bounded may hold back when MaxBytes is reached. 0 means half of MaxBytes.
 	HoldBytes int64
 	// DedupeWindow is for how long an id counts where the entry leaves it to the journal. 0 means 24 h, or MaxAge if that is
@@ -65,14 +70,15 @@ type NATSConfig struct {
 }
 
 const (
-	defaultMaxAge         = 168 * time.Hour
-	defaultMaxBytes       = 10 << 30
-	defaultDedupeWindow   = 24 * time.Hour
-	defaultMinFree        = 512 << 20
-	defaultPublishTimeout = 5 * time.Second
-	defaultMaxQueued      = 128 << 20
-	defaultPrefix         = "hookbridge"
-	defaultReplicas       = 3
+	defaultMaxAge          = 168 * time.Hour
+	defaultMaxBytes        = 10 << 30
+	defaultDeadLetterBytes = 1 << 30
+	defaultDedupeWindow    = 24 * time.Hour
+	defaultMinFree         = 512 << 20
+	defaultPublishTimeout  = 5 * time.Second
+	defaultMaxQueued       = 128 << 20
+	defaultPrefix          = "hookbridge"
+	defaultReplicas        = 3
 
 	minMaxBytes = 64 << 10
 )
@@ -91,6 +97,13 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.MaxBytes, defaultMaxBytes)
 	if c.MaxBytes < minMaxBytes {
 		wrong("max_bytes: want at least %d, got %d", minMaxBytes, c.MaxBytes)
+	}
+	orDefault(&c.DeadLetterBytes, defaultDeadLetterBytes)
+	if c.DeadLetterBytes < minMaxBytes {
+		wrong("dead_letter_bytes: want at least %d, got %d", minMaxBytes, c.DeadLetterBytes)
+	}
+	if c.DeadLetterMaxAge != 0 && c.DeadLetterMaxAge < time.Second {
+		wrong("dead_letter_max_age: want 0 or at least 1s, got %v", c.DeadLetterMaxAge)
 	}
 	orDefault(&c.HoldBytes, c.MaxBytes/2)
 	if c.HoldBytes < 0 || c.HoldBytes > c.MaxBytes {

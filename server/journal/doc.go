@@ -24,6 +24,23 @@
 // the log, written without a log of its own, and after a crash completed from where it was flushed last. Its cost is disk: about
 // 60 to 100 bytes for each id in the window, in a few generations that are dropped as a whole; memory is bounded by its caches.
 //
+// # Dead letters
+//
+// DeadLetters is a side log: a stream of its own, bounded by size and, if so configured, by age, with a group commit of its own. It is
+// full when it is full: nothing goes to make room, and the event that a dead letter is a copy of goes on waiting. Ids are places in
+// the stream and are never given twice. A removal is on disk when it is answered. Embedded, a ledger in the journal's folder says
+// which entries were removed and how far ids were given, and what the server brings back after a crash is removed again before the
+// log is shown. On an external cluster the servers' own record of removals counts, and nothing stands beside it.
+//
+// # Erasing
+//
+// Erase, of an event or of dead letters, overwrites what is stored and answers when that is on disk; none of the journal's files holds
+// the content then. Removing, and retention, don't overwrite: bytes stay in a block until all of it goes, or is rewritten. Erasing
+// an event leaves its copies among the dead letters, which are erased by themselves, and its source and id in the index of ids, until
+// its window is over: that is how a provider's retry is still known. An index that has to be made anew has lost it.
+// Neither reaches old copies of a block that a file system, a snapshot or a backup keeps, nor the logs of a cluster's replicas
+// before the servers compact them.
+//
 // # Order
 //
 // Sequences grow in the order of commit. Entries that are appended concurrently are ordered anyhow; an append that begins after

@@ -14,7 +14,9 @@ import (
 // message is one message of a stream.
 type message struct {
 	sequence int64
-	payload  []byte
+	// subject is known where a filter was given.
+	subject string
+	payload []byte
 }
 
 // fetchRequest is the request of JetStream's direct get in batches.
@@ -29,6 +31,7 @@ type fetchRequest struct {
 
 const (
 	headerSequence = "Nats-Sequence"
+	headerSubject  = "Nats-Subject"
 	headerLast     = "Nats-Last-Sequence"
 	headerPending  = "Nats-Num-Pending"
 )
@@ -75,7 +78,7 @@ func (c *session) fetch(ctx context.Context, st *stream, from, end int64, count,
 		if sequence >= end {
 			return messages, end, nil
 		}
-		messages = append(messages, message{sequence, m.Data})
+		messages = append(messages, message{sequence, m.Header.Get(headerSubject), m.Data})
 	}
 	next = from
 	if len(messages) > 0 {
@@ -105,7 +108,7 @@ func (c *session) confirm(ctx context.Context, st *stream, messages []message, n
 	if int64(m.Sequence) >= end {
 		return messages, end, nil
 	}
-	return append(messages, message{int64(m.Sequence), m.Data}), int64(m.Sequence) + 1, nil
+	return append(messages, message{int64(m.Sequence), m.Subject, m.Data}), int64(m.Sequence) + 1, nil
 }
 
 // request sends one request and gathers what comes back.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gofrs/flock"
 )
@@ -18,10 +19,15 @@ import (
 //	end      a sequence that the journal had reached
 //	nats     the embedded server's store
 //	index    the ids
+//
+// and dead_letters, a ledger.
 type folder struct {
 	path string
 	disk disk
 	lock *flock.Flock
+
+	mu    sync.Mutex
+	noted int64 // what setEnd wrote last
 }
 
 // openFolder makes the folder if need be, and locks it.
@@ -82,7 +88,16 @@ func (f *folder) end() (int64, error) {
 // setEnd notes how far the journal has come. The server forgets that when all events are gone and the power fails, and would
 // count from 1 again, below the positions of subscriptions.
 func (f *folder) setEnd(end int64) error {
-	return replaceFile(f.disk, filepath.Join(f.path, "end"), []byte(strconv.FormatInt(end, 10)+"\n"))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if end <= f.noted {
+		return nil
+	}
+	if err := replaceFile(f.disk, filepath.Join(f.path, "end"), []byte(strconv.FormatInt(end, 10)+"\n")); err != nil {
+		return err
+	}
+	f.noted = end
+	return nil
 }
 
 func readNumber(path string) (int64, error) {

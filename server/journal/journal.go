@@ -19,8 +19,8 @@ var (
 	ErrUnavailable = errors.New("journal is unavailable")
 	// ErrClosed means that Close was called.
 	ErrClosed = errors.New("journal is closed")
-	// ErrNotFound means that there is no such event, or none any more.
-	ErrNotFound = errors.New("event not found")
+	// ErrNotFound means that there is no such event, or entry, or none any more.
+	ErrNotFound = errors.New("not found")
 	// ErrTooLarge means that an entry exceeds the largest record, MaxRecord.
 	ErrTooLarge = errors.New("event is too large for the journal")
 )
@@ -83,7 +83,8 @@ type Page struct {
 // lowest position of the subscriptions that hold everything back (hold: all). Zero means no such subscription.
 type Holds struct{ Bounded, All int64 }
 
-// Journal is a durable, ordered log of events with an index of their ids, and a small store of records beside it.
+// Journal is a durable, ordered log of events with an index of their ids, a small store of records and a log of dead letters beside
+// it.
 //
 // All methods are safe for concurrent use. Every wait ends with its context.
 type Journal interface {
@@ -109,6 +110,15 @@ type Journal interface {
 	PutRecords(ctx context.Context, records map[string][]byte) error
 	// Records returns all records.
 	Records(ctx context.Context) (map[string][]byte, error)
+
+	// Erase removes the content of one event for good, for a data-protection request: what is stored of it is overwritten. It
+	// returns when that is on disk. The id goes on counting as delivered for its window, and Lookup goes on finding it; Get and
+	// Read don't find the event any more, nor whoever has not read it yet. Where there is no such event, as after it was erased,
+	// the answer is ErrNotFound, so to erase again is safe. Bounds.First may move on when the first event is erased.
+	Erase(ctx context.Context, sequence int64) error
+
+	// DeadLetters is the side log of what subscriptions gave up on.
+	DeadLetters() SideLog
 
 	// SetHolds names the function that retention asks, from its own goroutine, what is still needed.
 	SetHolds(func() Holds)

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func open(t *testing.T, cfg journal.Config) journal.Journal {
 	t.Helper()
 	// A server reserves what its streams may take.
-	cfg.Dir, cfg.MinFree, cfg.MaxBytes = t.TempDir(), -1, 256<<20
+	cfg.Dir, cfg.MinFree, cfg.MaxBytes, cfg.DeadLetterBytes = t.TempDir(), -1, 256<<20, 64<<20
 	j, err := journal.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ type metrics struct {
 	appends                                 *prometheus.CounterVec
 	seconds, events                         prometheus.Histogram
 	reopened, removed, overruns, unreadable prometheus.Counter
+	erased                                  prometheus.Counter
 
 	registerer prometheus.Registerer
 	collectors []prometheus.Collector
@@ -44,10 +45,14 @@ func newMetrics(s *Store, r prometheus.Registerer) (*metrics, error) {
 		reopened:   counter("reopens_total", "How often the store was opened anew after a failure."),
 		removed:    counter("removed_events_total", "Sequences removed because of max_bytes."),
 		overruns:   counter("hold_overruns_total", "Steps of retention that removed events which a subscription still needed."),
+		erased:     counter("erased_events_total", "Events whose content was erased."),
 		unreadable: counter("unreadable_events_total", "Messages in the journal that could not be decoded and were left out."),
 	}
 	m.collectors = []prometheus.Collector{
-		m.appends, m.seconds, m.events, m.reopened, m.removed, m.overruns, m.unreadable,
+		m.appends, m.seconds, m.events, m.reopened, m.removed, m.overruns, m.unreadable, m.erased,
+		gauge("dead_letters", "Dead letters that are stored.", func() float64 { return float64(s.deadLetters.entries.Load()) }),
+		gauge("dead_letter_bytes", "Bytes that the stored dead letters occupy.", func() float64 { return float64(s.deadLetters.usage.get()) }),
+		gauge("dead_letter_max_bytes", "Bytes that the stored dead letters may occupy.", func() float64 { return float64(s.cfg.DeadLetterBytes) }),
 		gauge("bytes", "Bytes that the stored events occupy.", func() float64 { return float64(s.usage.get()) }),
 		gauge("first_sequence", "The first sequence that can be read.", func() float64 { return float64(s.tail.get().First) }),
 		gauge("end_sequence", "The sequence after the last that can be read.", func() float64 { return float64(s.tail.get().End) }),

@@ -146,7 +146,8 @@ func TestPowerCut(t *testing.T) {
 		"a part of it is left":     func(b []byte) []byte { return b[:random.IntN(len(b)+1)] },
 		"zeros are left":           func(b []byte) []byte { return make([]byte, random.IntN(len(b)+1)) },
 	}
-	for room, maxBytes := range map[string]int64{"much room": 1 << 20, "little room": 127_000} {
+	var erased, letters, removed int
+	for room, maxBytes := range map[string]int64{"much room": 1 << 20, "little room": 120_000} {
 		for name, left := range tails {
 			t.Run(room+", "+name, func(t *testing.T) {
 				total := 0
@@ -156,6 +157,7 @@ func TestPowerCut(t *testing.T) {
 						t.Error(problem)
 					}
 					total += len(answered.events)
+					erased, letters, removed = erased+len(answered.erased), letters+len(answered.letters), removed+len(answered.removed)
 				}
 				t.Logf("%d cuts, %d events answered", rounds, total)
 				if total == 0 {
@@ -163,6 +165,10 @@ func TestPowerCut(t *testing.T) {
 				}
 			})
 		}
+	}
+	t.Logf("answered: %d events erased, %d dead letters, %d of them removed", erased, letters, removed)
+	if erased == 0 || letters == 0 || removed == 0 {
+		t.Error("something was never answered before a cut: it was not tested")
 	}
 }
 
@@ -184,6 +190,13 @@ type answered struct {
 	mu       sync.Mutex
 	events   map[string]int64
 	records  map[string]string
+	// end follows the highest sequence that was answered.
+	end int64
+	// erased are the sequences of events whose erasure was answered, by id.
+	erased map[string]int64
+	// letters are the dead letters by id, removed those of them whose removal was answered, and whether they were erased.
+	letters map[int64]string
+	removed map[int64]bool
 }
 
 // cutPower fills a journal until so many syncs were done, and cuts the power.
@@ -192,12 +205,17 @@ func cutPower(t *testing.T, maxBytes int64, syncs int, lies bool, left remains) 
 	root := t.TempDir()
 	before := filepath.Join(root, "before")
 	disk := newPlatter()
-	s, err := Open(t.Context(), Config{Dir: before, MaxBytes: maxBytes, MinFree: -1, PublishTimeout: time.Minute, disk: disk})
+	s, err := Open(t.Context(), Config{
+		Dir: before, MaxBytes: maxBytes, DeadLetterBytes: maxBytes, MinFree: -1, PublishTimeout: time.Minute, disk: disk,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	disk.set(syncs, lies)
-	a := &answered{maxBytes: maxBytes, dir: filepath.Join(root, "after"), events: map[string]int64{}, records: map[string]string{}}
+	a := &answered{
+		maxBytes: maxBytes, dir: filepath.Join(root, "after"), events: map[string]int64{}, records: map[string]string{},
+		erased: map[string]int64{}, letters: map[int64]string{}, removed: map[int64]bool{},
+	}
 	var writers sync.WaitGroup
 	const concurrency = 8
 	for writer := range concurrency {
@@ -214,8 +232,14 @@ func cutPower(t *testing.T, maxBytes int64, syncs int, lies bool, left remains) 
 				if writer == 0 && n%4 == 0 && !a.put(t.Context(), s, "record", fmt.Sprintf("%08d", n)) {
 					return
 				}
+				if writer == 1 && n%4 == 0 && !lies && !a.erase(t.Context(), s, id) {
+					return
+				}
 			}
 		})
+	}
+	if !lies {
+		writers.Go(func() { a.keepLetters(t.Context(), s) })
 	}
 	writers.Wait()
 	disk.set(0, lies)
@@ -242,6 +266,7 @@ func (a *answered) append(ctx context.Context, s *Store, id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.events[id] = receipt.Sequence
+	a.end = max(a.end, receipt.Sequence+1)
 	return true
 }
 
@@ -265,7 +290,7 @@ func (a *answered) put(ctx context.Context, s *Store, key, value string) bool {
 // missing opens what is left and says what of the answered is not as it was answered.
 func (a *answered) missing(t *testing.T) []string {
 	t.Helper()
-	s, err := Open(t.Context(), Config{Dir: a.dir, MaxBytes: a.maxBytes, MinFree: -1})
+	s, err := Open(t.Context(), Config{Dir: a.dir, MaxBytes: a.maxBytes, DeadLetterBytes: a.maxBytes, MinFree: -1})
 	if err != nil {
 		return []string{fmt.Sprintf("the journal does not open: %v", err)}
 	}
@@ -314,5 +339,5 @@ func (a *answered) missing(t *testing.T) []string {
 			problems = append(problems, fmt.Sprintf("record %s was answered as %s, and is %q", key, value, got))
 		}
 	}
-	return problems
+	return append(problems, a.notErased(t, s, stored)...)
 }

@@ -150,7 +150,7 @@ func (s *Store) resume(ctx context.Context, c *session, st state) (state, error)
 		if err != nil {
 			return st, err
 		}
-		if st, err = c.skipTo(ctx, st, max(noted, reached, s.tail.get().End)); err != nil {
+		if st, err = c.skipTo(ctx, c.events, st, max(noted, reached, s.tail.get().End)); err != nil {
 			return st, err
 		}
 	} else if reached > st.end {

@@ -52,7 +52,7 @@ func (s *Store) keep(ctx context.Context) {
 }
 
 func (s *Store) keepOnce(ctx context.Context, c *session) error {
-	for _, st := range []*stream{c.events, c.records} {
+	for _, st := range c.streams() {
 		if err := c.health(st); err != nil {
 			c.fail(err)
 			return nil
@@ -70,6 +70,9 @@ func (s *Store) keepOnce(ctx context.Context, c *session) error {
 	release()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if err := s.deadLetters.refresh(ctx, c); err != nil {
+		return err
+	}
 	return s.retain(ctx, c, 0)
 }
 

@@ -2,8 +2,8 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,20 +11,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// session is one opening of the store: the server inside the process, or the connection to a cluster, with its two streams and
+// session is one opening of the store: the server inside the process, or the connection to a cluster, with its streams and
 // their group commits. When anything about it is in doubt it is given up as a whole and another one is opened.
 type session struct {
 	store  *Store
 	server *embedded // nil with a cluster
 	// What is written and what is read have a connection each, so that neither waits behind the other.
-	write, read     *nats.Conn
-	events, records *stream
+	write, read                  *nats.Conn
+	events, records, deadLetters *stream
 	// replicated says that a read may be answered by a replica that is behind.
 	replicated bool
 
-	eventLog, recordLog *committer
-	work                sync.WaitGroup
-	stop                context.CancelFunc // ends what runs beside the commits
+	eventLog, recordLog, deadLetterLog *committer
+	work                               sync.WaitGroup
+	stop                               context.CancelFunc // ends what runs beside the commits
 
 	once   sync.Once
 	failed chan struct{}
@@ -61,17 +61,25 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 	}
 	s.usage.set(st.bytes, s.usage.begin())
 	s.tail.trim(st.first)
+	if err := s.deadLetters.resume(ctx, c); err != nil {
+		return nil, err
+	}
 	if c.eventLog, err = c.newCommitter(c.events); err != nil {
 		return nil, err
 	}
 	if c.recordLog, err = c.newCommitter(c.records); err != nil {
 		return nil, err
 	}
+	if c.deadLetterLog, err = c.newCommitter(c.deadLetters); err != nil {
+		return nil, err
+	}
 	c.eventLog.prepare = func(group []*publication) { s.admit(c, group) }
 	c.eventLog.committed = func(group []*publication) error { return s.committed(c, group) }
 	c.eventLog.observe = s.metrics.commit
-	c.eventLog.run(&c.work)
-	c.recordLog.run(&c.work)
+	c.deadLetterLog.committed = s.deadLetters.committed
+	for _, l := range c.logs() {
+		l.run(&c.work)
+	}
 	if c.server == nil {
 		background, cancel := context.WithCancel(context.Background())
 		c.stop = cancel
@@ -97,6 +105,9 @@ func (c *session) connect() (err error) {
 			options = append(options, nats.UserCredentials(n.CredentialsFile))
 		}
 	} else {
+		if err := removeLeftovers(s.folder.store()); err != nil {
+			return err
+		}
 		if c.server, err = startEmbedded(s.folder.store(), &serverLog{log: s.log}); err != nil {
 			return err
 		}
@@ -117,7 +128,7 @@ func (c *session) openStreams(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	open := func(cfg jetstream.StreamConfig, root string, rewrites bool) (*stream, error) {
+	open := func(cfg jetstream.StreamConfig, root, filler string, rewrites bool) (*stream, error) {
 		if c.server != nil {
 			if err := checkRecovered(ctx, js, c.server.streamFolder(cfg.Name), cfg.Name); err != nil {
 				return nil, err
@@ -127,16 +138,20 @@ func (c *session) openStreams(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		opened := &stream{Stream: st, name: cfg.Name, root: root}
+		opened := &stream{Stream: st, name: cfg.Name, root: root, filler: root + filler}
 		if c.server != nil {
 			opened.blocks = newBlocks(s.cfg.disk, c.server.streamFolder(cfg.Name), rewrites)
 		}
 		return opened, nil
 	}
-	if c.events, err = open(eventsConfig(&s.cfg), prefix(&s.cfg)+".events.", false); err != nil {
+	if c.events, err = open(eventsConfig(&s.cfg), prefix(&s.cfg)+".events.", fillerToken, false); err != nil {
 		return err
 	}
-	if c.records, err = open(recordsConfig(&s.cfg), prefix(&s.cfg)+".records.", true); err != nil {
+	if c.records, err = open(recordsConfig(&s.cfg), prefix(&s.cfg)+".records.", fillerToken, true); err != nil {
+		return err
+	}
+	// What is rewritten here is synced by whoever had it rewritten.
+	if c.deadLetters, err = open(deadLettersConfig(&s.cfg), prefix(&s.cfg)+".dead_letters.", sideFillerTokens, false); err != nil {
 		return err
 	}
 	if c.server == nil {
@@ -183,8 +198,9 @@ func (c *session) fail(err error) {
 
 // drain commits what was appended and takes nothing more. When the context ends first, the rest is refused.
 func (c *session) drain(ctx context.Context) error {
-	c.eventLog.queue.close(errDrained)
-	c.recordLog.queue.close(errDrained)
+	for _, l := range c.logs() {
+		l.queue.close(errDrained)
+	}
 	c.stop()
 	done := make(chan struct{})
 	go func() {
@@ -205,10 +221,8 @@ func (c *session) drain(ctx context.Context) error {
 // abort refuses what has not been published.
 func (c *session) abort(err error) {
 	c.stop()
-	for _, l := range []*committer{c.eventLog, c.recordLog} {
-		if l != nil {
-			l.queue.close(err)
-		}
+	for _, l := range c.logs() {
+		l.queue.close(err)
 	}
 }
 
@@ -229,62 +243,20 @@ func (c *session) close() {
 // suspects are the files whose sync failed.
 func (c *session) suspects() []string {
 	var all []string
-	for _, st := range []*stream{c.events, c.records} {
-		if st != nil && st.blocks != nil {
+	for _, st := range c.streams() {
+		if st.blocks != nil {
 			all = append(all, st.blocks.suspects()...)
 		}
 	}
 	return all
 }
 
-// skipTo makes the stream's next sequence at least end. The server counts from the last message that it has; when all events
-// were removed and the power failed, it may have forgotten where it was.
-func (c *session) skipTo(ctx context.Context, st state, end int64) (state, error) {
-	if st.end >= end {
-		return st, nil
-	}
-	c.store.log.Warn("the journal had come further than its store knows; sequences are skipped", "from", st.end, "to", end)
-	if st.events == 0 {
-		if err := c.events.Purge(ctx, jetstream.WithPurgeSequence(uint64(end))); err != nil {
-			return st, fmt.Errorf("skip to sequence %d: %w", end, err)
-		}
-	} else if err := c.fill(end - st.end); err != nil {
-		return st, fmt.Errorf("skip to sequence %d: %w", end, err)
-	}
-	st, err := c.events.state(ctx)
-	if err == nil && st.end < end {
-		err = fmt.Errorf("skip to sequence %d: the stream is at %d", end, st.end)
-	}
-	if err == nil {
-		err = c.events.blocks.syncAll()
-	}
-	return st, err
+// streams are those that were opened.
+func (c *session) streams() []*stream {
+	return slices.DeleteFunc([]*stream{c.events, c.records, c.deadLetters}, func(st *stream) bool { return st == nil })
 }
 
-// fill takes up n sequences with messages that are no events. A purge, which is how else sequences are skipped, would remove
-// the events that there are.
-func (c *session) fill(n int64) error {
-	p, err := newPublisher(c.write, c.events.name)
-	if err != nil {
-		return err
-	}
-	for n > 0 {
-		group := make([]*publication, min(n, maxGroup))
-		for i := range group {
-			group[i] = &publication{subject: c.events.root + fillerToken, payload: (&codec{}).encode(&Entry{})}
-		}
-		if err := p.send(group, c.store.cfg.PublishTimeout, func() error { return nil }); err != nil {
-			return err
-		}
-		for _, m := range group {
-			if m.err != nil {
-				return m.err
-			}
-		}
-		n -= int64(len(group))
-	}
-	return errors.Join(p.sub.Unsubscribe())
+// logs are the group commits that were made.
+func (c *session) logs() []*committer {
+	return slices.DeleteFunc([]*committer{c.eventLog, c.recordLog, c.deadLetterLog}, func(l *committer) bool { return l == nil })
 }
-
-// fillerToken is the subject of messages that only take up a sequence. No event has it: events have a source and a type.
-const fillerToken = "%00"

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// usage is about how many bytes the events stream occupies: what the server said last, and what was admitted since.
+// usage is about how many bytes a stream occupies: what the server said last, and what was admitted since.
 type usage struct {
 	mu    sync.Mutex
 	bytes int64
@@ -48,15 +48,15 @@ func (u *usage) set(bytes, begun int64) {
 	u.bytes = bytes + u.admitted - begun
 }
 
-// full returns ErrFull while what was refused last would be refused again.
-func (u *usage) full(most int64) error {
+// full says whether what was refused last would be refused again.
+func (u *usage) full(most int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.refused > 0 && u.bytes+u.refused > most {
-		return errAllNeeded(most)
+		return true
 	}
 	u.refused = 0
-	return nil
+	return false
 }
 
 func errAllNeeded(most int64) error {

@@ -25,6 +25,8 @@ type Store struct {
 	index   indexSlot
 	usage   usage
 	space   space
+	// deadLetters stands on a stream of its own.
+	deadLetters *sideLog
 	// budget bounds what waits for its commit, in bytes; reading what reads bring in.
 	budget, reading *semaphore.Weighted
 	// advancing is held while the end is moved: the commits and, with a cluster, what follows other bridges.
@@ -67,6 +69,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		tail:    tail{bounds: Bounds{First: 1, End: 1}},
 		space:   space{path: cfg.Dir, free: cfg.free, least: cfg.MinFree},
 	}
+	if s.deadLetters, err = newSideLog(s, f); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: %w", err), f.close())
+	}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	if s.metrics, err = newMetrics(s, cfg.Registerer); err != nil {
@@ -104,7 +109,7 @@ func (s *Store) Close(ctx context.Context) error {
 			c.close()
 		}
 		if s.cfg.NATS == nil {
-			errs = append(errs, s.folder.setEnd(s.tail.get().End))
+			errs = append(errs, s.folder.setEnd(s.tail.get().End), s.deadLetters.noteEnd())
 		}
 		s.metrics.close()
 		s.closeErr = errors.Join(append(errs, s.folder.close())...)
@@ -121,8 +126,14 @@ func (s *Store) Status() error {
 	if c.server == nil && !c.write.IsConnected() {
 		return fmt.Errorf("%w: no connection to the cluster", ErrUnavailable)
 	}
-	return s.usage.full(s.cfg.MaxBytes)
+	if s.usage.full(s.cfg.MaxBytes) {
+		return errAllNeeded(s.cfg.MaxBytes)
+	}
+	return nil
 }
+
+// DeadLetters is the side log of dead letters. See Journal.
+func (s *Store) DeadLetters() SideLog { return s.deadLetters }
 
 // SetHolds names the function that says what is still needed. See Journal.
 func (s *Store) SetHolds(f func() Holds) { s.holds.Store(&f) }

@@ -50,6 +50,24 @@ func (s *Stored) Content() ([]byte, error) {
 	return nil, fmt.Errorf("event %d: content: unknown compression %d", s.Sequence, s.content.compression)
 }
 
+// Marshal returns the event as a StoredEvent, encoded, for a copy of it elsewhere. Its window is not part of it, nor its sequence.
+func (s *Stored) Marshal() []byte {
+	b := assemble(&Entry{
+		Source: s.Source, Type: s.Type, ID: s.ID, Event: s.Event, DataDropped: s.DataDropped, BodyBytes: s.BodyBytes, DedupeWindow: -1,
+	}, s.content)
+	stamp(b, s.Time)
+	return b
+}
+
+// UnmarshalStored reads what Marshal returned, of the event with a sequence. What it returns points into b.
+func UnmarshalStored(sequence int64, b []byte) (*Stored, error) {
+	d, err := decode(sequence, b, make(names))
+	if err != nil {
+		return nil, err
+	}
+	return &d.Stored, nil
+}
+
 // Size is about how many bytes of memory the event holds.
 func (s *Stored) Size() int {
 	const overhead = 200

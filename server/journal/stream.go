@@ -11,12 +11,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// stream is one of the two streams: events, or records.
+// stream is one of the streams: events, records, dead letters.
 type stream struct {
 	jetstream.Stream
 	name string
 	// root begins the subjects, with a dot at the end.
 	root string
+	// filler is the subject of messages that only take up a sequence.
+	filler string
 	// blocks is the folder of an embedded stream; nil with an external one, whose cluster answers when it has stored.
 	blocks *blocks
 }
@@ -64,6 +66,32 @@ func recordsConfig(cfg *Config) jetstream.StreamConfig {
 		MaxConsumers:      -1,
 		Replicas:          replicas(cfg),
 		Duplicates:        duplicates(cfg),
+		AllowDirect:       true,
+		Metadata:          map[string]string{formatKey: strconv.Itoa(format)},
+	}
+}
+
+func deadLettersConfig(cfg *Config) jetstream.StreamConfig {
+	window := duplicates(cfg)
+	if cfg.DeadLetterMaxAge > 0 {
+		window = min(window, cfg.DeadLetterMaxAge)
+	}
+	return jetstream.StreamConfig{
+		Name:        prefix(cfg) + "_dead_letters",
+		Description: "dead letters of the webhook bridge",
+		Subjects:    []string{prefix(cfg) + ".dead_letters.>"},
+		Storage:     jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxAge:      cfg.DeadLetterMaxAge,
+		// We refuse what would go past dead_letter_bytes. This is the backstop.
+		MaxBytes:          cfg.DeadLetterBytes + cfg.DeadLetterBytes/16,
+		MaxMsgs:           -1,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		MaxConsumers:      -1,
+		Replicas:          replicas(cfg),
+		Duplicates:        window,
 		AllowDirect:       true,
 		Metadata:          map[string]string{formatKey: strconv.Itoa(format)},
 	}
@@ -164,6 +192,26 @@ func (s *stream) state(ctx context.Context) (state, error) {
 		st.first = st.end
 	}
 	return st, nil
+}
+
+// remove removes one message, overwriting it if asked to, and says whether it was there.
+func (s *stream) remove(ctx context.Context, c *session, sequence int64, overwrite bool) (bool, error) {
+	del := s.DeleteMsg
+	if overwrite {
+		del = s.SecureDeleteMsg
+	}
+	err := del(ctx, uint64(sequence))
+	if err == nil {
+		return true, nil
+	}
+	// The server doesn't say in a way that can be told whether there was nothing to remove.
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		left, _, ferr := c.fetch(ctx, s, sequence, sequence+1, 1, 1, "")
+		if ferr == nil && len(left) == 0 {
+			return false, nil
+		}
+	}
+	return false, fmt.Errorf("%w: remove %d from %s: %w", ErrUnavailable, sequence, s.name, err)
 }
 
 // recordSize is what a message occupies in the file store.

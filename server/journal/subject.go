@@ -69,6 +69,45 @@ func eventFilter(root string, sources, types []string) string {
 	return root + source + "." + typ
 }
 
+// sideSubject is the subject of a side log's entry under root, which ends with a dot.
+func sideSubject(root, owner string) string {
+	return string(appendToken([]byte(root), owner))
+}
+
+// sideOwner returns whose entry has a subject. What has none, because it only takes up an id, is not an entry.
+func sideOwner(root, subject string) (owner string, ok bool) {
+	token, ok := strings.CutPrefix(subject, root)
+	if !ok {
+		return "", false
+	}
+	owner, ok = decodeToken(token)
+	return owner, ok && owner != ""
+}
+
+// decodeToken returns what appendToken encoded.
+func decodeToken(token string) (s string, ok bool) {
+	if token == "%" {
+		return "", true
+	}
+	b := make([]byte, 0, len(token))
+	for i := 0; i < len(token); i++ {
+		c := token[i]
+		if plain(c) {
+			b = append(b, c)
+			continue
+		}
+		if c != '%' || i+2 >= len(token) {
+			return "", false
+		}
+		high, low := strings.IndexByte(hexDigits, token[i+1]), strings.IndexByte(hexDigits, token[i+2])
+		if high < 0 || low < 0 || plain(byte(high<<4|low)) {
+			return "", false
+		}
+		b, i = append(b, byte(high<<4|low)), i+2
+	}
+	return string(b), len(b) > 0
+}
+
 // recordSubject is the subject of a record under root, which ends with a dot.
 func recordSubject(root, key string) string {
 	return string(appendToken([]byte(root), key))

@@ -16,6 +16,7 @@ func (j *Journal) Crash() *Journal {
 	after := New()
 	after.base, after.first, after.last = j.base, j.first, j.last
 	after.events, after.ids, after.records = slices.Clone(j.events), maps.Clone(j.ids), maps.Clone(j.records)
+	after.dead.last, after.dead.entries = j.dead.last, slices.Clone(j.dead.entries)
 	return after
 }
 
@@ -27,6 +28,15 @@ func (j *Journal) HoldRecords(hold bool) { j.set(func() { j.holdRecords = hold }
 
 // FailRecords makes commits of records fail until it is called with nil.
 func (j *Journal) FailRecords(err error) { j.set(func() { j.failRecords = err }) }
+
+// HoldDeadLetters makes adding dead letters wait until it is called with false.
+func (j *Journal) HoldDeadLetters(hold bool) { j.set(func() { j.dead.hold = hold }) }
+
+// FailDeadLetters makes adding and removing dead letters fail until it is called with nil.
+func (j *Journal) FailDeadLetters(err error) { j.set(func() { j.dead.fail = err }) }
+
+// LimitDeadLetters bounds the payloads of all dead letters, in bytes; 0 means no bound.
+func (j *Journal) LimitDeadLetters(most int) { j.set(func() { j.dead.most = most }) }
 
 // FailReads makes everything that reads fail until it is called with nil.
 func (j *Journal) FailReads(err error) { j.set(func() { j.failReads = err }) }
@@ -41,9 +51,6 @@ func (j *Journal) Trim(first int64) {
 		}
 	})
 }
-
-// Erase removes one event.
-func (j *Journal) Erase(sequence int64) { j.set(func() { j.events[sequence-j.base] = nil }) }
 
 // Holds asks what is still needed, as retention does.
 func (j *Journal) Holds() journal.Holds {

@@ -26,6 +26,7 @@ type Journal struct {
 	ids         map[[2]string]int64
 	records     map[string][]byte
 	holds       func() journal.Holds
+	dead        sideLog
 	closed      bool
 
 	holdAppends, holdRecords bool
@@ -37,10 +38,12 @@ var _ journal.Journal = (*Journal)(nil)
 
 // New returns an empty journal whose first sequence will be 1.
 func New() *Journal {
-	return &Journal{
+	j := &Journal{
 		changed: make(chan struct{}), base: 1, first: 1,
 		ids: map[[2]string]int64{}, records: map[string][]byte{},
 	}
+	j.dead.journal = j
+	return j
 }
 
 func (j *Journal) end() int64 { return j.base + int64(len(j.events)) }
@@ -77,6 +80,9 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 	defer j.mu.Unlock()
 	if err != nil {
 		return journal.Receipt{}, err
+	}
+	if n := len(e.Event) + len(e.Content); n > journal.MaxRecord {
+		return journal.Receipt{}, fmt.Errorf("%w: it has %d bytes", journal.ErrTooLarge, n)
 	}
 	id := [2]string{e.Source, e.ID}
 	if seq, ok := j.ids[id]; ok && e.DedupeWindow != 0 {
@@ -126,7 +132,7 @@ func (j *Journal) Read(ctx context.Context, q journal.Query) (journal.Page, erro
 			continue
 		}
 		bytes += len(s.Event) + int(s.BodyBytes)
-		if n := len(page.Events); n > 0 && (n >= q.MaxEvents || bytes > q.MaxBytes) {
+		if n := len(page.Events); n > 0 && (q.MaxEvents > 0 && n >= q.MaxEvents || q.MaxBytes > 0 && bytes > q.MaxBytes) {
 			break
 		}
 		page.Events = append(page.Events, s)
@@ -226,6 +232,23 @@ func (j *Journal) Records(ctx context.Context) (map[string][]byte, error) {
 	}
 	return maps.Clone(j.records), nil
 }
+
+// Erase implements journal.Journal.
+func (j *Journal) Erase(ctx context.Context, sequence int64) error {
+	if _, err := j.Get(ctx, sequence); err != nil {
+		return err
+	}
+	j.set(func() {
+		j.events[sequence-j.base] = nil
+		for j.first < j.end() && j.events[j.first-j.base] == nil {
+			j.first++
+		}
+	})
+	return nil
+}
+
+// DeadLetters implements journal.Journal.
+func (j *Journal) DeadLetters() journal.SideLog { return &j.dead }
 
 // SetHolds implements journal.Journal.
 func (j *Journal) SetHolds(holds func() journal.Holds) {

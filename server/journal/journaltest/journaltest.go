@@ -44,6 +44,15 @@ func Run(t *testing.T, open Open) {
 		{"a wait ends with its context", waitsEnd},
 		{"an event is found by time", byTime},
 		{"records are replaced and deleted", records},
+		{"an erased event is skipped and its id still counts", erasedAreSkipped},
+		{"when all is erased sequences go on", allErased},
+		{"dead letters come back as they were", sideEntriesComeBack},
+		{"ids of dead letters grow", sideIDsGrow},
+		{"pages of dead letters are bounded", sidePagesAreBounded},
+		{"a dead letter of 25 MB comes back whole", sideLargest},
+		{"dead letters are counted by owner", sideCounts},
+		{"removed dead letters are gone", sideRemoves},
+		{"a purge takes all of one owner", sidePurges},
 		{"a closed journal takes nothing", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -304,6 +313,24 @@ func closed(t *testing.T, s *subject) {
 	}
 	if _, err := s.Append(s.ctx, entry("1")); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("want ErrClosed, got %v", err)
+	}
+	for name, call := range map[string]func() error{
+		"erase": func() error { return s.Erase(s.ctx, 1) },
+		"add a dead letter": func() error {
+			_, err := s.DeadLetters().Add(s.ctx, journal.SideEntry{Owner: "billing"})
+			return err
+		},
+		"read dead letters":      func() error { _, err := s.DeadLetters().Read(s.ctx, journal.SideQuery{}); return err },
+		"get a dead letter":      func() error { _, err := s.DeadLetters().Get(s.ctx, 1); return err },
+		"count dead letters":     func() error { _, err := s.DeadLetters().Count(s.ctx); return err },
+		"remove a dead letter":   func() error { _, err := s.DeadLetters().Remove(s.ctx, "billing", 1); return err },
+		"purge dead letters":     func() error { _, err := s.DeadLetters().Purge(s.ctx, "billing"); return err },
+		"status":                 s.Status,
+		"status of dead letters": func() error { return s.DeadLetters().Status() },
+	} {
+		if err := call(); !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("%s: want ErrClosed, got %v", name, err)
+		}
 	}
 	if err := s.Close(s.ctx); err != nil {
 		t.Errorf("closed twice: %v", err)
