@@ -69,17 +69,17 @@ func (c *codec) encode(e *Entry) []byte {
 			stored = content{storagev1.Compression_COMPRESSION_S2, packed}
 		}
 	}
-	return assemble(e, stored)
-}
-
-// assemble returns an entry whose content is encoded already.
-func assemble(e *Entry, stored content) []byte {
-	const framing = 96
-	n := framing + len(e.Source) + len(e.Type) + len(e.ID) + len(e.Event) + len(stored.bytes)
 	var b []byte
 	if used, _ := c.payloads.Get().(*[]byte); used != nil {
 		b = *used
 	}
+	return assemble(b, e, stored)
+}
+
+// assemble encodes an entry, whose content is encoded already, over b.
+func assemble(b []byte, e *Entry, stored content) []byte {
+	const framing = 96
+	n := framing + len(e.Source) + len(e.Type) + len(e.ID) + len(e.Event) + len(stored.bytes)
 	b = slices.Grow(b[:0], n)
 	b = appendVarint(b, fieldFormat, format)
 	b = appendBytes(b, fieldSource, e.Source)

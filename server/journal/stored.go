@@ -52,7 +52,7 @@ func (s *Stored) Content() ([]byte, error) {
 
 // Marshal returns the event as a StoredEvent, encoded, for a copy of it elsewhere. Its window is not part of it, nor its sequence.
 func (s *Stored) Marshal() []byte {
-	b := assemble(&Entry{
+	b := assemble(nil, &Entry{
 		Source: s.Source, Type: s.Type, ID: s.ID, Event: s.Event, DataDropped: s.DataDropped, BodyBytes: s.BodyBytes, DedupeWindow: -1,
 	}, s.content)
 	stamp(b, s.Time)

@@ -13,8 +13,8 @@ import (
 //
 //	version, 1 byte | subscription, 4 | incarnation, 6 | sequence | attempt | seek epoch, each a varint
 //
-// The subscription is a digest of its name: an id of another one is told from a stale one. The incarnation is drawn anew
-// whenever a bridge takes a subscription into its memory: leases don't outlive that, so neither do their ids.
+// The subscription is a digest of its name: an id of another one is told from a stale one. The incarnation is that of
+// the subscription, mixed with what is drawn anew whenever a bridge is started: leases don't outlive that, so neither do their ids.
 const (
 	ackVersion   = 1
 	ackOwnerSize = 4
@@ -28,12 +28,14 @@ var ackEncoding = base64.RawURLEncoding.Strict()
 // issuer makes and reads the ack_ids of one incarnation of a subscription.
 type issuer struct{ head [ackHeadSize]byte }
 
-func newIssuer(name string, nonce [ackNonceSize]byte) issuer {
+func newIssuer(name string, nonce [ackNonceSize]byte, incarnation uint64) issuer {
 	var i issuer
 	digest := sha256.Sum256([]byte(name))
 	i.head[0] = ackVersion
 	copy(i.head[1:], digest[:ackOwnerSize])
-	copy(i.head[1+ackOwnerSize:], nonce[:])
+	for n := range nonce {
+		i.head[1+ackOwnerSize+n] = nonce[n] ^ byte(incarnation>>(8*n))
+	}
 	return i
 }
 

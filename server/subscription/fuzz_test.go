@@ -9,7 +9,7 @@ import (
 )
 
 func FuzzAckID(f *testing.F) {
-	i := newIssuer("a", [ackNonceSize]byte{1, 2, 3})
+	i := newIssuer("a", [ackNonceSize]byte{1, 2, 3}, 4)
 	f.Add(string(i.append(nil, 7, 2, 0)))
 	f.Add("nonsense\n")
 	f.Fuzz(func(t *testing.T, id string) {

@@ -65,7 +65,7 @@ func newMember(req *hookbridgev1.SubscribeRequest) (*member, error) {
 		maxBytes: int(req.GetMaxEventBytes()), heartbeat: defaultHeartbeat,
 		want: machine.Member{
 			WindowEvents: int(req.GetMaxOutstandingEvents()), WindowBytes: req.GetMaxOutstandingBytes(),
-			AckDeadline: defaultAckDeadline, Content: req.GetIncludeContent(),
+			Content: req.GetIncludeContent(),
 		},
 	}
 	if mem.want.WindowEvents == 0 {
@@ -91,7 +91,7 @@ func newMember(req *hookbridgev1.SubscribeRequest) (*member, error) {
 		return nil, invalid("max_outstanding_events", "want 0 to %d, got %d", maxWindowEvents, mem.want.WindowEvents)
 	case mem.want.WindowBytes < 1 || mem.want.WindowBytes > maxWindowBytes:
 		return nil, invalid("max_outstanding_bytes", "want 0 to %d, got %d", maxWindowBytes, mem.want.WindowBytes)
-	case mem.want.AckDeadline < shortest || mem.want.AckDeadline > maxAckDeadline:
+	case req.GetAckDeadline() != nil && (mem.want.AckDeadline < shortest || mem.want.AckDeadline > maxAckDeadline):
 		return nil, invalid("ack_deadline", "want 1s to 1h, got %v", mem.want.AckDeadline)
 	case mem.heartbeat < shortest || mem.heartbeat > maxHeartbeat:
 		return nil, invalid("heartbeat_interval", "want 1s to 5m, got %v", mem.heartbeat)

@@ -2,12 +2,15 @@ package subscription
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
@@ -21,7 +24,12 @@ type record struct {
 	name    string
 	filter  *filter
 	created time.Time
-	state   machine.State
+	// incarnation tells the subscription from others that had its name before.
+	incarnation uint64
+	settings    settings
+	// replay is the one that is running; nil for none.
+	replay *hookbridgev1.Replay
+	state  machine.State
 }
 
 // encode writes a record as the journal stores it.
@@ -32,12 +40,33 @@ func (r *record) encode() ([]byte, error) {
 		Position: r.state.Position, SeekEpoch: r.state.Epoch,
 		UnsettledSequences: make([]int64, len(held)), UnsettledAttempts: make([]int32, len(held)),
 		UnsettledBytes: make([]int64, len(held)), UnsettledContentBytes: make([]int64, len(held)),
+		Incarnation: r.incarnation, Replay: r.replay,
+		Backoff: fromDurations(r.settings.backoff), MaxAttempts: r.settings.maxAttempts, Ordered: r.settings.ordered, Paused: r.settings.paused,
+	}
+	if r.settings.ackDeadline > 0 {
+		out.AckDeadline = durationpb.New(r.settings.ackDeadline)
 	}
 	last := int64(0)
 	for i, h := range held {
 		out.UnsettledSequences[i], last = h.Seq-last, h.Seq
 		out.UnsettledAttempts[i] = h.Attempts
 		out.UnsettledBytes[i], out.UnsettledContentBytes[i] = h.Bytes, h.ContentBytes
+		if h.Copy != 0 {
+			if out.UnsettledCopies == nil {
+				out.UnsettledCopies = make([]int64, len(held))
+			}
+			out.UnsettledCopies[i] = h.Copy
+		}
+		if h.Replayed {
+			out.Replayed = append(out.Replayed, int32(i))
+		}
+		if h.Key != "" && r.settings.ordered {
+			out.Keyed, out.Keys = append(out.Keyed, int32(i)), append(out.Keys, h.Key)
+		}
+	}
+	last = 0
+	for _, seq := range r.state.Settled {
+		out.SettledSequences, last = append(out.SettledSequences, seq-last), seq
 	}
 	return proto.Marshal(out)
 }
@@ -58,11 +87,26 @@ func decodeRecord(key string, value []byte) (*record, error) {
 		return nil, fmt.Errorf("record %q: lists of different lengths: %d sequences, %d attempts, %d and %d sizes", key,
 			n, len(in.GetUnsettledAttempts()), len(in.GetUnsettledBytes()), len(in.GetUnsettledContentBytes()))
 	}
+	for _, at := range slices.Concat(in.GetReplayed(), in.GetKeyed()) {
+		if at < 0 || int(at) >= n {
+			return nil, fmt.Errorf("record %q: names the unsettled event %d of %d", key, at, n)
+		}
+	}
+	if len(in.GetKeys()) != len(in.GetKeyed()) || len(in.GetUnsettledCopies()) != 0 && len(in.GetUnsettledCopies()) != n {
+		return nil, fmt.Errorf("record %q: lists of different lengths: %d keys of %d, %d copies of %d", key,
+			len(in.GetKeys()), len(in.GetKeyed()), len(in.GetUnsettledCopies()), n)
+	}
 	f, err := newFilter(in.GetFilter())
 	if err != nil {
 		return nil, fmt.Errorf("record %q: %w", key, err)
 	}
-	r := &record{name: in.GetName(), filter: f, created: in.GetCreatedAt().AsTime()}
+	r := &record{
+		name: in.GetName(), filter: f, created: in.GetCreatedAt().AsTime(), incarnation: in.GetIncarnation(), replay: in.GetReplay(),
+		settings: settings{
+			ackDeadline: in.GetAckDeadline().AsDuration(), backoff: toDurations(in.GetBackoff()), maxAttempts: in.GetMaxAttempts(),
+			ordered: in.GetOrdered(), paused: in.GetPaused(),
+		},
+	}
 	r.state = machine.State{Position: in.GetPosition(), Epoch: in.GetSeekEpoch(), Held: make([]machine.Held, n)}
 	seq := int64(0)
 	for i := range n {
@@ -71,6 +115,20 @@ func decodeRecord(key string, value []byte) (*record, error) {
 			Seq: seq, Attempts: in.GetUnsettledAttempts()[i],
 			Bytes: in.GetUnsettledBytes()[i], ContentBytes: in.GetUnsettledContentBytes()[i],
 		}
+		if copies := in.GetUnsettledCopies(); len(copies) > 0 {
+			r.state.Held[i].Copy = copies[i]
+		}
+	}
+	for _, at := range in.GetReplayed() {
+		r.state.Held[at].Replayed = true
+	}
+	for i, at := range in.GetKeyed() {
+		r.state.Held[at].Key = in.GetKeys()[i]
+	}
+	seq = 0
+	for _, step := range in.GetSettledSequences() {
+		seq += step
+		r.state.Settled = append(r.state.Settled, seq)
 	}
 	return r, nil
 }

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
@@ -70,7 +71,7 @@ func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, 
 		}
 	}
 	made, err := m.newSubscription(&record{
-		name: name, filter: want, created: m.wall(), state: machine.State{Position: position},
+		name: name, filter: want, created: m.wall(), incarnation: rand.Uint64(), state: machine.State{Position: position},
 	})
 	if err != nil {
 		return nil, err

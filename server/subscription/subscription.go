@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
@@ -32,8 +33,10 @@ type subscription struct {
 	label     string
 	ephemeral bool
 	created   time.Time
-	issuer    issuer
-	counters  counters
+	// incarnation tells it from others that had its name before.
+	incarnation uint64
+	issuer      issuer
+	counters    counters
 
 	// storedLow is the lowest sequence that the subscription needs, as it is on disk; 0 while it has no record.
 	storedLow atomic.Int64
@@ -45,8 +48,11 @@ type subscription struct {
 	mu      sync.Mutex
 	machine *machine.Machine
 	filter  *filter
-	members map[machine.MemberID]*member
-	woken   []machine.MemberID
+	// settings are the owner's, replay what is running; nil for none.
+	settings settings
+	replay   *hookbridgev1.Replay
+	members  map[machine.MemberID]*member
+	woken    []machine.MemberID
 	// catching says that a goroutine reads what the tail reader doesn't bring.
 	catching bool
 	timer    *time.Timer
@@ -69,14 +75,20 @@ type subscription struct {
 
 // newSubscription makes a subscription out of a record; an ephemeral one where it has no name.
 func (m *Manager) newSubscription(r *record) (*subscription, error) {
-	mach, err := machine.New(limits(r.name == ""), r.state)
+	cfg := limits(r.name == "")
+	cfg.Policy = r.settings.policy()
+	mach, err := machine.New(cfg, r.state)
 	if err != nil {
 		return nil, err
+	}
+	if r.settings.paused {
+		mach.Pause(m.now())
 	}
 	label := m.totals.label(r.name)
 	return &subscription{
 		m: m, name: r.name, label: label, counters: m.totals.counters(label), ephemeral: r.name == "", created: r.created,
-		issuer: newIssuer(r.name, m.nonce), machine: mach, filter: r.filter, members: map[machine.MemberID]*member{},
+		issuer: newIssuer(r.name, m.nonce, r.incarnation), incarnation: r.incarnation, machine: mach, filter: r.filter,
+		settings: r.settings, replay: r.replay, members: map[machine.MemberID]*member{},
 	}, nil
 }
 
@@ -92,6 +104,9 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
+	if mem.want.AckDeadline == 0 {
+		mem.want.AckDeadline = s.settings.deadline()
+	}
 	changed := s.fresh && s.commit == nil
 	if want != nil && !want.equal(s.filter) {
 		if len(s.members) > 0 {
@@ -298,7 +313,10 @@ func (s *subscription) snapshot() (value []byte, position, low int64, err error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
-	r := record{name: s.name, filter: s.filter, created: s.created, state: s.machine.State(nil)}
+	r := record{
+		name: s.name, filter: s.filter, created: s.created, incarnation: s.incarnation, settings: s.settings, replay: s.replay,
+		state: s.machine.State(nil),
+	}
 	value, err = r.encode()
 	return value, r.state.Position, s.machine.Low(), err
 }
