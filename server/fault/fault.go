@@ -43,6 +43,7 @@ var (
 	ErrSubscriptionUnknown = errors.New("subscription not found")
 	ErrSubscriptionInUse   = errors.New("subscription conflict")
 	ErrHandshakeRefused    = errors.New("handshake refused")
+	ErrFilterUnusable      = errors.New("filter unusable")
 )
 
 // row is one line of the table.
@@ -84,6 +85,7 @@ var table = []row{
 	{ErrSubscriptionUnknown, hookbridgev1.ErrorReason_ERROR_REASON_SUBSCRIPTION_NOT_FOUND, codes.NotFound, http.StatusNotFound, 0, "there is no subscription of this name"},
 	{ErrSubscriptionInUse, hookbridgev1.ErrorReason_ERROR_REASON_SUBSCRIPTION_CONFLICT, codes.FailedPrecondition, http.StatusConflict, 0, "other members of the subscription are connected with other filters"},
 	{ErrHandshakeRefused, hookbridgev1.ErrorReason_ERROR_REASON_HANDSHAKE_REFUSED, codes.InvalidArgument, http.StatusBadRequest, 0, "the handshake was refused"},
+	{ErrFilterUnusable, hookbridgev1.ErrorReason_ERROR_REASON_FILTER_UNUSABLE, codes.FailedPrecondition, http.StatusConflict, 0, "the subscription's filter doesn't fit the schema any more"},
 }
 
 // internal is the row of what no other row knows.

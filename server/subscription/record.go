@@ -43,7 +43,7 @@ func (r *record) encode() ([]byte, error) {
 }
 
 // decodeRecord reads the record under a key.
-func decodeRecord(key string, value []byte) (*record, error) {
+func decodeRecord(key string, value []byte, filters *conditions) (*record, error) {
 	var in storagev1.SubscriptionRecord
 	if err := proto.Unmarshal(value, &in); err != nil {
 		return nil, fmt.Errorf("record %q: %w", key, err)
@@ -58,7 +58,7 @@ func decodeRecord(key string, value []byte) (*record, error) {
 		return nil, fmt.Errorf("record %q: lists of different lengths: %d sequences, %d attempts, %d and %d sizes", key,
 			n, len(in.GetUnsettledAttempts()), len(in.GetUnsettledBytes()), len(in.GetUnsettledContentBytes()))
 	}
-	f, err := newFilter(in.GetFilter())
+	f, err := filters.stored(in.GetFilter())
 	if err != nil {
 		return nil, fmt.Errorf("record %q: %w", key, err)
 	}

@@ -25,6 +25,10 @@ func (c *Compiler) Compile(text string, in Scope) (*Program, error) {
 	if issues.Err() != nil {
 		return nil, firstOf(issues, text, nil)
 	}
+	// What is wrong whatever data is needs no message to be named.
+	if _, err := c.check(parsed, structMessage); err != nil {
+		return nil, err
+	}
 	candidates := c.candidates(parsed.NativeRep().Expr(), in)
 	if len(candidates) == 0 {
 		candidates = []protoreflect.FullName{structMessage}
