@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -79,4 +81,12 @@ func delivery(t testing.TB, name string) Event {
 	provider, typ, _ := strings.Cut(name, "/")
 	typ, _, _ = strings.Cut(typ, "@")
 	return stored(t, provider, strings.ReplaceAll(typ, "~", "/"), sample(t, name))
+}
+
+func candidateText(names []protoreflect.FullName) string {
+	text := fmt.Sprint(len(names))
+	if len(names) > 0 {
+		text += " " + string(names[0])
+	}
+	return text
 }
