@@ -6,6 +6,18 @@ import (
 	"testing"
 )
 
+// What the dearest event costs that an expression is given up on.
+func BenchmarkCostLimit(b *testing.B) {
+	p := compile(b, tens+`.exists(a, `+tens+`.exists(b, `+tens+`.exists(c, `+tens+`.exists(d, `+tens+`.exists(e, a+b+c+d+e == event.sequence)))))`, Scope{})
+	ev := stored(b, "github", "star.created", star())
+	if v := p.examine(ev); v != Fail {
+		b.Fatalf("got %v", v)
+	}
+	for b.Loop() {
+		p.examine(ev)
+	}
+}
+
 // star is a delivery of GitHub's event star of exactly 1 KB, all of whose fields the typed message has.
 func star() []byte {
 	const document = `{"action":"created","starred_at":"2026-03-01T09:00:00Z","repository":{"id":35129377,"node_id":"MDEwOlJlcG9zaXRvcnkzNTEyOTM3Nw==",` +
@@ -31,7 +43,7 @@ func BenchmarkExamine(b *testing.B) {
 		{"dropped by the data, with its cost counted", `data.repository.description.contains("cup")`, typed},
 		{"dropped by an object", `event.type == "star.created" && data.repository.full_name == "acme/cups"`, untyped},
 	} {
-		b.Run(tc.name, func(b *testing.B) {
+		b.Run(strings.ReplaceAll(tc.name, " ", "_"), func(b *testing.B) {
 			p := compile(b, tc.text, Scope{})
 			if v := p.examine(tc.event); v != Drop {
 				b.Fatalf("got %v", v)

@@ -20,8 +20,8 @@ import (
 const (
 	// MaxLength is how long an expression may be, in characters.
 	MaxLength = 4096
-	// CostLimit is what evaluating one part of an expression may cost, in units of the language: about a comparison each, or ten
-	// characters that are looked at.
+	// CostLimit is what evaluating the parts of an expression that look at data may cost, and those that don't, in units of the
+	// language: about a comparison each, or ten characters that are looked at. The parts share it equally.
 	CostLimit = 100_000
 
 	// What an expression may grow to when its macros are expanded, how deep it may be nested, and how large its regular expressions

@@ -26,7 +26,7 @@
 //
 // The parts that look only at `event` are evaluated first, then the data is decoded, and of it only the fields that the expression
 // names. An expression has at most MaxLength characters. One that would certainly cost more than CostLimit is refused; where the
-// cost can't be told beforehand, it is counted at evaluation, per part, and the event doesn't pass when it is used up. There are no
+// cost can't be told beforehand, it is counted at evaluation, and the event doesn't pass when a part has used up its share. There are no
 // functions beyond those of the language and the strings extension, none of which waits for anything.
 //
 // # What cannot be assumed

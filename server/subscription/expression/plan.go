@@ -54,23 +54,23 @@ func runnables(env *cel.Env, checked *ast.AST, parts []ast.Expr) ([]cel.Program,
 	list := make([]cel.Program, len(parts))
 	for i, e := range parts {
 		var err error
-		if list[i], err = runnable(env, checked, e); err != nil {
+		if list[i], err = runnable(env, checked, e, CostLimit/uint64(len(parts))); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// runnable plans one part of a checked expression. Its cost is counted only where it may exceed the limit: counting doubles it.
-func runnable(env *cel.Env, checked *ast.AST, e ast.Expr) (cel.Program, error) {
+// runnable plans one part of a checked expression, with its share of the limit. The cost is counted only where it may exceed the limit: counting doubles it.
+func runnable(env *cel.Env, checked *ast.AST, e ast.Expr, limit uint64) (cel.Program, error) {
 	own := ast.NewCheckedAST(ast.NewAST(e, checked.SourceInfo()), checked.TypeMap(), checked.ReferenceMap())
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	most, err := cost.Cost(own, sizes{})
 	if err != nil {
 		return nil, fmt.Errorf("cost of an expression: %w", err)
 	}
-	if most.Max > CostLimit {
-		options = append(options, cel.CostLimit(CostLimit))
+	if most.Max > limit {
+		options = append(options, cel.CostLimit(limit))
 	}
 	run, err := env.PlanProgram(own, options...)
 	if err != nil {
