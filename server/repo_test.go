@@ -25,17 +25,20 @@ var imports = map[string][]string{
 	"signature":            {"delivery"},
 	"gateway":              {"schema", "delivery", "fault", "requestid"},
 	"ingest":               {"journal", "fault"},
-	"subscription":         {"subscription/machine", "journal", "schema", "fault"},
+	"subscription":         {"subscription/machine", "subscription/expression", "journal", "schema", "fault"},
 	"config":               {"provider"},
 	"journal/journaltest":  {"journal"},
 	"journal/journalfake":  {"journal"},
 	"subscription/machine": {},
+	// What a field is is asked of the schema only.
+	"subscription/expression": {"schema"},
 }
 
 // onlyFor are libraries that belong to one room.
 var onlyFor = map[string]string{
 	"github.com/nats-io/":                               "journal",
 	"github.com/cockroachdb/pebble":                     "journal",
+	"cel.dev/cel-go":                                    "subscription/expression",
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime": "gateway",
 }
 

@@ -100,6 +100,7 @@ func redecodeWith(registry *schema.Registry, catalogue *provider.Catalogue) func
 func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config, registry *schema.Registry) (err error) {
 	s.subscriptions, err = subscription.New(ctx, subscription.Config{
 		Journal: s.journal, Redecode: redecodeWith(registry, s.catalogue), Policies: policies(cfg),
+		Registry: func() *schema.Registry { return registry }, Sources: s.providers,
 		Logger: s.log, Registerer: s.registry, Now: s.now,
 	})
 	if err != nil {
@@ -107,6 +108,15 @@ func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config, regi
 	}
 	s.journal.SetHolds(s.subscriptions.Holds)
 	return nil
+}
+
+// providers returns the provider of each source that is configured now.
+func (s *Server) providers() map[string]string {
+	of := map[string]string{}
+	for _, source := range s.cfg.Load().Sources {
+		of[source.Name] = source.Provider
+	}
+	return of
 }
 
 // buildServers makes the three servers that Run serves with.

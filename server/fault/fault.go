@@ -50,6 +50,7 @@ var (
 	ErrUnauthenticated     = errors.New("unauthenticated")
 	ErrPermissionDenied    = errors.New("permission denied")
 	ErrTooMany             = errors.New("too many subscriptions")
+	ErrFilterUnusable      = errors.New("filter unusable")
 )
 
 // row is one line of the table.
@@ -98,6 +99,7 @@ var table = []row{
 	{ErrUnauthenticated, hookbridgev1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, codes.Unauthenticated, http.StatusUnauthorized, 0, "a token or client certificate that is known here is required"},
 	{ErrPermissionDenied, hookbridgev1.ErrorReason_ERROR_REASON_PERMISSION_DENIED, codes.PermissionDenied, http.StatusForbidden, 0, "a grant is missing"},
 	{ErrTooMany, hookbridgev1.ErrorReason_ERROR_REASON_TOO_MANY_SUBSCRIPTIONS, codes.ResourceExhausted, http.StatusTooManyRequests, 0, "there are as many subscriptions as the bridge takes"},
+	{ErrFilterUnusable, hookbridgev1.ErrorReason_ERROR_REASON_FILTER_UNUSABLE, codes.FailedPrecondition, http.StatusConflict, 0, "the subscription's filter doesn't fit the schema any more"},
 }
 
 // internal is the row of what no other row knows.

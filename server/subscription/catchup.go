@@ -57,6 +57,7 @@ func (s *subscription) readOn(ctx context.Context) (more bool, err error) {
 	if len(page.Events) > 0 {
 		seen = page.Events[0].Sequence
 	}
+	c := s.choose(f, page.Events, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.machine.Next() != q.From || s.filter != f || len(s.members) == 0 {
@@ -64,10 +65,17 @@ func (s *subscription) readOn(ctx context.Context) (more bool, err error) {
 	}
 	now := s.m.now()
 	s.lost(now, min(first, seen))
-	if refused := s.offer(now, page.Events); refused != nil {
+	refused := s.offer(now, c.events)
+	if refused == nil {
+		refused = c.rest
+	}
+	if refused != nil {
 		s.machine.Advance(refused.Sequence)
 	} else {
 		s.machine.Advance(page.Next)
+	}
+	if c.err != nil {
+		s.breakOff(c.err)
 	}
 	s.after(now)
 	return true, nil
@@ -79,7 +87,7 @@ func (s *subscription) step() (journal.Query, *filter, bool) {
 	defer s.mu.Unlock()
 	s.lost(s.m.now(), s.m.journal.Bounds().First)
 	events, bytes := s.machine.Room()
-	if len(s.members) == 0 || !s.roomy() {
+	if len(s.members) == 0 || s.broken != nil || !s.roomy() {
 		s.catching = false
 		return journal.Query{}, nil, false
 	}

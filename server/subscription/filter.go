@@ -14,12 +14,28 @@ const (
 	maxFilterTypes   = 1000
 )
 
-// filter chooses events by source and type. It doesn't change.
-type filter struct{ sources, types names }
+// filter chooses events by source and type, and by an expression where it has one. It doesn't change.
+type filter struct {
+	sources, types names
+	// condition is nil for none.
+	condition *condition
+}
 
-// newFilter compiles a filter; nil stands for all events. Filters that mean the same by their elements are equal: order,
-// repetition and what stands beside a lone "*" make no difference.
-func newFilter(f *hookbridgev1.Filter) (*filter, error) {
+// filter compiles a filter of a request; nil stands for all events. Filters that mean the same by their elements are equal: order,
+// repetition and what stands beside a lone "*" make no difference, nor do spaces in the expression.
+func (c *conditions) filter(f *hookbridgev1.Filter) (*filter, error) {
+	made, err := c.stored(f)
+	if err == nil && made.condition != nil {
+		err = made.condition.refusal()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// stored makes the filter of a record, whose expression need not fit the schema any more.
+func (c *conditions) stored(f *hookbridgev1.Filter) (*filter, error) {
 	if n := len(f.GetSources()); n > maxFilterSources {
 		return nil, invalid("filter.sources", "at most %d elements, got %d", maxFilterSources, n)
 	}
@@ -36,21 +52,35 @@ func newFilter(f *hookbridgev1.Filter) (*filter, error) {
 			return nil, invalid(fmt.Sprintf("filter.types[%d]", i), "want 1 to %d characters, got %d", maxText, utf8.RuneCountInString(s))
 		}
 	}
-	return &filter{newNames(f.GetSources()), newNames(f.GetTypes())}, nil
+	made := &filter{sources: newNames(f.GetSources()), types: newNames(f.GetTypes())}
+	if text := f.GetExpression(); text != "" {
+		made.condition = &condition{all: c, text: text, sources: made.sources.list, types: made.types.list}
+	}
+	return made, nil
 }
 
+// match says whether events of a source and type may pass: all of them where there is no expression.
 func (f *filter) match(source, typ string) bool { return f.sources.match(source) && f.types.match(typ) }
 
 func (f *filter) equal(g *filter) bool {
-	return slices.Equal(f.sources.list, g.sources.list) && slices.Equal(f.types.list, g.types.list)
+	return slices.Equal(f.sources.list, g.sources.list) && slices.Equal(f.types.list, g.types.list) &&
+		f.condition.normal() == g.condition.normal()
 }
 
 func (f *filter) proto() *hookbridgev1.Filter {
-	return &hookbridgev1.Filter{Sources: f.sources.list, Types: f.types.list}
+	out := &hookbridgev1.Filter{Sources: f.sources.list, Types: f.types.list}
+	if f.condition != nil {
+		out.Expression = f.condition.text
+	}
+	return out
 }
 
 func (f *filter) String() string {
-	return fmt.Sprintf("sources=%q types=%q", f.sources.list, f.types.list)
+	out := fmt.Sprintf("sources=%q types=%q", f.sources.list, f.types.list)
+	if f.condition != nil {
+		out += fmt.Sprintf(" expression=%q", f.condition.text)
+	}
+	return out
 }
 
 // names is one list of a filter: sorted, without repetition, empty for all.

@@ -27,6 +27,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/journal/journalfake"
+	"github.com/hookbridge/hookbridge/server/schema"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,11 +56,23 @@ func bubble(t *testing.T, test func(t *testing.T, b *bridge)) {
 	})
 }
 
+// registry has the messages that are compiled in.
+var registry = sync.OnceValues(func() (*schema.Registry, error) {
+	return schema.New(schema.Config{Sets: []schema.Set{schema.Builtin()}})
+})
+
 func testConfig(j journal.Journal) Config {
 	return Config{
 		Journal: j, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		Redecode: func(e *hookbridgev1.Event, body []byte) *anypb.Any {
 			return &anypb.Any{TypeUrl: "type.googleapis.com/again." + e.GetType(), Value: body}
+		},
+		Registry: func() *schema.Registry {
+			r, err := registry()
+			if err != nil {
+				panic(err)
+			}
+			return r
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/subscription/expression"
 )
 
 const (
@@ -72,7 +73,7 @@ func (m *Manager) newListing(ctx context.Context, req *hookbridgev1.ListEventsRe
 		return nil, invalid("page_size", "want 0 to %d, got %d", maxPage, l.size)
 	}
 	var err error
-	if l.filter, err = newFilter(req.GetFilter()); err != nil {
+	if l.filter, err = m.filters.filter(req.GetFilter()); err != nil {
 		return nil, err
 	}
 	if l.since, err = bound("since", req.GetSince()); err != nil {
@@ -130,6 +131,11 @@ func bound(field string, t *timestamppb.Timestamp) (time.Time, error) {
 func (l *listing) add(ev *journal.Stored) (bool, error) {
 	if !l.filter.match(ev.Source, ev.Type) {
 		return true, nil
+	}
+	if l.filter.condition != nil {
+		if verdict, err := l.filter.condition.examine(l.m, ev); err != nil || verdict != expression.Pass {
+			return true, err
+		}
 	}
 	event, err := l.m.event(ev, l.req.GetIncludeContent(), maxReply)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
@@ -35,6 +36,11 @@ type Config struct {
 	// event has its content, with the type and the headers that the body came with. Nothing it is given may be changed.
 	// Required.
 	Redecode func(event *hookbridgev1.Event, body []byte) *anypb.Any
+	// Registry returns the messages that expressions of filters are checked against. It may return another one later: expressions
+	// are then compiled anew, and subscriptions whose expression doesn't fit it end their streams. Nil: there are no messages.
+	Registry func() *schema.Registry
+	// Sources returns the provider of each source that is configured. Nil: any source may be any provider's.
+	Sources func() map[string]string
 	// Policies are by name. See SetPolicies.
 	Policies map[string]Policy
 	// Logger is required, and so is Registerer.
@@ -55,6 +61,9 @@ type Manager struct {
 	start    time.Time
 	nonce    [ackNonceSize]byte
 	policies atomic.Pointer[map[string]Policy]
+	filters  *conditions
+	// examineFor is tailExamine, but in tests.
+	examineFor time.Duration
 
 	routes    *routes
 	tail      *tail
@@ -81,6 +90,7 @@ var _ hookbridgev1.EventServiceServer = (*Manager)(nil)
 func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{
 		journal: cfg.Journal, redecode: cfg.Redecode, log: cfg.Logger, wall: cfg.Now, start: time.Now(),
+		filters: newConditions(cfg.Registry, cfg.Sources), examineFor: tailExamine,
 		routes: newRoutes(), started: make(chan struct{}), draining: make(chan struct{}),
 		subs: map[string]*subscription{}, streams: map[*subscription]int{}, idle: make(chan struct{}),
 	}
@@ -116,7 +126,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 
 // restore makes a subscription out of its record.
 func (m *Manager) restore(key string, value []byte) error {
-	r, err := decodeRecord(key, value)
+	r, err := decodeRecord(key, value, m.filters)
 	if err != nil {
 		return err
 	}
@@ -126,6 +136,11 @@ func (m *Manager) restore(key string, value []byte) error {
 	}
 	s.stored(s.machine.Position(), s.machine.Low())
 	m.subs[r.name] = s
+	if r.filter.condition != nil {
+		if err := r.filter.condition.unusable(r.name); err != nil {
+			m.log.Error("a subscription delivers nothing until it gets another filter", "subscription", r.name, "error", err)
+		}
+	}
 	return nil
 }
 

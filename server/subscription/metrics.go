@@ -21,8 +21,8 @@ const (
 type counters = *labelCounters
 
 type labelCounters struct {
-	delivered, acknowledged, lost atomic.Uint64
-	redelivered                   [len(reasons)]atomic.Uint64
+	delivered, acknowledged, lost, examined, failed atomic.Uint64
+	redelivered                                     [len(reasons)]atomic.Uint64
 }
 
 func (c *labelCounters) sent(why machine.Reason) {
@@ -42,6 +42,7 @@ type totals struct {
 	m                                          *Manager
 	lag, age, outstanding, members             *prometheus.Desc
 	delivered, redelivered, acknowledged, lost *prometheus.Desc
+	examined, failed                           *prometheus.Desc
 
 	mu     sync.Mutex
 	labels map[string]*labelCounters
@@ -61,6 +62,8 @@ func newTotals(m *Manager) *totals {
 		delivered:    desc("delivered_total", "Events sent, redeliveries included."),
 		redelivered:  desc("redelivered_total", "Events sent again, by why.", "reason"),
 		acknowledged: desc("acknowledged_total", "Events settled by an acknowledgement."),
+		examined:     desc("examined_total", "Events that the filter's expression was asked about."),
+		failed:       desc("filter_errors_total", "Events that did not pass because the filter's expression can't be evaluated on them."),
 		lost:         desc("missed_sequences_total", "Sequences that retention removed before the subscription read them."),
 	}
 }
@@ -94,7 +97,7 @@ func (t *totals) counters(label string) counters {
 
 // Describe implements prometheus.Collector.
 func (t *totals) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{t.lag, t.age, t.outstanding, t.members, t.delivered, t.redelivered, t.acknowledged, t.lost} {
+	for _, d := range []*prometheus.Desc{t.lag, t.age, t.outstanding, t.members, t.delivered, t.redelivered, t.acknowledged, t.lost, t.examined, t.failed} {
 		out <- d
 	}
 }
@@ -137,6 +140,8 @@ func (t *totals) Collect(out chan<- prometheus.Metric) {
 		count(t.delivered, &c.delivered, label)
 		count(t.acknowledged, &c.acknowledged, label)
 		count(t.lost, &c.lost, label)
+		count(t.examined, &c.examined, label)
+		count(t.failed, &c.failed, label)
 		for why, name := range redelivery {
 			count(t.redelivered, &c.redelivered[why], label, name)
 		}

@@ -72,7 +72,7 @@ func (r *record) encode() ([]byte, error) {
 }
 
 // decodeRecord reads the record under a key.
-func decodeRecord(key string, value []byte) (*record, error) {
+func decodeRecord(key string, value []byte, filters *conditions) (*record, error) {
 	var in storagev1.SubscriptionRecord
 	if err := proto.Unmarshal(value, &in); err != nil {
 		return nil, fmt.Errorf("record %q: %w", key, err)
@@ -96,7 +96,7 @@ func decodeRecord(key string, value []byte) (*record, error) {
 		return nil, fmt.Errorf("record %q: lists of different lengths: %d keys of %d, %d copies of %d", key,
 			len(in.GetKeys()), len(in.GetKeyed()), len(in.GetUnsettledCopies()), n)
 	}
-	f, err := newFilter(in.GetFilter())
+	f, err := filters.stored(in.GetFilter())
 	if err != nil {
 		return nil, fmt.Errorf("record %q: %w", key, err)
 	}

@@ -13,7 +13,8 @@ import (
 
 // A record keeps everything that a subscription must know after a restart.
 func TestRecordsAreWhole(t *testing.T) {
-	all, err := newFilter(&hookbridgev1.Filter{Sources: []string{"a*"}, Types: []string{"t"}})
+	filters := newConditions(nil, nil)
+	all, err := filters.filter(&hookbridgev1.Filter{Sources: []string{"a*"}, Types: []string{"t"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func TestRecordsAreWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeRecord(recordPrefix+"a", value)
+	got, err := decodeRecord(recordPrefix+"a", value, filters)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	}
 	var want *filter // nil: what the subscription has
 	if req.GetFilter() != nil || req.GetSubscription() == "" {
-		if want, err = newFilter(req.GetFilter()); err != nil {
+		if want, err = m.filters.filter(req.GetFilter()); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, 
 		return nil, err
 	}
 	if want == nil {
-		if want, err = newFilter(nil); err != nil {
+		if want, err = m.filters.filter(nil); err != nil {
 			return nil, err
 		}
 	}
@@ -128,6 +128,7 @@ type sender struct {
 	sends  []machine.Send
 	last   time.Duration // when something was sent
 	frames framer
+	broken error // why the subscription delivers nothing any more
 }
 
 // run sends until the stream ends; then it returns why.
@@ -148,6 +149,9 @@ func (w *sender) run(ctx context.Context) error {
 			if err := w.gap(g.From, g.To); err != nil {
 				return err
 			}
+		}
+		if w.broken != nil {
+			return w.broken
 		}
 		for i := range w.sends {
 			if err := w.send(ctx, i); err != nil {
@@ -185,7 +189,7 @@ func (w *sender) take() []machine.Range {
 	}
 	s.after(now)
 	gaps := w.mem.gaps
-	w.mem.gaps = nil
+	w.mem.gaps, w.broken = nil, s.broken
 	return gaps
 }
 

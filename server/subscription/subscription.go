@@ -51,8 +51,10 @@ type subscription struct {
 	// settings are the owner's, replay what is running; nil for none.
 	settings settings
 	replay   *hookbridgev1.Replay
-	members  map[machine.MemberID]*member
-	woken    []machine.MemberID
+	// broken says why the filter can't be used: nothing is read, and nothing passed over.
+	broken  error
+	members map[machine.MemberID]*member
+	woken   []machine.MemberID
 	// catching says that a goroutine reads what the tail reader doesn't bring.
 	catching bool
 	timer    *time.Timer
@@ -108,13 +110,23 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 		mem.want.AckDeadline = s.settings.deadline()
 	}
 	changed := s.fresh && s.commit == nil
-	if want != nil && !want.equal(s.filter) {
+	f := s.filter
+	if want != nil && !want.equal(f) {
+		f = want
+	}
+	if f.condition != nil {
+		if err := f.condition.unusable(s.name); err != nil {
+			return nil, err
+		}
+	}
+	if f != s.filter {
 		if len(s.members) > 0 {
 			return nil, fault.Detail(fault.ErrSubscriptionInUse, "%d other members of subscription %q are connected with another filter",
 				len(s.members), s.name)
 		}
-		s.filter, changed = want, true
+		s.filter, changed = f, true
 	}
+	s.broken = nil
 	// The one that comes is told of what went while nobody was there.
 	s.members[mem.id] = mem
 	s.lost(now, s.m.journal.Bounds().First)
@@ -205,7 +217,7 @@ func (s *subscription) follow() {
 	if s.parked && s.machine.Hungry() {
 		s.parked = false // a member that took nothing is back, or has room without having moved
 	}
-	if s.attached.Load() || s.catching || s.parked || !s.roomy() {
+	if s.attached.Load() || s.catching || s.parked || s.broken != nil || !s.roomy() {
 		return
 	}
 	s.catching = s.m.spawn(func(ctx context.Context) { s.catchUp(ctx) })
@@ -242,21 +254,34 @@ func (s *subscription) detach(next int64) {
 	}
 }
 
-// take is the tail reader's: the next events that match. The first one that there is no room for detaches.
-func (s *subscription) take(events []*journal.Stored) {
+// take is the tail reader's: the next events that match by source and type. The first one that there is no room for, or that there
+// is no time left to decide about, detaches.
+func (s *subscription) take(events []*journal.Stored, until time.Duration) {
+	s.mu.Lock()
+	f := s.filter
+	s.mu.Unlock()
+	c := s.choose(f, events, until)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Nobody attaches amid a page: with another filter by now it would not be attached.
 	if !s.attached.Load() {
 		return
 	}
 	now := s.m.now()
-	if refused := s.offer(now, events); refused != nil {
+	refused := s.offer(now, c.events)
+	if refused == nil {
+		refused = c.rest
+	}
+	if refused != nil {
 		s.detach(refused.Sequence)
+	}
+	if c.err != nil {
+		s.breakOff(c.err)
 	}
 	s.after(now)
 }
 
-// offer offers events to the machine and returns the first that it refused.
+// offer offers events that were chosen to the machine and returns the first that it refused.
 func (s *subscription) offer(now time.Duration, events []*journal.Stored) *journal.Stored {
 	for _, ev := range events {
 		if !s.filter.match(ev.Source, ev.Type) {

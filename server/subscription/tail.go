@@ -60,10 +60,15 @@ func (t *tail) attach(s *subscription) (done bool) {
 		t.ring.reset(at)
 		t.running = true
 	}
+	if s.filter.condition != nil && !t.near(s.filter, next) {
+		return false
+	}
 	var refused *journal.Stored
+	var broken error
 	if next < t.next.Load() && !t.ring.since(next, func(ev *journal.Stored) bool {
-		if s.filter.match(ev.Source, ev.Type) && !s.machine.Offer(now, weigh(ev)) {
-			refused = ev
+		passes, err := s.passes(s.filter, ev)
+		if err != nil || (passes && !s.machine.Offer(now, weigh(ev))) {
+			refused, broken = ev, err
 		}
 		return refused == nil
 	}) {
@@ -81,8 +86,22 @@ func (t *tail) attach(s *subscription) (done bool) {
 	} else {
 		s.machine.Advance(refused.Sequence)
 	}
+	if broken != nil {
+		s.breakOff(broken)
+	}
 	s.after(now)
 	return true
+}
+
+// near says whether an expression would be asked about few events from a sequence to where the tail is.
+func (t *tail) near(f *filter, next int64) bool {
+	n := 0
+	return t.ring.since(next, func(ev *journal.Stored) bool {
+		if f.match(ev.Source, ev.Type) {
+			n++
+		}
+		return n <= attachExamine
+	}) && n <= attachExamine
 }
 
 // run follows while somebody is attached, until the context ends.
@@ -165,8 +184,9 @@ func (t *tail) dispatch(page journal.Page) {
 			t.handed.Add(1)
 		}
 	}
+	until := t.m.now() + t.m.examineFor
 	for _, s := range t.touched {
-		s.take(s.inbox)
+		s.take(s.inbox, until)
 		clear(s.inbox)
 		s.inbox = s.inbox[:0]
 	}

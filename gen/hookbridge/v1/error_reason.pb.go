@@ -87,6 +87,9 @@ const (
 	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 28
 	// The bridge has as many subscriptions as it takes. ResourceExhausted.
 	ErrorReason_ERROR_REASON_TOO_MANY_SUBSCRIPTIONS ErrorReason = 29
+	// The subscription's filter has an expression that doesn't fit the schema any more; the message says where. It delivers nothing,
+	// and stands where it is, until it gets another filter or the schema fits again. FailedPrecondition, HTTP 409.
+	ErrorReason_ERROR_REASON_FILTER_UNUSABLE ErrorReason = 30
 )
 
 // Enum value maps for ErrorReason.
@@ -122,6 +125,7 @@ var (
 		27: "ERROR_REASON_UNAUTHENTICATED",
 		28: "ERROR_REASON_PERMISSION_DENIED",
 		29: "ERROR_REASON_TOO_MANY_SUBSCRIPTIONS",
+		30: "ERROR_REASON_FILTER_UNUSABLE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -154,6 +158,7 @@ var (
 		"ERROR_REASON_UNAUTHENTICATED":            27,
 		"ERROR_REASON_PERMISSION_DENIED":          28,
 		"ERROR_REASON_TOO_MANY_SUBSCRIPTIONS":     29,
+		"ERROR_REASON_FILTER_UNUSABLE":            30,
 	}
 )
 
@@ -188,7 +193,7 @@ var File_hookbridge_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	" hookbridge/v1/error_reason.proto\x12\rhookbridge.v1*\xb5\b\n" +
+	" hookbridge/v1/error_reason.proto\x12\rhookbridge.v1*\xd7\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_UNKNOWN_SOURCE\x10\x01\x12\"\n" +
@@ -220,7 +225,8 @@ const file_hookbridge_v1_error_reason_proto_rawDesc = "" +
 	"\x1dERROR_REASON_REPLAY_NOT_FOUND\x10\x1a\x12 \n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x1b\x12\"\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x1c\x12'\n" +
-	"#ERROR_REASON_TOO_MANY_SUBSCRIPTIONS\x10\x1dB\xbb\x01\n" +
+	"#ERROR_REASON_TOO_MANY_SUBSCRIPTIONS\x10\x1d\x12 \n" +
+	"\x1cERROR_REASON_FILTER_UNUSABLE\x10\x1eB\xbb\x01\n" +
 	"\x11com.hookbridge.v1B\x10ErrorReasonProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 
 var (
