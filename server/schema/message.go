@@ -25,23 +25,23 @@ type message struct {
 
 // compiler makes the messages of one set.
 type compiler struct {
-	set   Set
+	types types
 	rules protovalidate.Validator
 }
 
 // message makes a message and compiles its rules.
 func (c *compiler) message(descriptor protoreflect.MessageDescriptor) (*message, error) {
-	typ, err := c.set.types.FindMessageByName(descriptor.FullName())
+	typ, err := c.types.FindMessageByName(descriptor.FullName())
 	if err != nil {
 		return nil, err
 	}
-	m := &message{name: descriptor.FullName(), typ: typ, types: fields{c.set.types}, custom: map[string]string{}}
+	m := &message{name: descriptor.FullName(), typ: typ, types: fields{c.types}, custom: map[string]string{}}
 	scan := scanner{custom: m.custom, seen: map[protoreflect.FullName]bool{}}
 	if err := scan.message(descriptor); err != nil || !scan.found {
 		return m, err
 	}
 	if c.rules == nil {
-		if c.rules, err = protovalidate.New(protovalidate.WithExtensionTypeResolver(c.set.types)); err != nil {
+		if c.rules, err = protovalidate.New(protovalidate.WithExtensionTypeResolver(c.types)); err != nil {
 			return nil, fmt.Errorf("validation rules: %w", err)
 		}
 	}
