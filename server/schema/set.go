@@ -2,12 +2,16 @@ package schema
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
 // Set is a collection of proto files, each after those that it imports.
@@ -26,6 +30,24 @@ type types interface {
 
 // Name is what stands for the set in errors and in listings: "builtin", or the name of the image.
 func (s Set) Name() string { return s.name }
+
+// Providers are the providers of the set's events, sorted.
+func (s Set) Providers() []string {
+	found := map[string]bool{}
+	var visit func(messages []*descriptorpb.DescriptorProto)
+	visit = func(messages []*descriptorpb.DescriptorProto) {
+		for _, m := range messages {
+			if option, _ := proto.GetExtension(m.GetOptions(), hookbridgev1.E_Event).(*hookbridgev1.EventOptions); option != nil {
+				found[option.GetProvider()] = true
+			}
+			visit(m.GetNestedType())
+		}
+	}
+	for _, file := range s.protos {
+		visit(file.GetMessageType())
+	}
+	return slices.Sorted(maps.Keys(found))
+}
 
 // Image makes a set from an encoded google.protobuf.FileDescriptorSet that contains all its imports, as `buf build -o` and
 // `protoc --include_imports -o` write it. The name stands for it in errors: its path.
