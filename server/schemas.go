@@ -20,8 +20,8 @@ import (
 	"github.com/hookbridge/hookbridge/server/schema"
 )
 
-// schemaSets are the sets of a bridge with these images: what is built in first, so that it wins over the copies in images.
-func schemaSets(images []config.Schema, catalogue *provider.Catalogue) ([]schema.Set, error) {
+// SchemaSets are the sets of a bridge with these images: what is built in first, so that it wins over the copies in images.
+func SchemaSets(images []config.Schema, catalogue *provider.Catalogue) ([]schema.Set, error) {
 	sets := []schema.Set{schema.Builtin()}
 	var errs []error
 	for _, image := range images {

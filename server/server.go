@@ -90,7 +90,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	sets, err := schemaSets(opts.Config.Schemas, s.catalogue)
+	sets, err := SchemaSets(opts.Config.Schemas, s.catalogue)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	sets, err := schemaSets(cfg.Schemas, s.catalogue)
+	sets, err := SchemaSets(cfg.Schemas, s.catalogue)
 	if err != nil {
 		return err
 	}
