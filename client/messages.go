@@ -37,9 +37,10 @@ type Messages struct {
 	now     func() time.Time
 
 	mu sync.Mutex
-	// dynamic is nil until the bridge has answered.
+	// dynamic is nil until the bridge has answered; failed is why it didn't when it was asked last.
 	dynamic *dynamicpb.Types
 	asked   time.Time
+	failed  error
 }
 
 var (
@@ -86,24 +87,29 @@ func (t *Messages) learn(ctx context.Context, name protoreflect.FullName) error 
 		_, err := t.dynamic.FindMessageByName(name)
 		known = err == nil
 	}
-	if !t.asked.IsZero() && (age < schemaRetry || known && age < schemaAge) {
-		return nil
+	if t.asked.IsZero() || age >= schemaAge || !known && age >= schemaRetry {
+		t.asked = t.now()
+		t.failed = t.ask(ctx)
 	}
-	t.asked = t.now()
+	if t.failed != nil && !known {
+		return fmt.Errorf("the message %s is not linked here, and the bridge's schema can't be had: %w", name, t.failed)
+	}
+	return nil
+}
+
+func (t *Messages) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()
 	resp, err := t.service.GetDescriptorSet(ctx, &hookbridgev1.GetDescriptorSetRequest{}, grpc.MaxCallRecvMsgSize(maxSchema))
-	if err == nil {
-		var files *protoregistry.Files
-		if files, err = protodesc.NewFiles(resp.GetDescriptorSet()); err == nil {
-			t.dynamic = dynamicpb.NewTypes(files)
-			return nil
-		}
+	if err != nil {
+		return err
 	}
-	if known {
-		return nil
+	files, err := protodesc.NewFiles(resp.GetDescriptorSet())
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("the message %s is not linked here, and the bridge's schema can't be had: %w", name, err)
+	t.dynamic = dynamicpb.NewTypes(files)
+	return nil
 }
 
 // learned returns what the bridge has told; it has nothing before that.

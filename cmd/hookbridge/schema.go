@@ -12,7 +12,6 @@ import (
 	"github.com/jhump/protoreflect/v2/protoprint"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/provider"
@@ -159,11 +158,16 @@ func (v *vocabulary) show(out io.Writer, key, name string) error {
 	if err != nil {
 		return err
 	}
-	source, err := (&protoprint.Printer{Compact: false}).PrintProtoToString(descriptor)
+	source, err := (&protoprint.Printer{}).PrintProtoToString(descriptor)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "// %s\n\n%s", descriptor.ParentFile().Path(), source); err != nil || event == nil {
+	// A comment is what somebody wrote into an image: it can't change the terminal.
+	lines := strings.Split(source, "\n")
+	for i := range lines {
+		lines[i] = visible(lines[i])
+	}
+	if _, err := fmt.Fprintf(out, "// %s\n\n%s", visible(descriptor.ParentFile().Path()), strings.Join(lines, "\n")); err != nil || event == nil {
 		return err
 	}
 	return showSample(out, event, name)
@@ -209,7 +213,7 @@ func (v *vocabulary) writeImports(dir string) error {
 				return err
 			}
 		}
-		source, err := printFile(file)
+		source, err := (&protoprint.Printer{}).PrintProtoToString(file)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
@@ -221,8 +225,3 @@ func (v *vocabulary) writeImports(dir string) error {
 	}
 	return errors.Join(write("hookbridge/v1/options.proto"), write("buf/validate/validate.proto"))
 }
-
-func printFile(file protoreflect.FileDescriptor) (string, error) {
-	return (&protoprint.Printer{}).PrintProtoToString(file)
-}
-

@@ -124,7 +124,7 @@ func (l *library) declaredElsewhere(f *descriptorpb.FileDescriptorProto) error {
 	return nil
 }
 
-// declared yields the names that a file declares at its top level.
+// declared yields the names that a file declares at its top level, where values of enums belong to.
 func declared(f *descriptorpb.FileDescriptorProto) iter.Seq[protoreflect.FullName] {
 	scope := protoreflect.FullName(f.GetPackage())
 	return func(yield func(protoreflect.FullName) bool) {
@@ -134,6 +134,9 @@ func declared(f *descriptorpb.FileDescriptorProto) iter.Seq[protoreflect.FullNam
 		}
 		for _, e := range f.GetEnumType() {
 			names = append(names, e.GetName())
+			for _, value := range e.GetValue() {
+				names = append(names, value.GetName())
+			}
 		}
 		for _, s := range f.GetService() {
 			names = append(names, s.GetName())
