@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,17 +193,39 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// FuzzImage holds that no bytes make the registry panic, and that what it takes it can give away again.
+// FuzzImage holds that no file makes the registry panic, and that what it takes it can give away again. The file comes after valid
+// imports; ours are among those, so that a run costs little.
 func FuzzImage(f *testing.F) {
+	var imports []*descriptorpb.FileDescriptorProto
 	for _, text := range []string{source(withOption), source("message M { message N { N n = 1; } map<string, N> m = 2; }"), source("enum E { ZERO = 0; }")} {
-		f.Add(prototest.Image(f, map[string]string{"acme/a.proto": text}))
+		var set descriptorpb.FileDescriptorSet
+		if err := proto.Unmarshal(prototest.Image(f, map[string]string{"acme/a.proto": text}), &set); err != nil {
+			f.Fatal(err)
+		}
+		last := len(set.GetFile()) - 1
+		if imports == nil {
+			imports = set.GetFile()[:last]
+		}
+		seed, err := proto.Marshal(set.GetFile()[last])
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, image []byte) {
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var fuzzed descriptorpb.FileDescriptorProto
+		if err := proto.Unmarshal(text, &fuzzed); err != nil {
+			return
+		}
+		image, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: append(slices.Clip(imports), &fuzzed)})
+		if err != nil {
+			return
+		}
 		set, err := schema.Image("a.binpb", image)
 		if err != nil {
 			return
 		}
-		registry, err := schema.New(schema.Config{Sets: []schema.Set{schema.Builtin(), set}})
+		registry, err := schema.New(schema.Config{Sets: []schema.Set{set}})
 		if err != nil {
 			return
 		}
