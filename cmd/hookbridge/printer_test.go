@@ -73,7 +73,7 @@ func TestPrinterOfUnknownMessages(t *testing.T) {
 	}
 	for want, p := range map[string]printer{
 		`{"id":"1","sequence":"7","decoding":{"state":"STATE_TYPED"},"data":{"@type":"type.googleapis.com/acme.v1.Gone","@value":"CAE="}}` + "\n": {json: true},
-		"  a message that neither this build nor the bridge knows; --content shows the body\n":                                                     {},
+		"  a message that neither this build nor the bridge knows; --content shows the body\n":                                                    {},
 	} {
 		var b bytes.Buffer
 		p.out = &b
