@@ -6,6 +6,9 @@ WORKSPACE := .build/workspace
 PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 
+# The folders with Go sources.
+GO := bench client cmd examples internal proto server
+
 .PHONY: run build test race soak fuzz bench workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
@@ -37,7 +40,7 @@ lint-proto: workspace ## Lint and check the format of proto/.
 	$(BUF) format --diff --exit-code proto
 
 lint: lint-proto ## Format, vet, staticcheck and proto lint.
-	@test -z "$$(gofmt -l bench client cmd server)" || { gofmt -l bench client cmd server; echo "run make fmt"; exit 1; }
+	@test -z "$$(gofmt -l $(GO))" || { gofmt -l $(GO); echo "run make fmt"; exit 1; }
 	go vet ./...
 	go tool staticcheck $$(go list ./... | grep -v /gen/)
 
@@ -59,7 +62,7 @@ breaking: workspace ## Compare the schema with that of the last release, if ther
 	  else echo "no release yet: the schema is free to change"; fi
 
 fmt: ## Format Go and proto sources.
-	gofmt -l -w bench client cmd server
+	gofmt -l -w $(GO)
 	$(BUF) format -w proto
 
 clean:

@@ -34,13 +34,16 @@ const (
 type bridge struct {
 	t    *testing.T
 	path string
+	more string // YAML beside the listeners and the source
 	at   server.Addrs
 	stop func()
 }
 
-func open(t *testing.T) *bridge {
+func open(t *testing.T) *bridge { return openWith(t, "") }
+
+func openWith(t *testing.T, more string) *bridge {
 	t.Helper()
-	b := &bridge{t: t, path: filepath.Join(t.TempDir(), "hookbridge.yaml"), at: server.Addrs{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Admin: "127.0.0.1:0"}}
+	b := &bridge{t: t, path: filepath.Join(t.TempDir(), "hookbridge.yaml"), more: more, at: server.Addrs{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Admin: "127.0.0.1:0"}}
 	b.start()
 	return b
 }
@@ -52,7 +55,7 @@ grpc: {listen: %q}
 admin: {listen: %q}
 journal: {min_free: "0"}
 sources: [{name: demo, provider: hmac, max_body: 25MiB, secrets: [env:SECRET]}]
-`, b.at.HTTP, b.at.GRPC, b.at.Admin)
+%s`, b.at.HTTP, b.at.GRPC, b.at.Admin, b.more)
 	if err := os.WriteFile(b.path, []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
 	}

@@ -20,9 +20,11 @@ import (
 
 // Client is a connection to a bridge. It is safe for concurrent use.
 type Client struct {
-	conn   *grpc.ClientConn
-	events hookbridgev1.EventServiceClient
-	log    *slog.Logger
+	conn     *grpc.ClientConn
+	events   hookbridgev1.EventServiceClient
+	schemas  hookbridgev1.SchemaServiceClient
+	messages *Messages
+	log      *slog.Logger
 }
 
 // DialOption changes how Dial connects.
@@ -78,7 +80,8 @@ func Dial(address string, options ...DialOption) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
-	return &Client{conn: conn, events: hookbridgev1.NewEventServiceClient(conn), log: d.log}, nil
+	schemas := hookbridgev1.NewSchemaServiceClient(conn)
+	return &Client{conn: conn, events: hookbridgev1.NewEventServiceClient(conn), schemas: schemas, messages: newMessages(schemas), log: d.log}, nil
 }
 
 // isLocal says whether an address can only be of this machine.

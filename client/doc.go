@@ -16,6 +16,9 @@
 // another provider, one whose data was too large to be sent. What happens to those is chosen with Otherwise; Subscribe without it is
 // an error, because to drop them and to stop on them are both wrong for somebody.
 //
+// The messages may be a team's own, which the bridge reads from an image of its configuration: On takes their generated Go types
+// like those of this module. A program without them reads such events with Client.Messages.
+//
 // A handler that returns nil has settled the event. One that returns an error, or panics, has not: the event comes again after the
 // ack deadline. An error that wraps ErrStop ends Subscribe. A handler that takes longer than the ack deadline sees its event twice.
 //

@@ -42,6 +42,8 @@ type bridge struct {
 	now    func() time.Time
 	at     server.Addrs
 	stop   func()
+	server *server.Server
+	conn   *grpc.ClientConn
 	client hookbridgev1.EventServiceClient
 	signer map[string]*provider.Source
 }
@@ -87,12 +89,12 @@ func (b *bridge) start() {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	b.at = s.Addrs()
+	b.server, b.at = s, s.Addrs()
 	conn, err := grpc.NewClient(b.at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.client = hookbridgev1.NewEventServiceClient(conn)
+	b.conn, b.client = conn, hookbridgev1.NewEventServiceClient(conn)
 	stopped := false
 	b.stop = func() {
 		if stopped {

@@ -11,7 +11,7 @@
 //	signature     the scheme engine: does this signature match these bytes?
 //	provider      providers as data (packs/*.yaml), and the sources made of them
 //	edge          the HTTP listener for providers: limits, reading, verifying, answering
-//	schema        the registry of event messages, and decoding JSON into them
+//	schema        the registry of event messages, the users' own too; decoding JSON into them; the SchemaService
 //	gateway       grpc-gateway: a verified delivery becomes a typed call on a channel inside the process
 //	ingest        the service behind that channel
 //	journal       the durable log on NATS JetStream: group commit, ids, retention

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/reflection"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -72,17 +71,17 @@ func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Register
 	return j
 }
 
-// decodeWith is the registry as the gateway sees it.
-func decodeWith(registry *schema.Registry) gateway.Decode {
+// decodeWith is the registry in force as the gateway sees it.
+func decodeWith(live *schema.Live) gateway.Decode {
 	return func(provider, typ string, document []byte) (*anypb.Any, *hookbridgev1.Decoding, bool) {
-		d := registry.Decode(provider, typ, document)
+		d := live.Registry().Decode(provider, typ, document)
 		return d.Data, d.Decoding, d.NotJSON
 	}
 }
 
 // redecodeWith makes data again that was too large to be stored. The document is found as it was when the event was received: by the
 // provider's pack and the content type.
-func redecodeWith(registry *schema.Registry, catalogue *provider.Catalogue) func(*hookbridgev1.Event, []byte) *anypb.Any {
+func redecodeWith(live *schema.Live, catalogue *provider.Catalogue) func(*hookbridgev1.Event, []byte) *anypb.Any {
 	return func(event *hookbridgev1.Event, body []byte) *anypb.Any {
 		pack, ok := catalogue.Get(event.GetProvider())
 		if !ok {
@@ -92,15 +91,15 @@ func redecodeWith(registry *schema.Registry, catalogue *provider.Catalogue) func
 		if err != nil {
 			return nil
 		}
-		return registry.Redecode(event.GetProvider(), event.GetType(), document).Data
+		return live.Registry().Redecode(event.GetProvider(), event.GetType(), document).Data
 	}
 }
 
 // openSubscriptions loads the subscriptions and lets retention ask them.
-func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config, registry *schema.Registry) (err error) {
+func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config) (err error) {
 	s.subscriptions, err = subscription.New(ctx, subscription.Config{
-		Journal: s.journal, Redecode: redecodeWith(registry, s.catalogue), Policies: policies(cfg),
-		Registry: func() *schema.Registry { return registry }, Sources: s.providers,
+		Journal: s.journal, Redecode: redecodeWith(s.schema, s.catalogue), Policies: policies(cfg),
+		Registry: s.schema.Registry, Sources: s.providers,
 		Logger: s.log, Registerer: s.registry, Now: s.now,
 	})
 	if err != nil {
@@ -133,21 +132,23 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 		grpc.MaxConcurrentStreams(1000),
 	)
 	hookbridgev1.RegisterEventServiceServer(s.grpc, s.subscriptions)
+	schemas := schema.NewService(s.schema)
+	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
 	s.health = health.NewServer()
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
+	registerReflection(s.grpc, s.schema)
 
 	inside := interceptors{log: s.log, validator: validator, inside: true}
 	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
+	hookbridgev1.RegisterSchemaServiceServer(channel, schemas)
 	reads, err := gateway.NewReads(channel)
 	if err != nil {
 		return err
 	}
-	content := contentHandler(s.journal)
 	s.admin = &http.Server{
-		Handler:           admin(reads, content, s.registry, s.ready, cfg.Admin.Listen),
+		Handler:           admin(reads, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.ready, cfg.Admin.Listen),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

@@ -45,6 +45,7 @@ type Server struct {
 	journal       *journal.Store
 	edge          *edge.Handler
 	subscriptions *subscription.Manager
+	schema        *schema.Live
 	registry      *prometheus.Registry
 
 	http, admin *http.Server
@@ -88,6 +89,13 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	sets, err := SchemaSets(opts.Config.Schemas, s.catalogue)
+	if err != nil {
+		return nil, err
+	}
+	if s.schema, err = schema.NewLive(schema.Config{Sets: sets, Registerer: s.registry}); err != nil {
+		return nil, fmt.Errorf("schemas: %w", err)
+	}
 	// The sockets before the journal: a port in use is found before a store is opened that takes seconds.
 	if err := s.listen(ctx, opts.Config); err != nil {
 		return nil, err
@@ -101,10 +109,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 
 // open builds the rooms, from the journal outwards.
 func (s *Server) open(ctx context.Context, cfg *config.Config) error {
-	registry, err := schema.New(schema.Config{Sets: []schema.Set{schema.Builtin()}, Registerer: s.registry})
-	if err != nil {
-		return fmt.Errorf("schema: %w", err)
-	}
+	var err error
 	if s.journal, err = journal.Open(ctx, journalConfig(cfg, s.log, s.registry, s.now)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -120,7 +125,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterIngestServiceServer(channel, service)
 
-	gw, err := gateway.New(gateway.Config{Ingest: channel, Decode: decodeWith(registry)})
+	gw, err := gateway.New(gateway.Config{Ingest: channel, Decode: decodeWith(s.schema)})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -136,7 +141,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
-	if err := s.openSubscriptions(ctx, cfg, registry); err != nil {
+	if err := s.openSubscriptions(ctx, cfg); err != nil {
 		return fmt.Errorf("subscriptions: %w", err)
 	}
 	return s.buildServers(cfg, validator)
@@ -170,20 +175,30 @@ func (s *Server) Addrs() Addrs {
 	}
 }
 
-// Reload takes over the sources, secrets and subscription policies of a new configuration, without dropping a request. After an
-// error everything is as it was.
+// Reload takes over the sources, secrets, subscription policies and schemas of a new configuration, without dropping a request. After
+// an error everything is as it was.
 func (s *Server) Reload(cfg *config.Config) error {
 	endpoints, err := s.endpoints(cfg)
 	if err != nil {
 		return err
 	}
+	sets, err := SchemaSets(cfg.Schemas, s.catalogue)
+	if err != nil {
+		return err
+	}
+	registry, err := s.schema.Prepare(sets)
+	if err != nil {
+		return fmt.Errorf("schemas: %w", err)
+	}
+	// The schema before the sources: a delivery to a new source finds the messages that came with it.
+	s.schema.Use(registry)
 	s.edge.SetSources(endpoints)
 	s.subscriptions.SetPolicies(policies(cfg))
 	old := s.cfg.Swap(cfg)
 	if keys := old.NeedsRestart(cfg); len(keys) > 0 {
 		s.log.Warn("some changes of the configuration take effect only after a restart", "keys", keys)
 	}
-	s.log.Info("configuration reloaded", "sources", len(cfg.Sources))
+	s.log.Info("configuration reloaded", "sources", len(cfg.Sources), "schemas", len(cfg.Schemas))
 	return nil
 }
 

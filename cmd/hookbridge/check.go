@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hookbridge/hookbridge/server/config"
 )
 
 func checkCommand() *cobra.Command {
@@ -31,9 +35,32 @@ func checkCommand() *cobra.Command {
 					return err
 				}
 			}
-			return nil
+			return describeSchemas(cmd.Context(), out, file, cfg)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the configuration `FILE`")
 	return cmd
+}
+
+// describeSchemas says how many event messages each image adds: 0 is what an image has that was built of the wrong folder.
+func describeSchemas(ctx context.Context, out io.Writer, file string, cfg *config.Config) error {
+	if len(cfg.Schemas) == 0 {
+		return nil
+	}
+	v, err := localVocabulary(ctx, file)
+	if err != nil {
+		return err
+	}
+	for _, s := range cfg.Schemas {
+		n := 0
+		for _, t := range v.types {
+			if t.GetOrigin() == s.Name {
+				n++
+			}
+		}
+		if _, err := fmt.Fprintf(out, "  schema    %s: %d event messages\n", s.Name, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }

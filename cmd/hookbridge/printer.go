@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -13,6 +14,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	// The messages that events carry, linked so that they print as fields.
 	_ "github.com/hookbridge/hookbridge/gen/hookbridge/github/v1"
@@ -28,6 +31,14 @@ type printer struct {
 	out   io.Writer
 	json  bool
 	color bool
+	// types find the messages that events carry. Nil: those that this build has linked.
+	types resolver
+}
+
+// resolver is what protojson asks for messages.
+type resolver interface {
+	protoregistry.MessageTypeResolver
+	protoregistry.ExtensionTypeResolver
 }
 
 // newPrinter uses colours on a terminal whose user hasn't said NO_COLOR (https://no-color.org).
@@ -69,7 +80,7 @@ func visible(text string) string {
 func (p *printer) print(e *hookbridgev1.Event) error {
 	var b bytes.Buffer
 	if p.json {
-		line, err := compact(e)
+		line, err := p.line(e)
 		if err != nil {
 			return err
 		}
@@ -114,17 +125,44 @@ func (p *printer) describe(b *bytes.Buffer, e *hookbridgev1.Event) error {
 	return nil
 }
 
-// data writes the fields of a message that this build knows.
+// line is an event as JSON. Data whose message nobody knows is shown by its type and its bytes, as grpcurl does it.
+func (p *printer) line(e *hookbridgev1.Event) ([]byte, error) {
+	whole, err := compact(e, p.resolver())
+	data := e.GetData()
+	if err == nil || data == nil {
+		return whole, err
+	}
+	bare := proto.CloneOf(e)
+	bare.Data = nil
+	line, err := compact(bare, p.resolver())
+	if err != nil {
+		return nil, err
+	}
+	unknown, err := json.Marshal(map[string]any{"@type": data.GetTypeUrl(), "@value": data.GetValue()})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(bytes.TrimSuffix(line, []byte("}")), []byte(`,"data":`), unknown, []byte("}")), nil
+}
+
+func (p *printer) resolver() resolver {
+	if p.types == nil {
+		return protoregistry.GlobalTypes
+	}
+	return p.types
+}
+
+// data writes the fields of a message that is known.
 func (p *printer) data(b *bytes.Buffer, e *hookbridgev1.Event) error {
 	if e.GetData() == nil {
 		return nil
 	}
-	m, err := e.GetData().UnmarshalNew()
+	m, err := anypb.UnmarshalNew(e.GetData(), proto.UnmarshalOptions{Resolver: p.resolver()})
 	if err != nil {
-		fmt.Fprintf(b, "  %s\n", p.paint(yellow, "a message that this build doesn't know, use --content or another build"))
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, "a message that neither this build nor the bridge knows; --content shows the body"))
 		return nil
 	}
-	line, err := compact(m)
+	line, err := compact(m, p.resolver())
 	if err != nil {
 		return err
 	}
@@ -146,8 +184,8 @@ func (p *printer) body(b *bytes.Buffer, body []byte) {
 }
 
 // compact is protojson without the spaces that it puts in at random.
-func compact(m proto.Message) ([]byte, error) {
-	loose, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+func compact(m proto.Message, types resolver) ([]byte, error) {
+	loose, err := protojson.MarshalOptions{UseProtoNames: true, Resolver: types}.Marshal(m)
 	if err != nil {
 		return nil, err
 	}

@@ -64,3 +64,21 @@ func TestPrinter(t *testing.T) {
 		})
 	}
 }
+
+// Data of a message that nobody knows ends neither a table nor a stream of JSON: it is shown by its type and bytes.
+func TestPrinterOfUnknownMessages(t *testing.T) {
+	e := &hookbridgev1.Event{
+		Id: "1", Sequence: 7, Data: &anypb.Any{TypeUrl: "type.googleapis.com/acme.v1.Gone", Value: []byte{8, 1}},
+		Decoding: &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_TYPED},
+	}
+	for want, p := range map[string]printer{
+		`{"id":"1","sequence":"7","decoding":{"state":"STATE_TYPED"},"data":{"@type":"type.googleapis.com/acme.v1.Gone","@value":"CAE="}}` + "\n": {json: true},
+		"  a message that neither this build nor the bridge knows; --content shows the body\n":                                                    {},
+	} {
+		var b bytes.Buffer
+		p.out = &b
+		if err := p.print(e); err != nil || !strings.HasSuffix(b.String(), want) {
+			t.Errorf("want %q, got %q, %v", want, b.String(), err)
+		}
+	}
+}

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hookbridge/hookbridge/internal/prototest"
 )
 
 // lines collects what is written, and lets a test wait for a line.
@@ -166,6 +168,54 @@ func TestReload(t *testing.T) {
 	done()
 	if n := <-finished; n < 10 {
 		t.Errorf("only %d deliveries went on during the reloads", n)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("serve ended with %v", err)
+	}
+}
+
+// A new image is taken over when its file changes, and one that doesn't fit is refused whole.
+func TestReloadOfImages(t *testing.T) {
+	config := visitsConfig(t, visits)
+	put := func(source string) {
+		t.Helper()
+		image := prototest.Image(t, map[string]string{"acme/visits/v1/visits.proto": source})
+		if err := os.WriteFile(filepath.Join(filepath.Dir(config), "acme.binpb"), image, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, log := newLines(), newLines()
+	served := make(chan error, 1)
+	go func() { served <- serve(ctx, out, log, config) }()
+	address := regexp.MustCompile(`gRPC +([0-9.:]+)`).FindStringSubmatch(out.take(t, "gRPC "))[1]
+	shows := func(typ string) int {
+		t.Helper()
+		_, _, code := call(t.Context(), "schema", "show", typ, "--server", address)
+		return code
+	}
+	if shows("visit.ended") != 0 || shows("visit.begun") != exitFailure {
+		t.Error("the first image is not in force")
+	}
+	put(strings.Replace(visits, `"visit.ended"`, `"visit.ended", "visit.begun"`, 1))
+	log.take(t, "configuration reloaded")
+	if shows("visit.begun") != 0 {
+		t.Error("the second image is not in force")
+	}
+	put(strings.Replace(visits, `"visit.ended"`, `"user_created"`, 1))
+	problems := log.take(t, "was not reloaded")
+	if want := `acme.visits.v1.VisitEnded: option (hookbridge.v1.event): types[0]: \"user_created\" is claimed by hookbridge.hmac.v1.UserCreated (builtin) too`; !strings.Contains(problems, want) {
+		t.Errorf("the log doesn't have %s:\n%s", want, problems)
+	}
+	if shows("visit.begun") != 0 {
+		t.Error("the refused image took the place of the one before")
+	}
+	put(visits)
+	log.take(t, "configuration reloaded")
+	if shows("visit.begun") != exitFailure {
+		t.Error("the fourth image is not in force")
 	}
 	stop()
 	if err := <-served; err != nil {

@@ -45,7 +45,9 @@ func load(file string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(file, config.For(catalogue))
+	options := config.For(catalogue)
+	options.CheckSchemas = server.CheckSchemas(catalogue)
+	return config.Load(file, options)
 }
 
 func serve(ctx context.Context, out, errOut io.Writer, file string) error {
@@ -103,7 +105,7 @@ func isTerminal(w io.Writer) bool {
 
 // welcome says where everything is, and what to paste next.
 func welcome(w io.Writer, at server.Addrs, demo bool) error {
-	_, err := fmt.Fprintf(w, "Hookbridge is up.\n  webhooks  http://%s/webhooks/{source}\n  gRPC      %s\n  admin     http://%s  (/readyz /metrics /v1/events)\n", at.HTTP, at.GRPC, at.Admin)
+	_, err := fmt.Fprintf(w, "Hookbridge is up.\n  webhooks  http://%s/webhooks/{source}\n  gRPC      %s\n  admin     http://%s  (/readyz /metrics /v1/events /schema.binpb)\n", at.HTTP, at.GRPC, at.Admin)
 	if err != nil || !demo {
 		return err
 	}

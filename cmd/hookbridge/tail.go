@@ -42,6 +42,7 @@ func tailCommand() *cobra.Command {
 			}
 			defer func() { _ = c.Close() }()
 			t := &tail{server: server, errOut: cmd.ErrOrStderr(), printer: newPrinter(cmd.OutOrStdout(), asJSON)}
+			t.printer.types = c.Messages()
 			return t.follow(cmd.Context(), c, start, sources, types, content)
 		},
 	}
@@ -88,7 +89,9 @@ func (t *tail) follow(ctx context.Context, c *client.Client, start *hookbridgev1
 	options := []client.Option{
 		client.Name("hookbridge tail"), client.From(start), client.Sources(sources...), client.Types(types...),
 		client.OnConnected(t.connected), client.OnDisconnected(t.disconnected), client.OnGap(t.gap),
-		client.Otherwise(func(_ context.Context, e *client.Event) error {
+		client.Otherwise(func(ctx context.Context, e *client.Event) error {
+			// Learns messages that a team has added to the bridge; what can't be learned is shown as that.
+			_, _ = c.Messages().Data(ctx, e.Event)
 			if err := t.printer.print(e.Event); err != nil {
 				return fmt.Errorf("%w: %w", client.ErrStop, err)
 			}

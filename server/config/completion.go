@@ -20,7 +20,7 @@ type completion struct {
 	*problems
 	options Options
 	dir     string
-	// files are those of secrets, readable or not.
+	// files are those of secrets and schemas, readable or not.
 	files []string
 }
 
@@ -39,6 +39,7 @@ func (c *completion) config(m *configv1.Config) *Config {
 		Admin:         c.listener("admin", m.GetAdmin(), defaultAdmin),
 		Journal:       c.journal(m.GetJournal()),
 		Subscriptions: c.subscriptions(m.GetSubscriptions()),
+		Schemas:       c.schemas(m.GetSchemas()),
 		Log:           c.log(m.GetLog()),
 		ShutdownTimeout: c.duration("shutdown_timeout", m.GetShutdownTimeout(),
 			durationRange{Default: 20 * time.Second, Min: time.Second, Max: 10 * time.Minute}),

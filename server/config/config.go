@@ -21,7 +21,9 @@ type Config struct {
 	Sources []Source
 	// Subscriptions are the operator's decisions, in the order of the file. Names are unique.
 	Subscriptions []SubscriptionPolicy
-	Log           Log
+	// Schemas are images with event messages, in the order of the file. Files are unique.
+	Schemas []Schema
+	Log     Log
 	// ShutdownTimeout bounds the whole shutdown.
 	ShutdownTimeout time.Duration
 }
@@ -98,6 +100,14 @@ type SubscriptionPolicy struct {
 	HoldAll bool
 }
 
+// Schema is an image with event messages, as it was when Load read it.
+type Schema struct {
+	// Name is the path as the configuration has it, File the same absolute.
+	Name, File string
+	// Image is the content: an encoded google.protobuf.FileDescriptorSet if Options.CheckSchemas said so.
+	Image []byte
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level slog.Level
@@ -106,7 +116,7 @@ type Log struct {
 }
 
 // NeedsRestart returns the keys of the sections in which next differs from c and that take effect only when the bridge is
-// started anew: everything but sources and subscriptions. It is empty when a reload is enough.
+// started anew: everything but sources, subscriptions and schemas. It is empty when a reload is enough.
 func (c *Config) NeedsRestart(next *Config) []string {
 	var keys []string
 	for _, section := range []struct {
@@ -127,8 +137,8 @@ func (c *Config) NeedsRestart(next *Config) []string {
 	return keys
 }
 
-// Files returns the files that Load read: the configuration itself and the files with secrets. The order is that of the
-// configuration.
+// Files returns the files that Load read: the configuration itself, the files with secrets and the images. The order is that of
+// Config's fields.
 func (c *Config) Files() []string {
 	var files []string
 	if c.File != "" {
@@ -140,6 +150,9 @@ func (c *Config) Files() []string {
 				files = append(files, secret.file)
 			}
 		}
+	}
+	for _, s := range c.Schemas {
+		files = append(files, s.File)
 	}
 	return files
 }

@@ -25,6 +25,9 @@ type Options struct {
 	// provider can do with such secrets, whether it needs http.public_url. Its error is reported with the source; it must not
 	// contain a secret. Nil: nothing more is checked.
 	CheckSource func(*Config, Source) error
+	// CheckSchemas is asked about the images that could be read: one error for each, in their order, nil for those that are right. A
+	// joined error is reported problem by problem. Nil: nothing more is checked.
+	CheckSchemas func([]Schema) []error
 	// LookupEnv reads the environment. Nil: os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
 }
@@ -88,6 +91,7 @@ func parse(data []byte, path, file string, o Options) (*Config, error) {
 	config := c.config(message)
 	config.File = file
 	c.checkSources(config)
+	c.checkSchemas(config)
 	if len(p.list) > 0 {
 		problems := p.err(path)
 		problems.Files = c.files

@@ -170,7 +170,7 @@ func TestProblems(t *testing.T) {
 		{"empty file", "", `1:1: sources: want at least one source, got nothing`},
 		{"only a comment", "# nothing\n", `1:1: sources: want at least one source, got nothing`},
 		{"null", "---\n", `2:1: sources: want at least one source, got nothing`},
-		{"no mapping", "- a\n", `1:1: want a mapping with the keys http, grpc, admin, journal, sources, subscriptions, log, shutdown_timeout; got a list
+		{"no mapping", "- a\n", `1:1: want a mapping with the keys http, grpc, admin, journal, sources, subscriptions, schemas, log, shutdown_timeout; got a list
 1:1: sources: want at least one source, got nothing`},
 		{"broken syntax", "http:\n  listen: a: b\n", `2:1: is no YAML: mapping values are not allowed in this context`},
 		{"broken syntax on the first line", "a: [", `1:1: is no YAML: did not find expected node content`},

@@ -164,9 +164,16 @@ func TestEveryKeyCounts(t *testing.T) {
 		"sources[0].burst":         "1",
 		"subscriptions[0].name":    "y",
 		"subscriptions[0].hold":    "all",
-		"log.level":                "error",
-		"log.format":               "json",
-		"shutdown_timeout":         "1s",
+		"schemas": func() string {
+			path := filepath.Join(t.TempDir(), "acme.binpb")
+			if err := os.WriteFile(path, []byte("an image"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return "[" + path + "]"
+		}(),
+		"log.level":        "error",
+		"log.format":       "json",
+		"shutdown_timeout": "1s",
 	}
 	// What a key needs beside it.
 	beside := map[string]map[string]string{
@@ -242,9 +249,9 @@ const referenceHead = `<!-- Generated from proto/hookbridge/config/v1/config.pro
 A whole file; everything but ` + "`sources`" + ` may be left out:
 
 %s
-Secrets are never written into the file, only where they are: ` + "`env:NAME`" + ` or ` + "`file:PATH`" + `. A change of the file or of a file
-with a secret, or SIGHUP, reloads sources and subscriptions without dropping a request; other sections take effect when the
-bridge is started anew. A file that is wrong is reported in the log and changes nothing.
+Secrets are never written into the file, only where they are: ` + "`env:NAME`" + ` or ` + "`file:PATH`" + `. A change of the file, of a file
+with a secret or of an image, or SIGHUP, reloads sources, subscriptions and schemas without dropping a request; other sections take
+effect when the bridge is started anew. A file that is wrong is reported in the log and changes nothing.
 `
 
 // reference renders the documentation of the file.

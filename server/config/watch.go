@@ -223,7 +223,7 @@ func fingerprint(file string) [sha256.Size]byte {
 	}
 	defer func() { _ = f.Close() }()
 	hash := sha256.New()
-	if _, err := io.Copy(hash, io.LimitReader(f, maxFile+1)); err != nil {
+	if _, err := io.Copy(hash, io.LimitReader(f, max(maxFile, maxImage)+1)); err != nil {
 		return unreadable
 	}
 	return [sha256.Size]byte(hash.Sum(nil))

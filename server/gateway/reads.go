@@ -14,8 +14,8 @@ import (
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
-// NewReads returns the read API as JSON: the unary calls of EventService that have an HTTP annotation.
-func NewReads(events grpc.ClientConnInterface) (http.Handler, error) {
+// NewReads returns the read API as JSON: the unary calls of EventService and SchemaService that have an HTTP annotation.
+func NewReads(services grpc.ClientConnInterface) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 			MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: false, Multiline: true, Indent: "  "},
@@ -28,9 +28,13 @@ func NewReads(events grpc.ClientConnInterface) (http.Handler, error) {
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithErrorHandler(writeError),
 	)
-	client := hookbridgev1.NewEventServiceClient(events)
-	if err := hookbridgev1.RegisterEventServiceHandlerClient(context.Background(), mux, client); err != nil {
-		return nil, fmt.Errorf("register the read routes: %w", err)
+	events := hookbridgev1.NewEventServiceClient(services)
+	if err := hookbridgev1.RegisterEventServiceHandlerClient(context.Background(), mux, events); err != nil {
+		return nil, fmt.Errorf("register the routes of events: %w", err)
+	}
+	schemas := hookbridgev1.NewSchemaServiceClient(services)
+	if err := hookbridgev1.RegisterSchemaServiceHandlerClient(context.Background(), mux, schemas); err != nil {
+		return nil, fmt.Errorf("register the routes of the schema: %w", err)
 	}
 	return mux, nil
 }

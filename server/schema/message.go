@@ -31,18 +31,18 @@ const urlPrefix = "type.googleapis.com/"
 
 // compiler makes the messages of one set.
 type compiler struct {
-	set   Set
+	types types
 	rules protovalidate.Validator
 }
 
 // message makes a message and compiles its rules.
 func (c *compiler) message(descriptor protoreflect.MessageDescriptor) (*message, error) {
-	typ, err := c.set.types.FindMessageByName(descriptor.FullName())
+	typ, err := c.types.FindMessageByName(descriptor.FullName())
 	if err != nil {
 		return nil, err
 	}
 	m := &message{
-		name: descriptor.FullName(), typ: typ, types: fields{c.set.types}, url: urlPrefix + string(descriptor.FullName()),
+		name: descriptor.FullName(), typ: typ, types: fields{c.types}, url: urlPrefix + string(descriptor.FullName()),
 		custom: map[string]string{},
 	}
 	m.plan = newPlan(descriptor, m.types)
@@ -51,7 +51,7 @@ func (c *compiler) message(descriptor protoreflect.MessageDescriptor) (*message,
 		return m, err
 	}
 	if c.rules == nil {
-		if c.rules, err = protovalidate.New(protovalidate.WithExtensionTypeResolver(c.set.types)); err != nil {
+		if c.rules, err = protovalidate.New(protovalidate.WithExtensionTypeResolver(c.types)); err != nil {
 			return nil, fmt.Errorf("validation rules: %w", err)
 		}
 	}

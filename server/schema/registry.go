@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
 // Config says what a registry knows.
 type Config struct {
-	// Sets are where the messages come from. A message that is in several of them (an image has its imports in it) is taken
-	// from the first.
+	// Sets are where the messages come from, the built-in one first. A file that is in several of them (an image has its imports
+	// in it) is taken from the first.
 	Sets []Set
 	// Registerer takes the metrics. Nil: none are kept.
 	Registerer prometheus.Registerer
@@ -28,6 +30,9 @@ type Config struct {
 type Registry struct {
 	providers map[string]*provider
 	types     []EventType
+	library   *library
+	dynamic   *dynamicpb.Types
+	export    func() (DescriptorSet, error)
 	metrics   *metrics
 }
 
@@ -39,6 +44,8 @@ type EventType struct {
 	Elements []string
 	// Message describes the message.
 	Message protoreflect.MessageDescriptor
+	// Origin is the name of the set that the message comes from.
+	Origin string
 }
 
 // provider has the claims of one provider's messages: by their exact name, and by the prefix of a pattern, longest first.
@@ -51,30 +58,55 @@ type provider struct {
 type claim struct {
 	element string
 	message *message
+	origin  string
 }
 
-// New makes a registry. All that is wrong with the messages' options is reported at once: an empty provider or list of types,
-// a pattern with its "*" elsewhere than at the end, an element that two messages claim, validation rules that don't compile.
+// SetError is what is wrong with a set. Its text begins with the set's name.
+type SetError struct {
+	// Set is the name.
+	Set string
+	err error
+}
+
+func (e *SetError) Error() string { return e.Set + ": " + e.err.Error() }
+
+// Unwrap returns the problem without the name.
+func (e *SetError) Unwrap() error { return e.err }
+
+// New makes a registry. All that is wrong is reported at once, as SetErrors: files and names that two sets have and declare
+// differently, and what is wrong with the messages' options: an empty provider or list of types, a pattern with its "*" elsewhere
+// than at the end, an element that two messages claim, validation rules that don't compile.
 func New(cfg Config) (*Registry, error) {
-	r := &Registry{providers: map[string]*provider{}}
+	counted, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return newRegistry(cfg.Sets, counted)
+}
+
+func newRegistry(sets []Set, counted *metrics) (*Registry, error) {
+	r := &Registry{providers: map[string]*provider{}, library: newLibrary(), metrics: counted}
 	var errs []error
-	seen := map[protoreflect.FullName]protoreflect.MessageDescriptor{}
-	for _, set := range cfg.Sets {
-		c := compiler{set: set}
-		for descriptor := range set.messages() {
-			if !proto.HasExtension(descriptor.Options(), hookbridgev1.E_Event) {
+	compilers := map[string]*compiler{}
+	for _, set := range sets {
+		for _, err := range r.library.add(set) {
+			errs = append(errs, &SetError{set.name, err})
+		}
+	}
+	r.dynamic = dynamicpb.NewTypes(r.library.linked)
+	r.export = sync.OnceValues(r.library.export)
+	for _, f := range r.library.sorted() {
+		for descriptor := range f.messages() {
+			if !isEvent(descriptor) {
 				continue
 			}
-			name := descriptor.FullName()
-			if first, ok := seen[name]; ok {
-				if !sameMessage(first, descriptor) {
-					errs = append(errs, fmt.Errorf("%s: %s is declared differently in a set before it", set.name, name))
-				}
-				continue
+			c := compilers[f.set]
+			if c == nil {
+				c = &compiler{types: r.typesOf(f)}
+				compilers[f.set] = c
 			}
-			seen[name] = descriptor
-			if err := r.add(&c, descriptor); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", set.name, err))
+			if err := r.add(c, f, descriptor); err != nil {
+				errs = append(errs, &SetError{f.set, err})
 			}
 		}
 	}
@@ -87,20 +119,19 @@ func New(cfg Config) (*Registry, error) {
 	slices.SortFunc(r.types, func(a, b EventType) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Message.FullName(), b.Message.FullName()))
 	})
-	var err error
-	r.metrics, err = newMetrics(cfg.Registerer)
-	return r, err
+	return r, nil
 }
 
-// sameMessage tells whether a second declaration of a message can be passed over. Ours can, whatever it says: an image that
-// imports our packages has them as they were when it was built.
-func sameMessage(first, second protoreflect.MessageDescriptor) bool {
-	return strings.HasPrefix(string(first.FullName()), "hookbridge.") ||
-		proto.Equal(protodesc.ToDescriptorProto(first), protodesc.ToDescriptorProto(second))
+// typesOf are the Go types of a file's messages.
+func (r *Registry) typesOf(f *file) types {
+	if f.proto == nil {
+		return protoregistry.GlobalTypes
+	}
+	return r.dynamic
 }
 
 // add registers one message under the elements of its option.
-func (r *Registry) add(c *compiler, descriptor protoreflect.MessageDescriptor) error {
+func (r *Registry) add(c *compiler, f *file, descriptor protoreflect.MessageDescriptor) error {
 	option, _ := proto.GetExtension(descriptor.Options(), hookbridgev1.E_Event).(*hookbridgev1.EventOptions)
 	name := descriptor.FullName()
 	if option.GetProvider() == "" {
@@ -120,33 +151,35 @@ func (r *Registry) add(c *compiler, descriptor protoreflect.MessageDescriptor) e
 	}
 	var errs []error
 	for i, element := range option.GetTypes() {
-		if err := p.claim(element, m); err != nil {
+		if err := p.claim(claim{element, m, f.set}); err != nil {
 			errs = append(errs, fmt.Errorf("%s: option (hookbridge.v1.event): types[%d]: %w", name, i, err))
 		}
 	}
-	r.types = append(r.types, EventType{option.GetProvider(), slices.Clone(option.GetTypes()), descriptor})
+	r.types = append(r.types, EventType{option.GetProvider(), slices.Clone(option.GetTypes()), descriptor, f.set})
 	return errors.Join(errs...)
 }
 
-func (p *provider) claim(element string, m *message) error {
-	star := strings.IndexByte(element, '*')
-	if element == "" || star >= 0 && star < len(element)-1 {
-		return fmt.Errorf("want the name of a type, or a pattern that ends in its only \"*\", got %q", element)
+func (p *provider) claim(c claim) error {
+	star := strings.IndexByte(c.element, '*')
+	if c.element == "" || star >= 0 && star < len(c.element)-1 {
+		return fmt.Errorf("want the name of a type, or a pattern that ends in its only \"*\", got %q", c.element)
 	}
-	other, taken := p.exact[element]
+	other, taken := p.exact[c.element]
 	if star >= 0 {
-		i := slices.IndexFunc(p.prefixes, func(c claim) bool { return c.element == element })
+		i := slices.IndexFunc(p.prefixes, func(known claim) bool { return known.element == c.element })
 		if taken = i >= 0; taken {
 			other = p.prefixes[i]
 		}
 	}
 	switch {
+	case taken && other.origin != c.origin:
+		return fmt.Errorf("%q is claimed by %s (%s) too", c.element, other.message.name, other.origin)
 	case taken:
-		return fmt.Errorf("%q is claimed by %s too", element, other.message.name)
+		return fmt.Errorf("%q is claimed by %s too", c.element, other.message.name)
 	case star >= 0:
-		p.prefixes = append(p.prefixes, claim{element, m})
+		p.prefixes = append(p.prefixes, c)
 	default:
-		p.exact[element] = claim{element, m}
+		p.exact[c.element] = c
 	}
 	return nil
 }

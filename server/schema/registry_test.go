@@ -33,13 +33,23 @@ func withRule(m *descriptorpb.DescriptorProto, rules *validate.FieldRules) *desc
 	return m
 }
 
-// encoded is a descriptor set as `buf build -o` writes it.
-func encoded(t *testing.T, messages ...*descriptorpb.DescriptorProto) []byte {
-	t.Helper()
-	file := &descriptorpb.FileDescriptorProto{
-		Name: proto.String("acme/v1/acme.proto"), Package: proto.String("acme.v1"), Syntax: proto.String("proto3"), MessageType: messages,
+// protoFile is a file of the package acme.v1.
+func protoFile(path string, messages ...*descriptorpb.DescriptorProto) *descriptorpb.FileDescriptorProto {
+	return &descriptorpb.FileDescriptorProto{
+		Name: proto.String(path), Package: proto.String("acme.v1"), Syntax: proto.String("proto3"), MessageType: messages,
 		Dependency: []string{"hookbridge/v1/options.proto", "buf/validate/validate.proto"},
 	}
+}
+
+// encoded is a descriptor set as `buf build -o` writes it, of one file.
+func encoded(t *testing.T, messages ...*descriptorpb.DescriptorProto) []byte {
+	t.Helper()
+	return encodedFiles(t, protoFile("acme/v1/acme.proto", messages...))
+}
+
+// encodedFiles is the same of several.
+func encodedFiles(t *testing.T, files ...*descriptorpb.FileDescriptorProto) []byte {
+	t.Helper()
 	set := &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{
 		protodesc.ToFileDescriptorProto(descriptorpb.File_google_protobuf_descriptor_proto),
 		protodesc.ToFileDescriptorProto(hookbridgev1.File_hookbridge_v1_options_proto),
@@ -50,7 +60,8 @@ func encoded(t *testing.T, messages ...*descriptorpb.DescriptorProto) []byte {
 			set.File = append(set.File, protodesc.ToFileDescriptorProto(imported))
 		}
 	}
-	set.File = append(set.File, protodesc.ToFileDescriptorProto(validateFile), file)
+	set.File = append(set.File, protodesc.ToFileDescriptorProto(validateFile))
+	set.File = append(set.File, files...)
 	image, err := proto.Marshal(set)
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +72,15 @@ func encoded(t *testing.T, messages ...*descriptorpb.DescriptorProto) []byte {
 func image(t *testing.T, name string, messages ...*descriptorpb.DescriptorProto) schema.Set {
 	t.Helper()
 	set, err := schema.Image(name, encoded(t, messages...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func imageOf(t *testing.T, name string, files ...*descriptorpb.FileDescriptorProto) schema.Set {
+	t.Helper()
+	set, err := schema.Image(name, encodedFiles(t, files...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,11 +206,11 @@ func TestWrongOptions(t *testing.T) {
 		},
 		{
 			name: "a built-in type claimed", sets: []schema.Set{schema.Builtin(), image(t, "a.binpb", event("A", "github", "push"))},
-			want: []string{`a.binpb: acme.v1.A: option (hookbridge.v1.event): types[0]: "push" is claimed by hookbridge.github.v1.PushEvent too`},
+			want: []string{`a.binpb: acme.v1.A: option (hookbridge.v1.event): types[0]: "push" is claimed by hookbridge.github.v1.PushEvent (builtin) too`},
 		},
 		{
 			name: "one name for two messages", sets: []schema.Set{image(t, "a.binpb", event("A", "acme", "a")), image(t, "b.binpb", event("A", "acme", "b"))},
-			want: []string{"b.binpb: acme.v1.A is declared differently in a set before it"},
+			want: []string{"b.binpb: file acme/v1/acme.proto differs from that of a.binpb"},
 		},
 		{
 			name: "a rule that doesn't compile", sets: []schema.Set{image(t, "a.binpb", broken)},
@@ -212,19 +232,24 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
-// The same message in two images is one: each image has its imports in it.
-func TestMessageInTwoImages(t *testing.T) {
+// A file that two images have is one: each image has its imports in it.
+func TestFileInTwoImages(t *testing.T) {
+	shared := protoFile("acme/v1/a.proto", event("A", "acme", "a"))
+	commented := proto.CloneOf(shared)
+	commented.SourceCodeInfo = &descriptorpb.SourceCodeInfo{Location: []*descriptorpb.SourceCodeInfo_Location{
+		{Path: []int32{4, 0}, Span: []int32{1, 0, 1}, LeadingComments: proto.String(" A comment.\n")},
+	}}
 	registry, err := schema.New(schema.Config{Sets: []schema.Set{
-		image(t, "a.binpb", event("A", "acme", "a")), image(t, "b.binpb", event("A", "acme", "a"), event("B", "acme", "b")),
+		imageOf(t, "a.binpb", shared), imageOf(t, "b.binpb", commented, protoFile("acme/v1/b.proto", event("B", "acme", "b"))),
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, e := range registry.Types() {
-		names = append(names, string(e.Message.FullName()))
+		names = append(names, string(e.Message.FullName())+" of "+e.Origin)
 	}
-	if got := strings.Join(names, " "); got != "acme.v1.A acme.v1.B" {
+	if got := strings.Join(names, ", "); got != "acme.v1.A of a.binpb, acme.v1.B of b.binpb" {
 		t.Errorf("got %s", got)
 	}
 }

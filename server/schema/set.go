@@ -2,29 +2,51 @@ package schema
 
 import (
 	"fmt"
-	"iter"
+	"maps"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
-	"google.golang.org/protobuf/types/dynamicpb"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// Set is a collection of proto files and the Go types of their messages.
+// Set is a collection of proto files, each after those that it imports.
 type Set struct {
-	name  string
-	files []protoreflect.FileDescriptor
-	types types
+	name string
+	// linked are the files of the set that is compiled in, protos those of an image.
+	linked []protoreflect.FileDescriptor
+	protos []*descriptorpb.FileDescriptorProto
 }
 
 // types finds the Go type of a message: compiled in, or made from its descriptor.
 type types interface {
 	protoregistry.MessageTypeResolver
 	protoregistry.ExtensionTypeResolver
+}
+
+// Name is what stands for the set in errors and in listings: "builtin", or the name of the image.
+func (s Set) Name() string { return s.name }
+
+// Providers are the providers of the set's events, sorted.
+func (s Set) Providers() []string {
+	found := map[string]bool{}
+	var visit func(messages []*descriptorpb.DescriptorProto)
+	visit = func(messages []*descriptorpb.DescriptorProto) {
+		for _, m := range messages {
+			if option, _ := proto.GetExtension(m.GetOptions(), hookbridgev1.E_Event).(*hookbridgev1.EventOptions); option != nil {
+				found[option.GetProvider()] = true
+			}
+			visit(m.GetNestedType())
+		}
+	}
+	for _, file := range s.protos {
+		visit(file.GetMessageType())
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // Image makes a set from an encoded google.protobuf.FileDescriptorSet that contains all its imports, as `buf build -o` and
@@ -35,37 +57,33 @@ func Image(name string, image []byte) (Set, error) {
 	if err := proto.Unmarshal(image, &descriptors); err != nil {
 		return Set{}, fmt.Errorf("%s: want an encoded google.protobuf.FileDescriptorSet (buf build -o %[1]s): %w", name, err)
 	}
-	files, err := protodesc.NewFiles(&descriptors)
-	if err != nil {
+	if _, err := protodesc.NewFiles(&descriptors); err != nil {
 		return Set{}, fmt.Errorf("%s: want a descriptor set with all its imports: %w", name, err)
 	}
-	set := Set{name: name, types: dynamicpb.NewTypes(files)}
-	files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		set.files = append(set.files, file)
-		return true
-	})
-	return set, nil
+	return Set{name: name, protos: sorted(descriptors.GetFile())}, nil
 }
 
-// messages yields the set's messages, nested ones too, in the order of their files' paths.
-func (s Set) messages() iter.Seq[protoreflect.MessageDescriptor] {
-	files := slices.SortedFunc(slices.Values(s.files), func(a, b protoreflect.FileDescriptor) int {
-		return strings.Compare(a.Path(), b.Path())
-	})
-	return func(yield func(protoreflect.MessageDescriptor) bool) {
-		for _, file := range files {
-			if !yieldMessages(file.Messages(), yield) {
-				return
-			}
-		}
+// sorted returns the files, of which none imports itself, each after those that it imports.
+func sorted(files []*descriptorpb.FileDescriptorProto) []*descriptorpb.FileDescriptorProto {
+	byPath := make(map[string]*descriptorpb.FileDescriptorProto, len(files))
+	for _, file := range files {
+		byPath[file.GetName()] = file
 	}
-}
-
-func yieldMessages(messages protoreflect.MessageDescriptors, yield func(protoreflect.MessageDescriptor) bool) bool {
-	for i := range messages.Len() {
-		if !yield(messages.Get(i)) || !yieldMessages(messages.Get(i).Messages(), yield) {
-			return false
+	order := make([]*descriptorpb.FileDescriptorProto, 0, len(files))
+	var visit func(path string)
+	visit = func(path string) {
+		file, ok := byPath[path]
+		if !ok {
+			return
 		}
+		delete(byPath, path)
+		for _, imported := range file.GetDependency() {
+			visit(imported)
+		}
+		order = append(order, file)
 	}
-	return true
+	for _, file := range files {
+		visit(file.GetName())
+	}
+	return order
 }

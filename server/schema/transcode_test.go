@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,19 +208,36 @@ func TestTranscoding(t *testing.T) {
 	}
 }
 
+// builtinMessages are all messages that are compiled in.
+func builtinMessages(t testing.TB) iter.Seq[protoreflect.MessageDescriptor] {
+	t.Helper()
+	r, err := newRegistry([]Set{Builtin()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(protoreflect.MessageDescriptor) bool) {
+		for _, f := range r.library.sorted() {
+			for m := range f.messages() {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // TestTranscodingOfRealDeliveries: of what providers really send, everything is transcoded, typed and untyped.
 func TestTranscodingOfRealDeliveries(t *testing.T) {
-	set := Builtin()
 	byName := map[string]*message{}
 	rules, err := protovalidate.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for descriptor := range set.messages() {
+	for descriptor := range builtinMessages(t) {
 		if descriptor.IsMapEntry() {
 			continue
 		}
-		m, err := (&compiler{set: set, rules: rules}).message(descriptor)
+		m, err := (&compiler{types: protoregistry.GlobalTypes, rules: rules}).message(descriptor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,11 +299,10 @@ func BenchmarkDecode(b *testing.B) {
 	if err != nil {
 		b.Skip(err)
 	}
-	set := Builtin()
 	var m *message
-	for descriptor := range set.messages() {
+	for descriptor := range builtinMessages(b) {
 		if descriptor.FullName() == protoreflect.FullName("hookbridge.github.v1.StarEvent") {
-			if m, err = (&compiler{set: set}).message(descriptor); err != nil {
+			if m, err = (&compiler{types: protoregistry.GlobalTypes}).message(descriptor); err != nil {
 				b.Fatal(err)
 			}
 		}

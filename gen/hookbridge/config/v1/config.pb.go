@@ -42,6 +42,10 @@ type Config struct {
 	Sources []*Source `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
 	// What the operator decides about subscriptions, by name. A subscription needs no entry here. Names are unique.
 	Subscriptions []*SubscriptionPolicy `protobuf:"bytes,6,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	// Images with event messages of your own, as `buf build -o acme.binpb` writes them: at most 100 files of at most 16MiB. What
+	// has the hookbridge.v1.event option in them is decoded and validated like a built-in message. Reloaded like sources, also
+	// when an image changes. Default none.
+	Schemas []string `protobuf:"bytes,16,rep,name=schemas,proto3" json:"schemas,omitempty"`
 	// What is written to standard error.
 	Log *Log `protobuf:"bytes,7,opt,name=log,proto3" json:"log,omitempty"`
 	// How long a shutdown may take before what is left is cut off; from 1s to 10m. Default 20s.
@@ -118,6 +122,13 @@ func (x *Config) GetSources() []*Source {
 func (x *Config) GetSubscriptions() []*SubscriptionPolicy {
 	if x != nil {
 		return x.Subscriptions
+	}
+	return nil
+}
+
+func (x *Config) GetSchemas() []string {
+	if x != nil {
+		return x.Schemas
 	}
 	return nil
 }
@@ -800,7 +811,7 @@ var File_hookbridge_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\x8f\x04\n" +
+	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\xed\x04\n" +
 	"\x06Config\x126\n" +
 	"\x04http\x18\x01 \x01(\v2\".hookbridge.config.v1.HTTPListenerR\x04http\x126\n" +
 	"\x04grpc\x18\x02 \x01(\v2\".hookbridge.config.v1.GRPCListenerR\x04grpc\x129\n" +
@@ -808,7 +819,9 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\ajournal\x18\x04 \x01(\v2\x1d.hookbridge.config.v1.JournalR\ajournal\x12y\n" +
 	"\asources\x18\x05 \x03(\v2\x1c.hookbridge.config.v1.SourceBA\xbaH>\xba\x01;\n" +
 	"\x0econfig.sources\x12\x18want at least one source\x1a\x0fthis.size() > 0R\asources\x12N\n" +
-	"\rsubscriptions\x18\x06 \x03(\v2(.hookbridge.config.v1.SubscriptionPolicyR\rsubscriptions\x12+\n" +
+	"\rsubscriptions\x18\x06 \x03(\v2(.hookbridge.config.v1.SubscriptionPolicyR\rsubscriptions\x12\\\n" +
+	"\aschemas\x18\x10 \x03(\tBB\xbaH?\xba\x01<\n" +
+	"\x0econfig.schemas\x12\x16want at most 100 files\x1a\x12this.size() <= 100R\aschemas\x12+\n" +
 	"\x03log\x18\a \x01(\v2\x19.hookbridge.config.v1.LogR\x03log\x12)\n" +
 	"\x10shutdown_timeout\x18\b \x01(\tR\x0fshutdownTimeout\"\xb5\x01\n" +
 	"\fHTTPListener\x12\x16\n" +

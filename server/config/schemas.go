@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// maxImage bounds an image; the whole of what is built in has less than 1MiB.
+const maxImage = 16 << 20
+
+func (c *completion) schemas(names []string) []Schema {
+	var schemas []Schema
+	first := map[string]int{}
+	for i, name := range names {
+		path := fmt.Sprintf("schemas[%d]", i)
+		if c.at(path) {
+			continue
+		}
+		if name == "" {
+			c.add(path, "want the path of an image, as buf build -o writes it")
+			continue
+		}
+		s := Schema{Name: name, File: c.absolute(name)}
+		if earlier, twice := first[s.File]; twice {
+			c.add(path, "%s is schemas[%d] already", quote(name), earlier)
+			continue
+		}
+		first[s.File] = i
+		c.files = append(c.files, s.File)
+		var err error
+		if s.Image, err = readImage(s.File); err != nil {
+			c.add(path, "%v", err)
+			continue
+		}
+		schemas = append(schemas, s)
+	}
+	return schemas
+}
+
+func readImage(path string) ([]byte, error) {
+	file, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	image, err := io.ReadAll(io.LimitReader(file, maxImage+1))
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	if len(image) > maxImage {
+		return nil, fmt.Errorf("file %s is larger than %s", path, formatSize(maxImage))
+	}
+	if len(image) == 0 {
+		return nil, fmt.Errorf("file %s is empty", path)
+	}
+	return image, nil
+}
+
+// checkSchemas lets the caller refuse images, if all of them could be read: what one lacks may be in another.
+func (c *completion) checkSchemas(config *Config) {
+	refused := func(p Problem) bool { return strings.HasPrefix(p.Path, "schemas") }
+	if c.options.CheckSchemas == nil || len(config.Schemas) == 0 || slices.ContainsFunc(c.list, refused) {
+		return
+	}
+	for i, err := range c.options.CheckSchemas(config.Schemas) {
+		c.unfit(fmt.Sprintf("schemas[%d]", i), err)
+	}
+}
+
+// unfit reports every problem of an image.
+func (c *completion) unfit(path string, err error) {
+	if err == nil {
+		return
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, each := range several.Unwrap() {
+			c.unfit(path, each)
+		}
+		return
+	}
+	c.add(path, "%v", err)
+}
