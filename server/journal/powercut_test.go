@@ -1,134 +1,16 @@
 package journal
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
-
-// errPower is what everything gets after the power went.
-var errPower = errors.New("the power is gone")
-
-// platter is a disk that remembers what was synced, and nothing else: by inode what a file held when it was synced last, and for each
-// folder the entries that it had. What a power cut leaves is made from that.
-//
-// Files that others than the journal sync (the index of ids syncs its own) are not on it, so a cut always loses the index.
-type platter struct {
-	mu      sync.Mutex
-	files   map[uint64][]byte
-	folders map[string]map[string]uint64
-	// left is how many more syncs succeed; negative for all.
-	left int
-	// lies says that syncs are answered without being done, as with SyncAlways off and nothing in its place.
-	lies bool
-}
-
-func newPlatter() *platter {
-	return &platter{files: map[uint64][]byte{}, folders: map[string]map[string]uint64{}, left: -1}
-}
-
-// allow takes one sync off those that are left, and says whether there was one.
-func (p *platter) allow() bool {
-	if p.left > 0 {
-		p.left--
-	}
-	return p.left != 0
-}
-
-func (p *platter) SyncFile(path string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.allow() {
-		return errPower
-	}
-	data, err := os.ReadFile(path)
-	if err != nil || p.lies {
-		return err
-	}
-	inode, err := inodeOf(path)
-	p.files[inode] = data
-	return err
-}
-
-func (p *platter) SyncFolder(path string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.allow() {
-		return errPower
-	}
-	list, err := os.ReadDir(path)
-	if err != nil || p.lies {
-		return err
-	}
-	entries := map[string]uint64{}
-	for _, e := range list {
-		if entries[e.Name()], err = inodeOf(filepath.Join(path, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	p.folders[path] = entries
-	return nil
-}
-
-func inodeOf(path string) (uint64, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return 0, err
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, fmt.Errorf("no inode of %s", path)
-	}
-	return stat.Ino, nil
-}
-
-// set changes how the disk behaves from now on.
-func (p *platter) set(left int, lies bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.left, p.lies = left, lies
-}
-
-// remains decides what is left of bytes that were written after the last sync: they may be there in part, as zeros, or not at all.
-type remains func(unsynced []byte) []byte
-
-// restore writes what a power cut leaves of a folder into another one.
-func (p *platter) restore(from, to string, left remains) error {
-	if err := os.MkdirAll(to, 0o700); err != nil {
-		return err
-	}
-	for name, inode := range p.folders[from] {
-		source, target := filepath.Join(from, name), filepath.Join(to, name)
-		if _, ok := p.folders[source]; ok {
-			if err := p.restore(source, target, left); err != nil {
-				return err
-			}
-			continue
-		}
-		info, err := os.Stat(source)
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		data := bytes.Clone(p.files[inode])
-		if now, err := os.ReadFile(source); err == nil && len(now) > len(data) && bytes.HasPrefix(now, data) {
-			data = append(data, left(now[len(data):])...)
-		}
-		if err := os.WriteFile(target, data, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Guarantee 2, 2xx means on disk: after a power cut at any moment, every event whose append was answered is there, once, under its
 // sequence, and so is every record; whatever became of the bytes that were not synced. With little room the server's blocks are
@@ -205,6 +87,7 @@ func cutPower(t *testing.T, maxBytes int64, syncs int, lies bool, left remains) 
 	root := t.TempDir()
 	before := filepath.Join(root, "before")
 	disk := newPlatter()
+	defer disk.close(t)
 	s, err := Open(t.Context(), Config{
 		Dir: before, MaxBytes: maxBytes, DeadLetterBytes: maxBytes, MinFree: -1, PublishTimeout: time.Minute, disk: disk,
 	})
