@@ -38,9 +38,13 @@ func startBridge(ctx context.Context, p *plan, folder string) (*process, error) 
 grpc: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0"}
 journal: {dir: ./data}
-sources: [{name: github, provider: github, secrets: ["file:./secret"]}]
-log: {level: error}
+sources:
+  - {name: github, provider: github, secrets: ["file:./secret"]}
 `
+	for _, name := range crowdSources() {
+		text += fmt.Sprintf("  - {name: %s, provider: github, secrets: [\"file:./secret\"]}\n", name)
+	}
+	text += "log: {level: error}\n"
 	for name, content := range map[string]string{config: text, filepath.Join(folder, "secret"): secret} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			return nil, err

@@ -8,51 +8,119 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"github.com/hookbridge/hookbridge/client"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// measureCrowds takes the time to a 2xx at 20 events a second while many durable subscriptions get each event and acknowledge it.
+const (
+	// crowdRate is how many events a second are posted, each to one of at most crowdSpread sources.
+	crowdRate   = 200
+	crowdSpread = 100
+	// crowdShare is how many subscriptions want each event, besides those that are stuck.
+	crowdShare = 10
+	// stuckMembers never acknowledge: half of them read and work for ever, half of them don't even read. They want every event.
+	stuckMembers = 10
+	// streamsPerConnection is how many subscriptions share a connection.
+	streamsPerConnection = 200
+)
+
+func crowdSources() []string {
+	names := make([]string, crowdSpread)
+	for n := range names {
+		names[n] = fmt.Sprintf("src-%02d", n)
+	}
+	return names
+}
+
+// measureCrowds compares a bridge with a few subscriptions, which want every event, with one that has very many, of which as many
+// want each event, and some that are stuck: the same events, the same deliveries.
 func measureCrowds(ctx context.Context, p *plan, t *table) error {
-	for _, size := range p.crowds {
-		err := withBridge(ctx, p, func(bridge *process) error { return measureCrowd(ctx, p, t, bridge, size) })
-		if err != nil {
+	var first crowd
+	for n, size := range p.crowds {
+		c := crowd{size: size}
+		if n > 0 {
+			c.stuck = stuckMembers
+		}
+		if err := withBridge(ctx, p, func(bridge *process) error { return c.measure(ctx, p, bridge) }); err != nil {
 			return fmt.Errorf("%d subscriptions: %w", size, err)
+		}
+		t.add(fmt.Sprintf("POST to 2xx at %d/s, %d subscriptions, %d stuck", crowdRate, c.size, c.stuck), "%s  (%.0f kB each)", spread(c.answers), c.each/1e3)
+		t.add(fmt.Sprintf("POST to stream at %d/s, %d subscriptions, %d stuck", crowdRate, c.size, c.stuck), "%s", spread(c.deliveries))
+		if n == 0 {
+			first = c
+			continue
+		}
+		for _, f := range []struct {
+			what     string
+			few, now []time.Duration
+		}{{"2xx", first.answers, c.answers}, {"stream", first.deliveries, c.deliveries}} {
+			ratio := float64(quantile(f.now, 0.99)) / float64(quantile(f.few, 0.99))
+			t.judge(fmt.Sprintf("p99 to %s, %d subscriptions / %d", f.what, c.size, first.size), fmt.Sprintf("%.2f", ratio), "2", ratio <= 2)
 		}
 	}
 	return nil
 }
 
-func measureCrowd(ctx context.Context, p *plan, t *table, bridge *process, size int) error {
-	const streamsPerConnection, rate = 200, 20
+// crowd is one measurement.
+type crowd struct {
+	size, stuck int
+
+	answers, deliveries []time.Duration
+	each                float64 // bytes of memory for a subscription
+}
+
+func (c *crowd) measure(ctx context.Context, p *plan, bridge *process) error {
 	before, err := bridge.resident()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var members, standing sync.WaitGroup
-	var received atomic.Int64
+	var (
+		mu       sync.Mutex
+		posted   = map[string]time.Time{}
+		received atomic.Int64
+		members  sync.WaitGroup
+		standing sync.WaitGroup
+	)
+	deliver := func(_ context.Context, e *client.Event) error {
+		now := time.Now()
+		mu.Lock()
+		defer mu.Unlock()
+		if at, ok := posted[e.GetId()]; ok {
+			c.deliveries = append(c.deliveries, now.Sub(at))
+			received.Add(1)
+		}
+		return nil
+	}
 	var connections []*client.Client
-	failed := make(chan error, size)
-	standing.Add(size)
-	for n := range size {
+	sources := crowdSources()[:max(1, c.size/crowdShare)]
+	failed := make(chan error, c.size)
+	standing.Add(c.size)
+	for n := range c.size {
 		if n%streamsPerConnection == 0 {
-			c, err := client.Dial(bridge.grpc, client.WithGRPC(grpc.WithTransportCredentials(insecure.NewCredentials())))
+			connection, err := client.Dial(bridge.grpc)
 			if err != nil {
 				return err
 			}
-			connections = append(connections, c)
+			connections = append(connections, connection)
 		}
-		c := connections[len(connections)-1]
+		connection := connections[len(connections)-1]
+		handle, want := deliver, sources
+		switch {
+		case n < c.stuck/2:
+			members.Go(func() { failed <- unread(ctx, bridge.grpc, fmt.Sprintf("member-%d", n), standing.Done) })
+			continue
+		case n < c.stuck:
+			handle = func(ctx context.Context, _ *client.Event) error { <-ctx.Done(); return ctx.Err() }
+		case c.size > crowdShare:
+			own := n % len(sources)
+			want = sources[own : own+1]
+		}
 		members.Go(func() {
 			var once sync.Once
-			failed <- c.Subscribe(ctx, fmt.Sprintf("member-%d", n), client.AckBatch(1000, time.Second),
-				client.OnConnected(func(*hookbridgev1.Confirmed) { once.Do(standing.Done) }),
-				client.Otherwise(func(context.Context, *client.Event) error { received.Add(1); return nil }))
+			failed <- connection.Subscribe(ctx, fmt.Sprintf("member-%d", n), client.AckBatch(1000, time.Second), client.Sources(want...),
+				client.OnConnected(func(*hookbridgev1.Confirmed) { once.Do(standing.Done) }), client.Otherwise(handle))
 		})
 	}
 	standing.Wait()
@@ -60,11 +128,19 @@ func measureCrowd(ctx context.Context, p *plan, t *table, bridge *process, size 
 	if err != nil {
 		return err
 	}
-	answers, err := pace(ctx, bridge.http, rate, 2*p.span, func(string) {})
+	c.each = float64(after-before) / float64(c.size)
+	answers, err := pace(ctx, bridge.http, crowdRate, 2*p.span, sources, func(id string) {
+		mu.Lock()
+		posted[id] = time.Now()
+		mu.Unlock()
+	})
+	c.answers = answers.latency
+	// Of the shares that the stuck ones have taken over, nothing is expected.
+	expected := int64(answers.posted) * int64(min(c.size, crowdShare)) * int64(c.size-c.stuck) / int64(c.size)
 	deadline := time.Now().Add(answerTimeout)
-	for err == nil && received.Load() < int64(answers.posted*size) {
+	for err == nil && received.Load() < expected*9/10 {
 		if time.Now().After(deadline) {
-			err = fmt.Errorf("of %d deliveries to streams only %d came", answers.posted*size, received.Load())
+			err = fmt.Errorf("of %d deliveries to streams only %d came", expected, received.Load())
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -75,9 +151,22 @@ func measureCrowd(ctx context.Context, p *plan, t *table, bridge *process, size 
 	for err := range failed {
 		errs = append(errs, err)
 	}
-	for _, c := range connections {
-		errs = append(errs, c.Close())
+	for _, connection := range connections {
+		errs = append(errs, connection.Close())
 	}
-	t.add(fmt.Sprintf("POST to 2xx at %d/s, %d subscriptions", rate, size), "%s  (%.0f kB each)", spread(answers.latency), float64(after-before)/float64(size)/1e3)
 	return errors.Join(errs...)
+}
+
+// unread opens a stream and never reads more than its first message.
+func unread(ctx context.Context, address, name string, standing func()) error {
+	return dial(address, func(c hookbridgev1.EventServiceClient) error {
+		stream, err := c.Subscribe(ctx, &hookbridgev1.SubscribeRequest{Subscription: name})
+		if err != nil {
+			return err
+		}
+		_, err = stream.Recv()
+		standing()
+		<-ctx.Done()
+		return err
+	})
 }

@@ -33,17 +33,21 @@ var signature = func() string {
 // idLength is that of the ids in requests.
 const idLength = 24
 
-// request is a whole HTTP request, with room for an id.
+// sourceLength is that of the names of sources.
+const sourceLength = len("github")
+
+// request is a whole HTTP request, with room for an id and a source.
 type request struct {
-	bytes []byte
-	id    []byte // a part of bytes
+	bytes      []byte
+	id, source []byte // parts of bytes
 }
 
 func newRequest(host string) *request {
-	head := fmt.Sprintf("POST /webhooks/github HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nUser-Agent: bench\r\nX-GitHub-Event: star\r\n"+
+	const path = "POST /webhooks/"
+	head := fmt.Sprintf(path+"github HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nUser-Agent: bench\r\nX-GitHub-Event: star\r\n"+
 		"X-Hub-Signature-256: %s\r\nContent-Length: %d\r\nX-GitHub-Delivery: ", host, signature, len(body))
 	r := &request{bytes: bytes.Join([][]byte{[]byte(head), bytes.Repeat([]byte("0"), idLength), []byte("\r\n\r\n"), body}, nil)}
-	r.id = r.bytes[len(head) : len(head)+idLength]
+	r.id, r.source = r.bytes[len(head):len(head)+idLength], r.bytes[len(path):len(path)+sourceLength]
 	return r
 }
 

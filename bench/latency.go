@@ -63,7 +63,7 @@ func measureLatency(ctx context.Context, p *plan, t *table) error {
 				}
 				done <- nil
 			}()
-			answers, err := pace(ctx, bridge.http, rate, 2*p.span, func(id string) {
+			answers, err := pace(ctx, bridge.http, rate, 2*p.span, nil, func(id string) {
 				mu.Lock()
 				posted[id] = time.Now()
 				mu.Unlock()

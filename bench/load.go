@@ -150,9 +150,11 @@ func each(ctx context.Context, address string, f func(*connection) error) error 
 }
 
 // pace posts at a rate, whether answers come or not, over a few connections, and calls posted with each event's id before it is sent.
-func pace(ctx context.Context, address string, rate int, span time.Duration, posting func(id string)) (result, error) {
+// The sources take turns; none stands for the usual one.
+func pace(ctx context.Context, address string, rate int, span time.Duration, sources []string, posting func(id string)) (result, error) {
 	const connections = 64
 	ticks := make(chan struct{}, connections)
+	var turn atomic.Uint64
 	var mu sync.Mutex
 	var all result
 	var errs []error
@@ -161,6 +163,9 @@ func pace(ctx context.Context, address string, rate int, span time.Duration, pos
 		work.Go(func() {
 			err := each(ctx, address, func(c *connection) error {
 				for range ticks {
+					if len(sources) > 0 {
+						copy(c.request.source, sources[turn.Add(1)%uint64(len(sources))])
+					}
 					c.request.name(c.sender, c.sent+1)
 					posting(string(c.request.id))
 					begin := time.Now()

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/status"
+
+	"github.com/hookbridge/hookbridge/client"
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+)
+
+// forwardTimeout is how long an application may take to answer, unless it is said otherwise.
+const forwardTimeout = 30 * time.Second
+
+func forwardCommand() *cobra.Command {
+	var server, from, to, secret, name string
+	var sources, types []string
+	var withoutTLS bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "forward --to URL",
+		Short: "Post a bridge's events to an application, as their providers did",
+		Long: "forward streams events from a bridge and posts each to an application on this machine, with the body and the headers as\n" +
+			"they were received. What the application answers with 2xx is acknowledged; everything else comes again.\n" +
+			"\n" +
+			"Signatures are not stored, and their timestamps would be old: with --secret each event is signed anew, in its provider's\n" +
+			"scheme, with the secret that the application checks against.\n" +
+			"\n" +
+			"It uses a durable subscription, so that what comes while this machine sleeps is not lost. It goes on until Ctrl-C, whatever\n" +
+			"happens to the network, the bridge or the application.",
+		Example: "  hookbridge forward --source stripe-eu --to http://localhost:3000/webhook --secret env:STRIPE_WEBHOOK_SECRET\n" +
+			"  hookbridge forward --server bridge:9090 --source github --type 'pull_request.*' --to http://localhost:8000/hooks --from 1h",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			start, err := parseStart(from, time.Now())
+			if err != nil {
+				return usageError{err}
+			}
+			c, err := dialBridge(server, withoutTLS)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = c.Close() }()
+			r, err := newReposter(c, to, secret, timeout)
+			if err != nil {
+				return err
+			}
+			if name == "" {
+				name = forwardName(sources)
+			}
+			f := &forward{tail: tail{server: server, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
+			return f.follow(cmd.Context(), c, start, sources, types)
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "the application's `URL`")
+	cmd.Flags().StringVar(&secret, "secret", "", "sign with the secret that this `REF`erence names: env:NAME or file:PATH")
+	cmd.Flags().StringSliceVar(&sources, "source", nil, "only sources of this `NAME`, * for any run of characters")
+	cmd.Flags().StringSliceVar(&types, "type", nil, "only events of this `TYPE`, * for any run of characters")
+	cmd.Flags().StringVar(&from, "from", "now", "`WHERE` a new subscription starts: beginning, now, a sequence, a time (RFC 3339), or how long ago (30m)")
+	cmd.Flags().StringVar(&name, "subscription", "", "the `NAME` of the subscription (default: one for this machine and these sources)")
+	cmd.Flags().DurationVar(&timeout, "timeout", forwardTimeout, "how long the application may take to answer")
+	cmd.Flags().StringVar(&server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
+	cmd.Flags().BoolVar(&withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
+	return cmd
+}
+
+// dialBridge connects to a bridge. What is wrong with the address is the caller's mistake.
+func dialBridge(server string, withoutTLS bool) (*client.Client, error) {
+	var options []client.DialOption
+	if withoutTLS {
+		options = append(options, client.WithoutTLS())
+	}
+	c, err := client.Dial(server, options...)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--server: %w (--plaintext here)", err)}
+	}
+	return c, nil
+}
+
+// forwardName is the subscription of this machine for some sources.
+func forwardName(sources []string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unnamed"
+	}
+	if len(sources) == 0 {
+		sources = []string{"all"}
+	}
+	const most = 63
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower("forward."+host+"."+strings.Join(sources, ".")))
+	return name[:min(len(name), most)]
+}
+
+// forward is a durable subscription whose events are posted on.
+type forward struct {
+	tail
+	reposter *reposter
+	name     string
+	printer  *printer
+
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridgev1.Start, sources, types []string) error {
+	f.say("forwarding to %s with the subscription %s", f.reposter.target.Redacted(), f.name)
+	err := c.Subscribe(ctx, f.name,
+		client.Name("hookbridge forward"), client.From(start), client.Sources(sources...), client.Types(types...), client.Content(),
+		// Few at a time: what waits has its deadline running.
+		client.Window(forwardWindow, 0), client.AckDeadline(f.reposter.http.Timeout+time.Minute),
+		client.OnConnected(f.connected), client.OnDisconnected(f.disconnected), client.OnGap(f.gap),
+		client.Otherwise(f.deliver), client.OnFailure(func(*client.Event, error) {}))
+	if s, ok := status.FromError(errors.Unwrap(err)); ok && err != nil {
+		return errors.New(s.Message())
+	}
+	return err
+}
+
+// forwardWindow is how many events may wait for the application.
+const forwardWindow = 10
+
+// deliver posts one event and shows a line about it. An error gives the event back.
+func (f *forward) deliver(ctx context.Context, e *client.Event) error {
+	got, err := f.reposter.post(ctx, e.Event)
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	result := "→ " + fmt.Sprintf("%d  %s", got.status, got.took.Round(time.Millisecond))
+	color := cyan
+	switch {
+	case err != nil:
+		result, color = "→ "+err.Error(), red
+	case !got.ok():
+		err, color = fmt.Errorf("the application answered %d", got.status), red
+	}
+	if e.Attempt > 1 {
+		result += fmt.Sprintf("  (attempt %d)", e.Attempt)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, werr := fmt.Fprintf(f.out, "%s  %s  %s  %s  %s\n", f.printer.paint(dim, time.Now().Format(time.TimeOnly)), f.printer.paint(bold, e.GetSource()),
+		f.printer.paint(bold, e.GetType()), f.printer.paint(dim, e.GetId()), f.printer.paint(color, result)); werr != nil {
+		return fmt.Errorf("%w: %w", client.ErrStop, werr)
+	}
+	return err
+}
