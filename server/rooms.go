@@ -60,7 +60,8 @@ func policies(cfg *config.Config) map[string]subscription.Policy {
 func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) journal.Config {
 	j := journal.Config{
 		Dir: cfg.Journal.Dir, MaxAge: cfg.Journal.MaxAge, MaxBytes: cfg.Journal.MaxBytes, HoldBytes: cfg.Journal.HoldBytes,
-		DedupeWindow: cfg.Journal.DedupeWindow, MinFree: cfg.Journal.MinFree, Logger: log, Registerer: reg, Now: now,
+		DedupeWindow: cfg.Journal.DedupeWindow, MinFree: cfg.Journal.MinFree,
+		DeadLetterBytes: cfg.Journal.DeadLetterBytes, DeadLetterMaxAge: cfg.Journal.DeadLetterMaxAge, Logger: log, Registerer: reg, Now: now,
 	}
 	if j.MinFree == 0 {
 		j.MinFree = -1

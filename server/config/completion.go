@@ -167,6 +167,8 @@ func (c *completion) journal(m *configv1.Journal) Journal {
 		c.add("journal.retention.hold_bytes", "want at most journal.retention.max_bytes, which is %s; got %s",
 			formatSize(j.MaxBytes), c.document.got("journal.retention.hold_bytes"))
 	}
+	j.DeadLetterBytes = c.size("journal.retention.dead_letter_bytes", m.GetRetention().GetDeadLetterBytes(), sizeRange{Default: 1 << 30, Min: 1 << 20})
+	j.DeadLetterMaxAge = c.duration("journal.retention.dead_letter_max_age", m.GetRetention().GetDeadLetterMaxAge(), durationRange{Min: time.Second})
 	j.DedupeWindow = c.window("journal.dedupe_window", m.GetDedupeWindow(), 24*time.Hour, j.MaxAge)
 	return j
 }

@@ -57,6 +57,9 @@ type Journal struct {
 	// MaxAge and MaxBytes are the bounds of retention, HoldBytes how much a subscription may hold back at MaxBytes.
 	MaxAge              time.Duration
 	MaxBytes, HoldBytes int64
+	// DeadLetterBytes and DeadLetterMaxAge are the bounds of the dead letters; no age is too old where it is 0.
+	DeadLetterBytes  int64
+	DeadLetterMaxAge time.Duration
 	// DedupeWindow is never above MaxAge.
 	DedupeWindow time.Duration
 	// MinFree is the free space below which deliveries are refused; 0 means that it isn't watched.

@@ -72,7 +72,7 @@ func TestLoadExample(t *testing.T) {
 		Admin: Listener{Listen: "127.0.0.1:8081"},
 		Journal: Journal{
 			Dir: filepath.Join(dir, "data"), MaxAge: 168 * time.Hour, MaxBytes: 10 << 30, HoldBytes: 5 << 30,
-			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20,
+			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20, DeadLetterBytes: 1 << 30,
 		},
 		Sources: []Source{
 			{
@@ -112,7 +112,7 @@ grpc: {listen: ":9090", insecure: true}
 admin: {listen: "localhost:0"}
 journal:
   dir: /var/lib/hookbridge/
-  retention: {max_age: 48h, max_bytes: 2GB, hold_bytes: 500MB}
+  retention: {max_age: 48h, max_bytes: 2GB, hold_bytes: 500MB, dead_letter_bytes: 1MiB, dead_letter_max_age: 1000h}
   dedupe_window: 48h
   min_free: 0
   nats: {url: "nats://a:4222,tls://b", credentials_file: nats.creds, prefix: hooks, replicas: 5}
@@ -144,6 +144,7 @@ shutdown_timeout: 1s
 		Admin: Listener{Listen: "localhost:0"},
 		Journal: Journal{
 			Dir: "/var/lib/hookbridge", MaxAge: 48 * time.Hour, MaxBytes: 2e9, HoldBytes: 5e8, DedupeWindow: 48 * time.Hour,
+			DeadLetterBytes: 1 << 20, DeadLetterMaxAge: 1000 * time.Hour,
 			NATS: &NATS{
 				URL: "nats://a:4222,tls://b", CredentialsFile: filepath.Join(filepath.Dir(path), "nats.creds"),
 				Prefix: "hooks", Replicas: 5,
@@ -367,7 +368,7 @@ func TestDemo(t *testing.T) {
 		Admin: Listener{Listen: "127.0.0.1:8081"},
 		Journal: Journal{
 			Dir: filepath.Join(dir, "data"), MaxAge: 168 * time.Hour, MaxBytes: 10 << 30, HoldBytes: 5 << 30,
-			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20,
+			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20, DeadLetterBytes: 1 << 30,
 		},
 		Sources:         []Source{{Name: "demo", Provider: "hmac", Secrets: []Secret{NewSecret("my_shared_secret")}, DigestWindow: 5 * time.Minute}},
 		ShutdownTimeout: 20 * time.Second,

@@ -436,9 +436,14 @@ type Retention struct {
 	MaxBytes string `protobuf:"bytes,2,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// How much a subscription may hold back at max_bytes before its position is moved on. At most max_bytes. Default half of
 	// max_bytes.
-	HoldBytes     string `protobuf:"bytes,3,opt,name=hold_bytes,json=holdBytes,proto3" json:"hold_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HoldBytes string `protobuf:"bytes,3,opt,name=hold_bytes,json=holdBytes,proto3" json:"hold_bytes,omitempty"`
+	// How much room the dead letters of all subscriptions may take. When it is used up, events that would become dead letters go on
+	// waiting. At least 1MiB. Default 1GiB.
+	DeadLetterBytes string `protobuf:"bytes,4,opt,name=dead_letter_bytes,json=deadLetterBytes,proto3" json:"dead_letter_bytes,omitempty"`
+	// Dead letters older than this are removed. At least 1s. Default: none is too old.
+	DeadLetterMaxAge string `protobuf:"bytes,5,opt,name=dead_letter_max_age,json=deadLetterMaxAge,proto3" json:"dead_letter_max_age,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Retention) Reset() {
@@ -488,6 +493,20 @@ func (x *Retention) GetMaxBytes() string {
 func (x *Retention) GetHoldBytes() string {
 	if x != nil {
 		return x.HoldBytes
+	}
+	return ""
+}
+
+func (x *Retention) GetDeadLetterBytes() string {
+	if x != nil {
+		return x.DeadLetterBytes
+	}
+	return ""
+}
+
+func (x *Retention) GetDeadLetterMaxAge() string {
+	if x != nil {
+		return x.DeadLetterMaxAge
 	}
 	return ""
 }
@@ -842,12 +861,14 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\tretention\x18\x02 \x01(\v2\x1f.hookbridge.config.v1.RetentionR\tretention\x12#\n" +
 	"\rdedupe_window\x18\x03 \x01(\tR\fdedupeWindow\x12\x19\n" +
 	"\bmin_free\x18\x04 \x01(\tR\aminFree\x12.\n" +
-	"\x04nats\x18\x05 \x01(\v2\x1a.hookbridge.config.v1.NATSR\x04nats\"`\n" +
+	"\x04nats\x18\x05 \x01(\v2\x1a.hookbridge.config.v1.NATSR\x04nats\"\xbb\x01\n" +
 	"\tRetention\x12\x17\n" +
 	"\amax_age\x18\x01 \x01(\tR\x06maxAge\x12\x1b\n" +
 	"\tmax_bytes\x18\x02 \x01(\tR\bmaxBytes\x12\x1d\n" +
 	"\n" +
-	"hold_bytes\x18\x03 \x01(\tR\tholdBytes\"\xed\x02\n" +
+	"hold_bytes\x18\x03 \x01(\tR\tholdBytes\x12*\n" +
+	"\x11dead_letter_bytes\x18\x04 \x01(\tR\x0fdeadLetterBytes\x12-\n" +
+	"\x13dead_letter_max_age\x18\x05 \x01(\tR\x10deadLetterMaxAge\"\xed\x02\n" +
 	"\x04NATS\x12b\n" +
 	"\x03url\x18\x01 \x01(\tBP\xbaHM\xba\x01J\n" +
 	"\bnats.url\x122want the servers, like nats://a:4222,nats://b:4222\x1a\n" +
