@@ -105,18 +105,7 @@ func TestWrongCommandLines(t *testing.T) {
 func TestTailSurvivesARestart(t *testing.T) {
 	config := configFile(t, "")
 	bridge := start(t, config)
-	// The same addresses after the restart.
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixed := string(text)
-	for _, address := range []string{bridge.http, bridge.grpc, bridge.admin} {
-		fixed = strings.Replace(fixed, "127.0.0.1:0", address, 1)
-	}
-	if err := os.WriteFile(config, []byte(fixed), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fix(t, config, bridge)
 	tail := exec.CommandContext(t.Context(), binary(t), "tail", "--server", bridge.grpc, "--from", "beginning")
 	var errOut transcript
 	tail.Stderr = &errOut

@@ -34,6 +34,13 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(subscriberAddress); address != "" {
+		if err := subscriberProcess(address, os.Getenv(subscriberLog)); err != nil {
+			fmt.Fprintln(os.Stderr, "subscriber:", err)
+			os.Exit(exitFailure)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if path, err := built(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -130,6 +137,22 @@ func (p *process) read(stdout io.Reader, up chan struct{}) {
 			p.admin = m[2]
 			close(up)
 		}
+	}
+}
+
+// fix gives a configuration the addresses that a bridge has, so that it has the same after a restart.
+func fix(t *testing.T, config string, p *process) {
+	t.Helper()
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed := string(text)
+	for _, address := range []string{p.http, p.grpc, p.admin} {
+		fixed = strings.Replace(fixed, "127.0.0.1:0", address, 1)
+	}
+	if err := os.WriteFile(config, []byte(fixed), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
