@@ -15,8 +15,8 @@ func (m *Manager) ExtendDeadline(_ context.Context, req *hookbridgev1.ExtendDead
 	}
 	var extension time.Duration // 0: the ack deadline of the stream
 	if d := req.GetExtension(); d != nil {
-		if err := d.CheckValid(); err != nil {
-			return nil, invalid("extension", "%v", err)
+		if !d.IsValid() {
+			return nil, invalid("extension", "want nanos below a second, of the same sign as the seconds")
 		}
 		extension = d.AsDuration()
 		if extension < shortest || extension > maxAckDeadline {

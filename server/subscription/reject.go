@@ -80,8 +80,8 @@ func newRejection(path string, r *hookbridgev1.Rejection) (rejection, error) {
 	case *hookbridgev1.Rejection_RetryNow:
 		out.Action = machine.RetryNow
 	case *hookbridgev1.Rejection_RetryAfter:
-		if err := action.RetryAfter.CheckValid(); err != nil {
-			return out, invalid(path+".retry_after", "%v", err)
+		if !action.RetryAfter.IsValid() {
+			return out, invalid(path+".retry_after", "want nanos below a second, of the same sign as the seconds")
 		}
 		out.Action, out.After = machine.RetryAfter, action.RetryAfter.AsDuration()
 		if out.After < 0 || out.After > maxRetryAfter {
