@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 
 	"github.com/hookbridge/hookbridge/server/fault"
@@ -92,15 +91,23 @@ func (s *subscription) awaits(one *burial) bool {
 
 // buried says that a dead letter is stored. False: its event was settled before that, and the copy is one too many.
 func (s *subscription) buried(one *burial) bool {
+	if !s.settleDead(one) {
+		return false
+	}
+	d := &one.letter
+	s.m.log.Info("an event became a dead letter", "subscription", s.name, "sequence", d.Seq, "attempts", d.Attempts,
+		"reason", deathLabels[d.Reason], "error", d.Error)
+	return true
+}
+
+// settleDead settles the event of a dead letter that is stored; false where that was done otherwise.
+func (s *subscription) settleDead(one *burial) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
-	d := &one.letter
-	ok := !s.abandoned && s.machine.Buried(now, *d)
+	ok := !s.abandoned && s.machine.Buried(now, one.letter)
 	if ok {
-		s.counters.buried[d.Reason].Add(1)
-		s.m.log.LogAttrs(context.Background(), slog.LevelInfo, "an event became a dead letter", slog.String("subscription", s.name),
-			slog.Int64("sequence", d.Seq), slog.Int("attempts", int(d.Attempts)), slog.String("reason", deathLabels[d.Reason]), slog.String("error", d.Error))
+		s.counters.buried[one.letter.Reason].Add(1)
 	}
 	s.conclude(one, ok, nil)
 	s.after(now)
