@@ -13,16 +13,8 @@ const maxAckIDs = 10_000
 
 // Acknowledge implements hookbridge.v1.EventService.
 func (m *Manager) Acknowledge(ctx context.Context, req *hookbridgev1.AcknowledgeRequest) (*hookbridgev1.AcknowledgeResponse, error) {
-	if name := req.GetSubscription(); !validName(name) {
-		return nil, invalid("subscription", nameRule, name)
-	}
-	if n := len(req.GetAckIds()); n < 1 || n > maxAckIDs {
-		return nil, invalid("ack_ids", "want 1 to %d, got %d", maxAckIDs, n)
-	}
-	for i, id := range req.GetAckIds() {
-		if !validText(id, 1, maxAckID) {
-			return nil, invalid(fmt.Sprintf("ack_ids[%d]", i), "want 1 to %d characters, got %d", maxAckID, utf8.RuneCountInString(id))
-		}
+	if err := validAckIDs(req.GetSubscription(), req.GetAckIds()); err != nil {
+		return nil, err
 	}
 	s, err := m.find(req.GetSubscription())
 	if err != nil {
@@ -69,6 +61,22 @@ func (s *subscription) acknowledge(acks []machine.Ack, ids []string) (*commit, [
 	s.after(now)
 	// What was settled before may have been so only in memory: its commit is waited for too.
 	return s.durable(false), failures
+}
+
+// validAckIDs checks the name of a subscription and ack_ids of it.
+func validAckIDs(name string, ids []string) error {
+	if !validName(name) {
+		return invalid("subscription", nameRule, name)
+	}
+	if n := len(ids); n < 1 || n > maxAckIDs {
+		return invalid("ack_ids", "want 1 to %d, got %d", maxAckIDs, n)
+	}
+	for i, id := range ids {
+		if !validText(id, 1, maxAckID) {
+			return invalid(fmt.Sprintf("ack_ids[%d]", i), "want 1 to %d characters, got %d", maxAckID, utf8.RuneCountInString(id))
+		}
+	}
+	return nil
 }
 
 func failure(id string, why hookbridgev1.AckFailure_Reason) *hookbridgev1.AckFailure {

@@ -85,7 +85,9 @@ func (s *subscription) readOn(ctx context.Context) (more bool, err error) {
 func (s *subscription) step() (journal.Query, *filter, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lost(s.m.now(), s.m.journal.Bounds().First)
+	now := s.m.now()
+	s.lost(now, s.m.journal.Bounds().First)
+	s.after(now)
 	events, bytes := s.machine.Room()
 	if len(s.members) == 0 || s.broken != nil || !s.roomy() {
 		s.catching = false

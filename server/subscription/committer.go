@@ -137,19 +137,19 @@ func (c *committer) write(ctx context.Context, one *commit) error {
 		return nil
 	}
 	type written struct {
-		s             *subscription
-		position, low int64
+		s        *subscription
+		snapshot snapshot
 	}
 	records, noted := make(map[string][]byte, len(one.subs)), make([]written, 0, len(one.subs))
 	var errs []error
 	for s := range one.subs {
-		value, position, low, err := s.snapshot()
+		value, snapshot, err := s.snapshot()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("encode the record of %q: %w", s.name, err))
 			continue
 		}
 		records[recordPrefix+s.name] = value
-		noted = append(noted, written{s, position, low})
+		noted = append(noted, written{s, snapshot})
 	}
 	err := errors.Join(errs...)
 	if err == nil {
@@ -157,9 +157,7 @@ func (c *committer) write(ctx context.Context, one *commit) error {
 	}
 	if err == nil {
 		for _, w := range noted {
-			w.s.mu.Lock()
-			w.s.stored(w.position, w.low)
-			w.s.mu.Unlock()
+			w.s.saved(w.snapshot)
 		}
 		close(one.done)
 		return nil

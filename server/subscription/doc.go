@@ -11,7 +11,8 @@
 //
 // A stream gets events in the order of the journal until something is redelivered. Several streams of one name share its
 // events, and each gets its part in order. An event comes again when its ack deadline passed, when its stream ended, when its
-// stream took nothing for a while, and after a restart. The deadline begins when the event is taken to be sent, so a client
+// stream took nothing for a while, when it was rejected, and after a restart. An ordered subscription holds the events of one ordering
+// key to their order through all of that. The deadline begins when the event is taken to be sent, so a client
 // that reads slowly may be sent an event that is with another by then.
 //
 // # Durability
@@ -19,6 +20,11 @@
 // A durable subscription is on disk before it is confirmed, and an acknowledgement before it is answered. Commits that are
 // asked for while one runs share the next one. Attempts and the position of what was skipped are stored within about 15 s and at
 // the end of Run: after a crash attempts may count low, and what was sent may come as if it were new.
+//
+// An event that is given up is copied to the dead letters before it is settled, by one goroutine for all subscriptions; until then it
+// is held and sent to nobody, and what can't be stored is tried again with growing waits. After a crash between copy and settling
+// there may be a second copy. The dead letter of a redriven event is removed when its settling is on disk; what is to be removed is in
+// the record, so that no crash leaves one behind.
 //
 // # Backpressure and memory
 //

@@ -21,6 +21,7 @@ const (
 	deliveryAckID    protowire.Number = 2
 	deliveryAttempt  protowire.Number = 3
 	deliveryReason   protowire.Number = 4
+	deliveryReplay   protowire.Number = 5
 	eventSequence    protowire.Number = 5
 	eventContent     protowire.Number = 12
 )
@@ -32,6 +33,8 @@ const copied = 16 << 10
 type framer struct {
 	frame frame
 	ack   []byte
+	// replay is the id of the replay that the event is part of; empty for none.
+	replay string
 }
 
 // delivery returns the message for an event: a frame, which is valid until the next call, or a *SubscribeResponse where parts have to be
@@ -40,6 +43,10 @@ func (f *framer) delivery(w *sender, ev *journal.Stored, x *machine.Send) (any, 
 	f.ack = f.ack[:0]
 	if !w.s.ephemeral {
 		f.ack = w.s.issuer.append(f.ack, x.Seq, x.Attempt, x.Epoch)
+	}
+	f.replay = ""
+	if x.Replay {
+		f.replay = w.replay
 	}
 	var content []byte
 	size := len(ev.Event) + sizeVarint(eventSequence, uint64(ev.Sequence))
@@ -62,6 +69,9 @@ func (f *framer) build(ev *journal.Stored, x *machine.Send, content []byte, size
 	delivery := sizeBytes(deliveryEvent, size) + sizeVarint(deliveryAttempt, uint64(x.Attempt)) + sizeVarint(deliveryReason, uint64(x.Reason))
 	if len(f.ack) > 0 {
 		delivery += sizeBytes(deliveryAckID, len(f.ack))
+	}
+	if f.replay != "" {
+		delivery += sizeBytes(deliveryReplay, len(f.replay))
 	}
 	total := sizeBytes(responseDelivery, delivery)
 	if total > copied {
@@ -119,7 +129,12 @@ func (f *framer) appendRest(b []byte, x *machine.Send) []byte {
 	b = protowire.AppendTag(b, deliveryAttempt, protowire.VarintType)
 	b = protowire.AppendVarint(b, uint64(x.Attempt))
 	b = protowire.AppendTag(b, deliveryReason, protowire.VarintType)
-	return protowire.AppendVarint(b, uint64(x.Reason))
+	b = protowire.AppendVarint(b, uint64(x.Reason))
+	if f.replay != "" {
+		b = protowire.AppendTag(b, deliveryReplay, protowire.BytesType)
+		b = protowire.AppendString(b, f.replay)
+	}
+	return b
 }
 
 func sizeBytes(field protowire.Number, n int) int {
@@ -138,6 +153,7 @@ func (f *framer) rebuilt(w *sender, ev *journal.Stored, x *machine.Send) (*hookb
 	}
 	return &hookbridgev1.SubscribeResponse{Message: &hookbridgev1.SubscribeResponse_Delivery{Delivery: &hookbridgev1.Delivery{
 		Event: event, AckId: string(f.ack), Attempt: x.Attempt, Reason: reasons[x.Reason],
+		Replay: f.replay,
 	}}}, nil
 }
 

@@ -79,7 +79,14 @@ func testConfig(j journal.Journal) Config {
 
 func start(t testing.TB, j *journalfake.Journal, change func(*Config)) *bridge {
 	t.Helper()
-	b := &bridge{t: t, journal: j, registry: prometheus.NewRegistry()}
+	return startOn(&bridge{t: t, journal: j}, j, change)
+}
+
+// startOn is start on any journal.
+func startOn(b *bridge, j journal.Journal, change func(*Config)) *bridge {
+	t := b.t
+	t.Helper()
+	b.registry = prometheus.NewRegistry()
 	cfg := testConfig(j)
 	cfg.Registerer = b.registry
 	if change != nil {
@@ -307,6 +314,9 @@ const (
 	reasonDeadline = hookbridgev1.Delivery_REASON_DEADLINE
 	reasonLost     = hookbridgev1.Delivery_REASON_STREAM_LOST
 	reasonRestart  = hookbridgev1.Delivery_REASON_RESTART
+	reasonRejected = hookbridgev1.Delivery_REASON_REJECTED
+	reasonRedriven = hookbridgev1.Delivery_REASON_REDRIVEN
+	reasonReplay   = hookbridgev1.Delivery_REASON_REPLAY
 )
 
 func short(ds ...*hookbridgev1.Delivery) []sent {

@@ -8,7 +8,8 @@ import (
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
-// loader brings the events of one stream that are sent again: they are not kept in memory for that.
+// loader brings the events of one stream that are sent again: they are not kept in memory for that. What was redriven is read from its
+// dead letter.
 type loader struct {
 	m *Manager
 	// page is what was read last: everything stored in [from, next).
@@ -27,6 +28,9 @@ const (
 func (l *loader) event(ctx context.Context, sends []machine.Send) (*journal.Stored, error) {
 	if ev, ok := sends[0].Payload.(*journal.Stored); ok {
 		return ev, nil
+	}
+	if id := sends[0].Copy; id != 0 {
+		return l.m.copied(ctx, id)
 	}
 	seq := sends[0].Seq
 	if ev := l.m.tail.ring.get(seq); ev != nil {
@@ -62,7 +66,7 @@ func (l *loader) reset() { l.page, l.from, l.next = nil, 0, 0 }
 func dense(sends []machine.Send) bool {
 	n := 0
 	for _, x := range sends {
-		if x.Payload == nil && x.Seq < sends[0].Seq+loadSpread*int64(n+1) {
+		if x.Payload == nil && x.Copy == 0 && x.Seq < sends[0].Seq+loadSpread*int64(n+1) {
 			n++
 		}
 	}

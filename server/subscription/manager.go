@@ -68,6 +68,8 @@ type Manager struct {
 	routes    *routes
 	tail      *tail
 	committer *committer
+	burier    *burier
+	deadCount *deadCount
 	totals    *totals
 
 	// started is closed when Run takes over, draining when streams have to end.
@@ -103,6 +105,8 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	}
 	m.tail = newTail(m)
 	m.committer = newCommitter(m)
+	m.burier = newBurier(m)
+	m.deadCount = &deadCount{journal: cfg.Journal}
 	m.totals = newTotals(m)
 	m.SetPolicies(cfg.Policies)
 	records, err := cfg.Journal.Records(ctx)
@@ -136,6 +140,11 @@ func (m *Manager) restore(key string, value []byte) error {
 	}
 	s.stored(s.machine.Position(), s.machine.Low())
 	m.subs[r.name] = s
+	// What was sent too often already is buried as soon as Run runs, and what the last run left is removed.
+	s.lay()
+	if len(s.removing) > 0 {
+		m.burier.remove(s)
+	}
 	if r.filter.condition != nil {
 		if err := r.filter.condition.unusable(r.name); err != nil {
 			m.log.Error("a subscription delivers nothing until it gets another filter", "subscription", r.name, "error", err)
@@ -215,6 +224,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	committer.Go(func() { m.committer.run(committing) })
 	m.work.Go(func() { m.tail.run(life) })
 	m.work.Go(func() { m.sweep(life) })
+	m.work.Go(func() { m.burier.run(life) })
 	close(m.started)
 
 	<-ctx.Done()
@@ -231,7 +241,10 @@ func (m *Manager) Run(ctx context.Context) error {
 	committer.Wait()
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalCommit)
 	defer cancel()
-	return m.committer.finish(final)
+	err := m.committer.finish(final)
+	// Not before: what the last commits settled has its dead letters removed, too.
+	m.burier.finish(final)
+	return err
 }
 
 // spawn runs f in a goroutine that Run waits for. It returns false, and does nothing, when Run doesn't run.

@@ -23,6 +23,10 @@ type counters = *labelCounters
 type labelCounters struct {
 	delivered, acknowledged, lost, examined, failed atomic.Uint64
 	redelivered                                     [len(reasons)]atomic.Uint64
+	// rejected count by action, buried by why; unburied counts dead letters that could not be stored at once.
+	rejected [len(actionLabels)]atomic.Uint64
+	buried   [len(deathLabels)]atomic.Uint64
+	unburied atomic.Uint64
 }
 
 func (c *labelCounters) sent(why machine.Reason) {
@@ -34,8 +38,17 @@ func (c *labelCounters) sent(why machine.Reason) {
 
 // redelivery are the labels of why something is sent again.
 var redelivery = map[machine.Reason]string{
-	machine.Deadline: "deadline", machine.StreamLost: "stream_lost", machine.Restart: "restart",
+	machine.Deadline: "deadline", machine.StreamLost: "stream_lost", machine.Restart: "restart", machine.Rejected: "rejected",
+	machine.Redriven: "redriven", machine.Replay: "replay",
 }
+
+// actionLabels are the labels of what clients want to become of what they reject, deathLabels those of why events are given up.
+var (
+	actionLabels = [...]string{
+		machine.Retry: "retry", machine.RetryNow: "retry_now", machine.RetryAfter: "retry_after", machine.Bury: "dead_letter",
+	}
+	deathLabels = [...]string{machine.ForGood: "rejected", machine.TooManyAttempts: "max_attempts"}
+)
 
 // totals collects the metrics of all subscriptions when they are asked for.
 type totals struct {
@@ -43,6 +56,7 @@ type totals struct {
 	lag, age, outstanding, members             *prometheus.Desc
 	delivered, redelivered, acknowledged, lost *prometheus.Desc
 	examined, failed                           *prometheus.Desc
+	rejected, buried, unburied, dead           *prometheus.Desc
 
 	mu     sync.Mutex
 	labels map[string]*labelCounters
@@ -61,6 +75,10 @@ func newTotals(m *Manager) *totals {
 		members:      desc("members", "Streams that are connected."),
 		delivered:    desc("delivered_total", "Events sent, redeliveries included."),
 		redelivered:  desc("redelivered_total", "Events sent again, by why.", "reason"),
+		rejected:     desc("rejected_total", "Events that clients gave back, by what they asked for.", "action"),
+		buried:       desc("dead_lettered_total", "Events that became dead letters, by why.", "reason"),
+		unburied:     desc("dead_letter_failures_total", "Dead letters that could not be stored and are tried again."),
+		dead:         desc("dead_letters", "Dead letters that are stored, as counted some seconds ago."),
 		acknowledged: desc("acknowledged_total", "Events settled by an acknowledgement."),
 		examined:     desc("examined_total", "Events that the filter's expression was asked about."),
 		failed:       desc("filter_errors_total", "Events that did not pass because the filter's expression can't be evaluated on them."),
@@ -97,13 +115,13 @@ func (t *totals) counters(label string) counters {
 
 // Describe implements prometheus.Collector.
 func (t *totals) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{t.lag, t.age, t.outstanding, t.members, t.delivered, t.redelivered, t.acknowledged, t.lost, t.examined, t.failed} {
+	for _, d := range []*prometheus.Desc{t.lag, t.age, t.outstanding, t.members, t.delivered, t.redelivered, t.acknowledged, t.lost, t.examined, t.failed, t.rejected, t.buried, t.unburied, t.dead} {
 		out <- d
 	}
 }
 
 // gauges are what is summed, or for ages the largest, of the subscriptions that share a label.
-type gauges struct{ lag, outstanding, members, age float64 }
+type gauges struct{ lag, outstanding, members, age, dead float64 }
 
 // Collect implements prometheus.Collector.
 func (t *totals) Collect(out chan<- prometheus.Metric) {
@@ -130,6 +148,7 @@ func (t *totals) Collect(out chan<- prometheus.Metric) {
 		gauge(t.age, g.age, label)
 		gauge(t.outstanding, g.outstanding, label)
 		gauge(t.members, g.members, label)
+		gauge(t.dead, g.dead, label)
 	}
 	count := func(d *prometheus.Desc, v *atomic.Uint64, labels ...string) {
 		emit(d, prometheus.CounterValue, float64(v.Load()), labels...)
@@ -142,6 +161,13 @@ func (t *totals) Collect(out chan<- prometheus.Metric) {
 		count(t.lost, &c.lost, label)
 		count(t.examined, &c.examined, label)
 		count(t.failed, &c.failed, label)
+		count(t.unburied, &c.unburied, label)
+		for action, name := range actionLabels[machine.Retry:] {
+			count(t.rejected, &c.rejected[machine.Retry+machine.Action(action)], label, name)
+		}
+		for why, name := range deathLabels[machine.ForGood:] {
+			count(t.buried, &c.buried[machine.ForGood+machine.Death(why)], label, name)
+		}
 		for why, name := range redelivery {
 			count(t.redelivered, &c.redelivered[why], label, name)
 		}
@@ -170,6 +196,9 @@ func (s *subscription) gauge(g *gauges, end int64, now time.Time) {
 	g.lag += float64(max(0, end-position) + int64(s.machine.Held()))
 	g.outstanding += float64(s.machine.Held())
 	g.members += float64(len(s.members))
+	if !s.ephemeral {
+		g.dead += float64(s.m.deadCount.of(s.name))
+	}
 	low := s.machine.Low()
 	if low == position && position >= end {
 		return

@@ -11,16 +11,6 @@ import (
 
 var errPending = status.Error(codes.Unimplemented, "not there yet")
 
-// Reject is not there yet.
-func (m *Manager) Reject(context.Context, *hookbridgev1.RejectRequest) (*hookbridgev1.RejectResponse, error) {
-	return nil, errPending
-}
-
-// ExtendDeadline is not there yet.
-func (m *Manager) ExtendDeadline(context.Context, *hookbridgev1.ExtendDeadlineRequest) (*hookbridgev1.ExtendDeadlineResponse, error) {
-	return nil, errPending
-}
-
 // EraseEvent is not there yet.
 func (m *Manager) EraseEvent(context.Context, *hookbridgev1.EraseEventRequest) (*hookbridgev1.EraseEventResponse, error) {
 	return nil, errPending

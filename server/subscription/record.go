@@ -30,6 +30,8 @@ type record struct {
 	// replay is the one that is running; nil for none.
 	replay *hookbridgev1.Replay
 	state  machine.State
+	// settledCopies are the dead letters whose events are settled in the state, and which may not be removed yet.
+	settledCopies []int64
 }
 
 // encode writes a record as the journal stores it.
@@ -40,7 +42,7 @@ func (r *record) encode() ([]byte, error) {
 		Position: r.state.Position, SeekEpoch: r.state.Epoch,
 		UnsettledSequences: make([]int64, len(held)), UnsettledAttempts: make([]int32, len(held)),
 		UnsettledBytes: make([]int64, len(held)), UnsettledContentBytes: make([]int64, len(held)),
-		Incarnation: r.incarnation, Replay: r.replay,
+		Incarnation: r.incarnation, Replay: r.replay, SettledCopies: r.settledCopies,
 		Backoff: fromDurations(r.settings.backoff), MaxAttempts: r.settings.maxAttempts, Ordered: r.settings.ordered, Paused: r.settings.paused,
 	}
 	if r.settings.ackDeadline > 0 {
@@ -102,6 +104,7 @@ func decodeRecord(key string, value []byte, filters *conditions) (*record, error
 	}
 	r := &record{
 		name: in.GetName(), filter: f, created: in.GetCreatedAt().AsTime(), incarnation: in.GetIncarnation(), replay: in.GetReplay(),
+		settledCopies: in.GetSettledCopies(),
 		settings: settings{
 			ackDeadline: in.GetAckDeadline().AsDuration(), backoff: toDurations(in.GetBackoff()), maxAttempts: in.GetMaxAttempts(),
 			ordered: in.GetOrdered(), paused: in.GetPaused(),

@@ -128,7 +128,8 @@ type sender struct {
 	sends  []machine.Send
 	last   time.Duration // when something was sent
 	frames framer
-	broken error // why the subscription delivers nothing any more
+	replay string // the id of the replay that runs
+	broken error  // why the subscription delivers nothing any more
 }
 
 // run sends until the stream ends; then it returns why.
@@ -189,7 +190,7 @@ func (w *sender) take() []machine.Range {
 	}
 	s.after(now)
 	gaps := w.mem.gaps
-	w.mem.gaps, w.broken = nil, s.broken
+	w.mem.gaps, w.broken, w.replay = nil, s.broken, s.replay.GetId()
 	return gaps
 }
 

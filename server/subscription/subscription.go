@@ -14,7 +14,8 @@ import (
 )
 
 // limits bound what one subscription keeps in memory: what is read ahead (events that share a page are kept once), and what is
-// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte.
+// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte, or
+// eight where ordering keys are held.
 func limits(ephemeral bool) machine.Config {
 	return machine.Config{
 		Ephemeral:    ephemeral,
@@ -70,6 +71,17 @@ type subscription struct {
 	// moved says that something was sent or settled since the last sweep. parked says that nothing was for so long that what was
 	// read ahead has been forgotten; nothing is read until something moves.
 	moved, parked bool
+	// letters are the burials that nobody has begun with, burials those that have not ended, by their sequences. dead is scratch.
+	// abandoned says that nothing is buried any more.
+	letters   []*burial
+	burials   map[int64]*burial
+	dead      []machine.DeadLetter
+	abandoned bool
+	// settling are the dead letters whose events were settled, but maybe not on disk, removing those whose events were, and which are
+	// to be removed. Both are in the record, so that a crash leaves none.
+	settling, removing []int64
+	// resting says that Run has ended: no timer runs any more.
+	resting bool
 	// age is the time of the event at ageSeq, looked up for the metrics.
 	ageSeq int64
 	age    time.Time
@@ -90,7 +102,7 @@ func (m *Manager) newSubscription(r *record) (*subscription, error) {
 	return &subscription{
 		m: m, name: r.name, label: label, counters: m.totals.counters(label), ephemeral: r.name == "", created: r.created,
 		issuer: newIssuer(r.name, m.nonce, r.incarnation), incarnation: r.incarnation, machine: mach, filter: r.filter,
-		settings: r.settings, replay: r.replay, members: map[machine.MemberID]*member{},
+		settings: r.settings, replay: r.replay, removing: r.settledCopies, members: map[machine.MemberID]*member{},
 	}, nil
 }
 
@@ -155,11 +167,11 @@ func (s *subscription) leave(mem *member) {
 		s.detach(s.m.tail.next.Load())
 	}
 	s.machine.Leave(now, mem.id)
-	s.after(now)
 	if len(s.members) == 0 && s.timer != nil {
 		s.timer.Stop()
-		s.timerAt = 0
+		s.timerAt = 0 // after sets it where something is waited for without members, too
 	}
+	s.after(now)
 }
 
 // durable returns the commit after which everything that happened so far is on disk; nil when it is.
@@ -181,6 +193,7 @@ func (s *subscription) after(now time.Duration) {
 			mem.wake()
 		}
 	}
+	s.lay()
 	s.schedule(now)
 	s.follow()
 }
@@ -189,7 +202,7 @@ func (s *subscription) after(now time.Duration) {
 // that is moved with every acknowledgement.
 func (s *subscription) schedule(now time.Duration) {
 	at, ok := s.machine.WakeAt()
-	if !ok || (s.timerAt != 0 && s.timerAt <= at) {
+	if !ok || s.resting || (s.timerAt != 0 && s.timerAt <= at) {
 		return
 	}
 	s.timerAt = max(at, 1)
@@ -205,7 +218,7 @@ func (s *subscription) tick() {
 	defer s.mu.Unlock()
 	now := s.m.now()
 	s.timerAt = 0
-	if len(s.members) == 0 {
+	if s.resting {
 		return
 	}
 	s.machine.Tick(now)
@@ -287,7 +300,7 @@ func (s *subscription) offer(now time.Duration, events []*journal.Stored) *journ
 		if !s.filter.match(ev.Source, ev.Type) {
 			continue
 		}
-		if !s.machine.Offer(now, weigh(ev)) {
+		if !s.machine.Offer(now, s.weigh(ev)) {
 			return ev
 		}
 	}
@@ -295,13 +308,16 @@ func (s *subscription) offer(now time.Duration, events []*journal.Stored) *journ
 }
 
 // weigh says what the machine has to know of an event.
-func weigh(ev *journal.Stored) machine.Event {
+func (s *subscription) weigh(ev *journal.Stored) machine.Event {
 	out := machine.Event{
 		Seq: ev.Sequence, Bytes: int64(len(ev.Event)), ContentBytes: ev.BodyBytes,
 		Time: ev.Time.UnixNano(), Payload: ev,
 	}
 	if ev.DataDropped {
 		out.Bytes += ev.BodyBytes // about what the data will be
+	}
+	if s.settings.ordered {
+		out.Key = orderingKey(ev.Event)
 	}
 	return out
 }
@@ -333,8 +349,15 @@ func (s *subscription) tellLost(ranges []machine.Range) {
 	}
 }
 
-// snapshot returns the record to be stored, and what has to be noted when it is.
-func (s *subscription) snapshot() (value []byte, position, low int64, err error) {
+// snapshot is what has to be noted when a record is stored.
+type snapshot struct {
+	position, low int64
+	// settled is how many of settling are in the record.
+	settled int
+}
+
+// snapshot returns the record to be stored.
+func (s *subscription) snapshot() (value []byte, noted snapshot, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
@@ -342,8 +365,26 @@ func (s *subscription) snapshot() (value []byte, position, low int64, err error)
 		name: s.name, filter: s.filter, created: s.created, incarnation: s.incarnation, settings: s.settings, replay: s.replay,
 		state: s.machine.State(nil),
 	}
+	// In the same breath as the state: these events are settled in it.
+	s.settling = s.machine.Copies(s.settling)
+	r.settledCopies = slices.Concat(s.removing, s.settling)
 	value, err = r.encode()
-	return value, r.state.Position, s.machine.Low(), err
+	return value, snapshot{r.state.Position, s.machine.Low(), len(s.settling)}, err
+}
+
+// saved notes that a record is on disk. Dead letters whose events are settled in it may go.
+func (s *subscription) saved(noted snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored(noted.position, noted.low)
+	if noted.settled == 0 {
+		return
+	}
+	s.removing = append(s.removing, s.settling[:noted.settled]...)
+	if s.settling = s.settling[noted.settled:]; len(s.settling) == 0 {
+		s.settling = nil
+	}
+	s.m.burier.remove(s)
 }
 
 // rest is called at the end of Run: what is not on disk goes into the last commit.
@@ -353,6 +394,7 @@ func (s *subscription) rest() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	s.resting = true
 	s.checkpoint()
 }
 

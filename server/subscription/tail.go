@@ -67,7 +67,7 @@ func (t *tail) attach(s *subscription) (done bool) {
 	var broken error
 	if next < t.next.Load() && !t.ring.since(next, func(ev *journal.Stored) bool {
 		passes, err := s.passes(s.filter, ev)
-		if err != nil || (passes && !s.machine.Offer(now, weigh(ev))) {
+		if err != nil || (passes && !s.machine.Offer(now, s.weigh(ev))) {
 			refused, broken = ev, err
 		}
 		return refused == nil

@@ -719,7 +719,7 @@ type Delivery struct {
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// Why it is sent, or for an event that was sent before, why it is sent again.
 	Reason Delivery_Reason `protobuf:"varint,4,opt,name=reason,proto3,enum=hookbridge.v1.Delivery_Reason" json:"reason,omitempty"`
-	// The id of the replay that it is part of; empty outside of replays, also when a replayed event is sent again.
+	// The id of the replay that it is part of, also when it is sent again while that runs; empty outside of replays.
 	Replay        string `protobuf:"bytes,5,opt,name=replay,proto3" json:"replay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

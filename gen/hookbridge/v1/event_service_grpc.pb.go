@@ -56,6 +56,8 @@ type EventServiceClient interface {
 	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
 	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled; a time to wait is
 	// kept in memory, so that after a restart of the bridge the event comes at once. What is stale is reported in `failures`.
+	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter can't be stored now:
+	// its event is kept, sent to nobody, and the bridge tries on; everything else in the call was applied.
 	Reject(ctx context.Context, in *RejectRequest, opts ...grpc.CallOption) (*RejectResponse, error)
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
 	// reported in `failures`: the event is, or will be, with somebody else.
@@ -206,6 +208,8 @@ type EventServiceServer interface {
 	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
 	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled; a time to wait is
 	// kept in memory, so that after a restart of the bridge the event comes at once. What is stale is reported in `failures`.
+	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter can't be stored now:
+	// its event is kept, sent to nobody, and the bridge tries on; everything else in the call was applied.
 	Reject(context.Context, *RejectRequest) (*RejectResponse, error)
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
 	// reported in `failures`: the event is, or will be, with somebody else.

@@ -65,6 +65,12 @@ func (m *Machine) DeadLetters(letters []DeadLetter) []DeadLetter {
 	return letters
 }
 
+// Burying says that an event is to become a dead letter, and that this was not answered with Buried yet.
+func (m *Machine) Burying(seq int64) bool {
+	e := m.held[seq]
+	return e != nil && e.grave != nil
+}
+
 // Buried says that a dead letter is stored, and settles its event. False: the event was acknowledged before; nothing changed, and
 // the stored copy is one too many.
 func (m *Machine) Buried(now time.Duration, d DeadLetter) bool {

@@ -248,3 +248,31 @@ func TestTheLastAttempt(t *testing.T) {
 		})
 	}
 }
+
+// Burying is what is to become a dead letter, until that was answered or the event was settled otherwise.
+func TestBurying(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(r *rig, d DeadLetter, x Send)
+		want bool
+	}{
+		"told":         {func(*rig, DeadLetter, Send) {}, true},
+		"failed":       {func(r *rig, d DeadLetter, _ Send) { r.BuryFailed(r.now, d) }, true},
+		"buried":       {func(r *rig, d DeadLetter, _ Send) { r.Buried(r.now, d) }, false},
+		"acknowledged": {func(r *rig, _ DeadLetter, x Send) { r.Ack(r.now, ackOf(x)) }, false},
+		"gone":         {func(r *rig, d DeadLetter, _ Send) { r.Gone(r.now, d.Seq, d.Attempts) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, plain)
+			r.joins(1, 10, 100)
+			r.offers("", "")
+			sends := r.takes(1, 1, 2)
+			equal(t, "leased", r.Burying(1), false)
+			r.Reject(r.now, ackOf(sends[0]), Rejection{Action: Bury})
+			equal(t, "rejected", r.Burying(1), true)
+			test.end(r, r.DeadLetters(nil)[0], sends[0])
+			equal(t, "in the end", r.Burying(1), test.want)
+			equal(t, "another", r.Burying(2), false)
+			equal(t, "never heard of", r.Burying(9), false)
+		})
+	}
+}

@@ -338,8 +338,10 @@ type SubscriptionRecord struct {
 	// The sequences at or after `position` that are settled all the same: the last seek left them with a client. In their order, each
 	// as the difference to the one before it, the first to 0.
 	SettledSequences []int64 `protobuf:"varint,22,rep,packed,name=settled_sequences,json=settledSequences,proto3" json:"settled_sequences,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The ids of the dead letters whose redriven events are settled, and which may not be removed yet: a restart removes them.
+	SettledCopies []int64 `protobuf:"varint,23,rep,packed,name=settled_copies,json=settledCopies,proto3" json:"settled_copies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubscriptionRecord) Reset() {
@@ -526,6 +528,13 @@ func (x *SubscriptionRecord) GetSettledSequences() []int64 {
 	return nil
 }
 
+func (x *SubscriptionRecord) GetSettledCopies() []int64 {
+	if x != nil {
+		return x.SettledCopies
+	}
+	return nil
+}
+
 // StoredDeadLetter is the payload of one message in the dead letter stream.
 type StoredDeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -658,7 +667,7 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\fR\x05value\"\xdd\x06\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\"\x84\a\n" +
 	"\x12SubscriptionRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -684,7 +693,8 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x04keys\x18\x13 \x03(\tR\x04keys\x12-\n" +
 	"\x06replay\x18\x14 \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\x12 \n" +
 	"\vincarnation\x18\x15 \x01(\x06R\vincarnation\x12+\n" +
-	"\x11settled_sequences\x18\x16 \x03(\x03R\x10settledSequences\"\xbf\x02\n" +
+	"\x11settled_sequences\x18\x16 \x03(\x03R\x10settledSequences\x12%\n" +
+	"\x0esettled_copies\x18\x17 \x03(\x03R\rsettledCopies\"\xbf\x02\n" +
 	"\x10StoredDeadLetter\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12\x1a\n" +

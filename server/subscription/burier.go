@@ -1,0 +1,314 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
+)
+
+// How many dead letters are stored at a time, of all subscriptions together, how many of one of them before others have their turn,
+// and after how many bytes of them a commit is made.
+const (
+	graveEvents = 256
+	graveTurn   = 64
+	graveBytes  = 4 << 20
+)
+
+// removeIDs is how many dead letters are removed at a time.
+const removeIDs = 1000
+
+// burier stores the dead letters of all subscriptions, and removes those whose events are settled. What it can't store is the
+// machines' to ask for again.
+type burier struct {
+	m    *Manager
+	wake chan struct{}
+
+	mu sync.Mutex
+	// queue are the subscriptions with something to be buried, in their turn; each once.
+	queue  []*subscription
+	queued map[*subscription]struct{}
+	// spent are those with dead letters to be removed.
+	spent  map[*subscription]struct{}
+	closed bool
+
+	// failing says that what was stored last could not be. It is run's.
+	failing bool
+}
+
+// grave is a burial and whose it is.
+type grave struct {
+	*burial
+	s *subscription
+}
+
+func newBurier(m *Manager) *burier {
+	return &burier{m: m, wake: make(chan struct{}, 1), queued: map[*subscription]struct{}{}, spent: map[*subscription]struct{}{}}
+}
+
+// add queues a subscription that has something to be buried, and whose lock the caller has. False: nothing is buried any more.
+func (b *burier) add(s *subscription) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	if _, ok := b.queued[s]; !ok {
+		b.queued[s] = struct{}{}
+		b.queue = append(b.queue, s)
+	}
+	b.rouse()
+	return true
+}
+
+// remove notes that a subscription has dead letters that may go.
+func (b *burier) remove(s *subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spent[s] = struct{}{}
+	b.rouse()
+}
+
+func (b *burier) rouse() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pop takes the next subscription out of the queue; nil when there is none.
+func (b *burier) pop() *subscription {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return nil
+	}
+	s := b.queue[0]
+	b.queue[0] = nil
+	b.queue = b.queue[1:]
+	delete(b.queued, s)
+	return s
+}
+
+// run buries until the context ends. What is being stored then is finished, if that doesn't take long.
+func (b *burier) run(ctx context.Context) {
+	defer b.close()
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = time.Second, time.Minute
+	var again <-chan time.Time // when to try once more to remove
+	for {
+		select {
+		case <-b.wake:
+		case <-again:
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil {
+			group := b.take()
+			if len(group) == 0 {
+				break
+			}
+			b.bury(ctx, group)
+		}
+		err := b.removeAll(ctx)
+		again = nil
+		switch {
+		case err == nil:
+			pause.Reset()
+		case ctx.Err() == nil:
+			b.m.log.Warn("dead letters of settled events can't be removed; it is tried again", "error", err)
+			again = time.After(pause.NextBackOff())
+		}
+	}
+}
+
+// close ends all burials that were not begun with.
+func (b *burier) close() {
+	b.mu.Lock()
+	left := b.queue
+	b.queue, b.closed = nil, true
+	clear(b.queued)
+	b.mu.Unlock()
+	for _, s := range left {
+		s.mu.Lock()
+		s.unlaid()
+		s.mu.Unlock()
+	}
+}
+
+// finish removes what may go since the last commits, at the end of Run. What is left then is removed after the next start.
+func (b *burier) finish(ctx context.Context) {
+	if err := b.removeAll(ctx); err != nil {
+		b.m.log.Warn("dead letters of settled events can't be removed; it is tried again after the next start", "error", err)
+	}
+}
+
+// take returns what is buried together next.
+func (b *burier) take() []grave {
+	var group []grave
+	for len(group) < graveEvents {
+		s := b.pop()
+		if s == nil {
+			break
+		}
+		some, more := s.laid(min(graveTurn, graveEvents-len(group)))
+		for _, one := range some {
+			group = append(group, grave{one, s})
+		}
+		if more {
+			b.add(s)
+		}
+	}
+	return group
+}
+
+// bury stores a group of dead letters and tells their machines.
+func (b *burier) bury(ctx context.Context, group []grave) {
+	sends := make([]machine.Send, len(group))
+	for i, g := range group {
+		sends[i] = machine.Send{Seq: g.letter.Seq, Copy: g.letter.Copy}
+	}
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	load := loader{m: b.m}
+	read := func(sends []machine.Send) (*journal.Stored, error) {
+		ctx, cancel := context.WithTimeout(ctx, putTimeout)
+		defer cancel()
+		return load.event(ctx, sends)
+	}
+	var batch []grave
+	var entries []journal.SideEntry
+	size := 0
+	for i, g := range group {
+		if !g.s.awaits(g.burial) {
+			continue
+		}
+		ev, err := read(sends[i:])
+		if err == nil && ev == nil {
+			g.s.vanished(g.burial)
+			continue
+		}
+		var payload []byte
+		if err == nil {
+			payload, err = encodeDeadLetter(g.s.name, g.letter, ev, b.m.wall())
+		}
+		if err != nil {
+			b.trouble(err)
+			g.s.unburied(g.burial, unburiable(err))
+			continue
+		}
+		batch, entries = append(batch, g), append(entries, journal.SideEntry{Owner: g.s.name, Payload: payload})
+		if size += len(payload); size >= graveBytes {
+			b.store(ctx, batch, entries)
+			batch, entries, size = nil, nil, 0
+		}
+	}
+	if len(batch) > 0 {
+		b.store(ctx, batch, entries)
+	}
+}
+
+// store adds dead letters to the side log, all in one commit. Their events are settled after that, never before.
+func (b *burier) store(ctx context.Context, batch []grave, entries []journal.SideEntry) {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	ids, err := b.m.journal.DeadLetters().Add(ctx, entries...)
+	b.m.deadCount.touch()
+	if err != nil {
+		b.trouble(err)
+		for _, g := range batch {
+			g.s.unburied(g.burial, unburiable(err))
+		}
+		return
+	}
+	if b.failing {
+		b.failing = false
+		b.m.log.Info("dead letters can be stored again")
+	}
+	for i, g := range batch {
+		if !g.s.buried(g.burial) {
+			g.s.discard(ids[i])
+		}
+	}
+}
+
+// discard removes a dead letter that is one too many.
+func (s *subscription) discard(id int64) {
+	s.mu.Lock()
+	s.removing = append(s.removing, id)
+	s.mu.Unlock()
+	s.m.burier.remove(s)
+}
+
+// removeAll removes what may go.
+func (b *burier) removeAll(ctx context.Context) error {
+	b.mu.Lock()
+	spent := b.spent
+	b.spent = map[*subscription]struct{}{}
+	b.mu.Unlock()
+	var errs []error
+	for s := range spent {
+		if err := b.removeOf(ctx, s); err != nil {
+			errs = append(errs, fmt.Errorf("subscription %q: %w", s.name, err))
+			b.mu.Lock()
+			b.spent[s] = struct{}{}
+			b.mu.Unlock()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *burier) removeOf(ctx context.Context, s *subscription) error {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	ctx, late := context.WithTimeout(ctx, putTimeout)
+	defer late()
+	ids := s.removable()
+	for len(ids) > 0 {
+		some := ids[:min(len(ids), removeIDs)]
+		if _, err := b.m.journal.DeadLetters().Remove(ctx, s.name, some...); err != nil {
+			return err
+		}
+		b.m.deadCount.touch()
+		s.removed(some)
+		ids = ids[len(some):]
+	}
+	return nil
+}
+
+// trouble is logged once, until something can be stored again.
+func (b *burier) trouble(err error) {
+	if !b.failing {
+		b.failing = true
+		b.m.log.Error("dead letters can't be stored; their events are kept, and it is tried again", "error", err)
+	}
+}
+
+// unburiable gives an error in storing a dead letter the face that callers know.
+func unburiable(err error) error {
+	if errors.Is(err, journal.ErrFull) {
+		return fmt.Errorf("%w: %w", fault.Detail(fault.ErrJournalFull, "there is no room for dead letters; redrive or purge some"), err)
+	}
+	return fmt.Errorf("%w: %w", fault.Detail(fault.ErrJournalUnavailable, "the dead letter can't be stored now; the bridge tries on"), err)
+}
+
+// outlive returns a context that ends finalCommit after its parent: what is being stored when Run ends is better finished than stored
+// twice.
+func outlive(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	unhook := context.AfterFunc(parent, func() {
+		late := time.AfterFunc(finalCommit, cancel)
+		context.AfterFunc(ctx, func() { late.Stop() })
+	})
+	return ctx, func() {
+		unhook()
+		cancel()
+	}
+}
