@@ -157,9 +157,11 @@ func (s *subscription) removable() []int64 {
 	return slices.Clone(s.removing)
 }
 
-// removed says that these are gone.
-func (s *subscription) removed(ids []int64) {
+// removed says that the first n of them are gone. Others come only behind them.
+func (s *subscription) removed(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.removing = slices.DeleteFunc(s.removing, func(id int64) bool { return slices.Contains(ids, id) })
+	if s.removing = s.removing[n:]; len(s.removing) == 0 {
+		s.removing = nil
+	}
 }

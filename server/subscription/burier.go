@@ -277,7 +277,7 @@ func (b *burier) removeOf(ctx context.Context, s *subscription) error {
 			return err
 		}
 		b.m.deadCount.touch()
-		s.removed(some)
+		s.removed(len(some))
 		ids = ids[len(some):]
 	}
 	return nil
