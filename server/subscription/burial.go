@@ -149,19 +149,3 @@ func (s *subscription) conclude(one *burial, buried bool, err error) {
 		delete(s.burials, one.letter.Seq)
 	}
 }
-
-// removable returns the dead letters whose events are settled on disk, so that they may go.
-func (s *subscription) removable() []int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.removing)
-}
-
-// removed says that the first n of them are gone. Others come only behind them.
-func (s *subscription) removed(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.removing = s.removing[n:]; len(s.removing) == 0 {
-		s.removing = nil
-	}
-}
