@@ -149,17 +149,3 @@ func (s *subscription) conclude(one *burial, buried bool, err error) {
 		delete(s.burials, one.letter.Seq)
 	}
 }
-
-// removable returns the dead letters whose events are settled on disk, so that they may go.
-func (s *subscription) removable() []int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.removing)
-}
-
-// removed says that these are gone.
-func (s *subscription) removed(ids []int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.removing = slices.DeleteFunc(s.removing, func(id int64) bool { return slices.Contains(ids, id) })
-}

@@ -22,9 +22,6 @@ const (
 	graveBytes  = 4 << 20
 )
 
-// removeIDs is how many dead letters are removed at a time.
-const removeIDs = 1000
-
 // burier stores the dead letters of all subscriptions, and removes those whose events are settled. What it can't store is the
 // machines' to ask for again.
 type burier struct {
@@ -143,13 +140,6 @@ func (b *burier) close() {
 	}
 }
 
-// finish removes what may go since the last commits, at the end of Run. What is left then is removed after the next start.
-func (b *burier) finish(ctx context.Context) {
-	if err := b.removeAll(ctx); err != nil {
-		b.m.log.Warn("dead letters of settled events can't be removed; it is tried again after the next start", "error", err)
-	}
-}
-
 // take returns what is buried together next.
 func (b *burier) take() []grave {
 	var group []grave
@@ -237,50 +227,6 @@ func (b *burier) store(ctx context.Context, batch []grave, entries []journal.Sid
 			g.s.discard(ids[i])
 		}
 	}
-}
-
-// discard removes a dead letter that is one too many.
-func (s *subscription) discard(id int64) {
-	s.mu.Lock()
-	s.removing = append(s.removing, id)
-	s.mu.Unlock()
-	s.m.burier.remove(s)
-}
-
-// removeAll removes what may go.
-func (b *burier) removeAll(ctx context.Context) error {
-	b.mu.Lock()
-	spent := b.spent
-	b.spent = map[*subscription]struct{}{}
-	b.mu.Unlock()
-	var errs []error
-	for s := range spent {
-		if err := b.removeOf(ctx, s); err != nil {
-			errs = append(errs, fmt.Errorf("subscription %q: %w", s.name, err))
-			b.mu.Lock()
-			b.spent[s] = struct{}{}
-			b.mu.Unlock()
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (b *burier) removeOf(ctx context.Context, s *subscription) error {
-	ctx, cancel := outlive(ctx)
-	defer cancel()
-	ctx, late := context.WithTimeout(ctx, putTimeout)
-	defer late()
-	ids := s.removable()
-	for len(ids) > 0 {
-		some := ids[:min(len(ids), removeIDs)]
-		if _, err := b.m.journal.DeadLetters().Remove(ctx, s.name, some...); err != nil {
-			return err
-		}
-		b.m.deadCount.touch()
-		s.removed(some)
-		ids = ids[len(some):]
-	}
-	return nil
 }
 
 // trouble is logged once, until something can be stored again.

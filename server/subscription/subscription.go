@@ -14,8 +14,8 @@ import (
 )
 
 // limits bound what one subscription keeps in memory: what is read ahead (events that share a page are kept once), and what is
-// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte, or
-// eight where ordering keys are held.
+// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte, or eight
+// where ordering keys are held.
 func limits(ephemeral bool) machine.Config {
 	return machine.Config{
 		Ephemeral:    ephemeral,
