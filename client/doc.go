@@ -19,8 +19,10 @@
 // The messages may be a team's own, which the bridge reads from an image of its configuration: On takes their generated Go types
 // like those of this module. A program without them reads such events with Client.Messages.
 //
-// A handler that returns nil has settled the event. One that returns an error, or panics, has not: the event comes again after the
-// ack deadline. An error that wraps ErrStop ends Subscribe. A handler that takes longer than the ack deadline sees its event twice.
+// A handler that returns nil has settled the event. One that returns an error, or panics, gives it back: it comes again after the
+// subscription's backoff, or as RetryNow, RetryAfter and DeadLetter say, and the first line of the error's text (at most 1,000 bytes)
+// goes to the bridge, so it must hold no secret. An error that wraps ErrStop ends Subscribe. While a handler runs its event's ack
+// deadline is extended, for at most an hour.
 //
 // # Delivery
 //

@@ -28,14 +28,15 @@ func (c *Client) Subscribe(ctx context.Context, name string, options ...Option) 
 	}
 	u := &subscriber{
 		settings: s, client: c, router: router, request: s.request(name, types),
-		queue: make(chan delivery), acks: make(chan string, s.batch),
+		queue: make(chan delivery), acks: make(chan string, s.batch), rejections: make(chan *hookbridgev1.Rejection, s.batch),
 	}
 	return u.run(ctx)
 }
 
 // subscriber is one running Subscribe.
 //
-//	receive (one stream after the other) ──queue──▶ work (Concurrency) ──acks──▶ acknowledge (batches)
+//	receive (one stream after the other) ──queue──▶ work (Concurrency) ──acks───────▶ acknowledge (batches)
+//	                                                                   ──rejections──▶ reject (batches)
 //
 // Nothing in it is longer than a batch: what the handlers don't take stays with the bridge, within the window.
 type subscriber struct {
@@ -44,7 +45,9 @@ type subscriber struct {
 	router  *router
 	request *hookbridgev1.SubscribeRequest
 	queue   chan delivery
-	acks    chan string
+
+	acks       chan string
+	rejections chan *hookbridgev1.Rejection
 }
 
 // delivery is an event on its way to a handler.
@@ -53,8 +56,9 @@ type delivery struct {
 	ackID string
 	// stream ends when the stream does that brought it: then the event comes again, by another stream.
 	stream context.Context
-	// until is when the bridge gives up waiting.
-	until time.Time
+	// until is when the bridge gives up waiting, unless it is told otherwise, and deadline how long that is from the beginning.
+	until    time.Time
+	deadline time.Duration
 }
 
 func (u *subscriber) run(ctx context.Context) error {
@@ -64,11 +68,16 @@ func (u *subscriber) run(ctx context.Context) error {
 	working, stopWorking := context.WithCancelCause(ctx)
 	defer stopWorking(nil)
 
-	var workers, acknowledger, receiver sync.WaitGroup
+	var workers, settlers, receiver sync.WaitGroup
 	for range u.concurrency {
 		workers.Go(func() { u.work(working, life, stopWorking) })
 	}
-	acknowledger.Go(func() { u.acknowledge(life) })
+	settlers.Go(func() {
+		batches(u.acks, u.batch, u.every, func(batch []string) { u.acknowledgeBatch(life, batch) })
+	})
+	settlers.Go(func() {
+		batches(u.rejections, u.batch, u.every, func(batch []*hookbridgev1.Rejection) { u.rejectBatch(life, batch) })
+	})
 	receiver.Go(func() {
 		if err := u.receive(life, working.Done()); err != nil {
 			stopWorking(err)
@@ -81,7 +90,8 @@ func (u *subscriber) run(ctx context.Context) error {
 	defer late.Stop()
 	workers.Wait()
 	close(u.acks)
-	acknowledger.Wait()
+	close(u.rejections)
+	settlers.Wait()
 	end()
 	receiver.Wait()
 	if ctx.Err() != nil && !errors.Is(cause, ErrStop) {
@@ -158,7 +168,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			d := delivery{
 				event:  Event{Event: m.Delivery.GetEvent(), Attempt: int(m.Delivery.GetAttempt()), Reason: m.Delivery.GetReason()},
 				ackID:  m.Delivery.GetAckId(),
-				stream: ctx, until: time.Now().Add(deadline),
+				stream: ctx, until: time.Now().Add(deadline), deadline: deadline,
 			}
 			select {
 			case u.queue <- d:

@@ -144,7 +144,7 @@ func TestComesAgainAfterAFailure(t *testing.T) {
 		}))
 	for _, want := range []string{
 		"user 1, attempt 1, REASON_NEW", "user 2, attempt 1, REASON_NEW", "user 3, attempt 1, REASON_NEW",
-		"user 1, attempt 2, REASON_DEADLINE", "user 2, attempt 2, REASON_DEADLINE",
+		"user 1, attempt 2, REASON_REJECTED", "user 2, attempt 2, REASON_REJECTED",
 	} {
 		if got := next(t, attempts); got != want {
 			t.Errorf("want %q, got %q", want, got)

@@ -12,6 +12,8 @@ import (
 
 // work hands deliveries to handlers, one at a time, until working ends. Handlers get a context that ends with life.
 func (u *subscriber) work(working, life context.Context, stop context.CancelCauseFunc) {
+	more := &extender{u: u, life: life}
+	defer more.close()
 	for {
 		var d delivery
 		select {
@@ -23,72 +25,88 @@ func (u *subscriber) work(working, life context.Context, stop context.CancelCaus
 		if d.ackID != "" && (d.stream.Err() != nil || time.Now().After(d.until)) {
 			continue
 		}
+		more.begin(&d)
 		err := u.router.handle(life, &d.event)
+		more.end()
 		if err != nil {
 			u.failed(&d.event, err)
 			if errors.Is(err, ErrStop) {
 				stop(err)
+				continue
 			}
-			continue
 		}
 		if d.ackID == "" {
 			continue
 		}
+		// A handler that was cut off has not failed: its event goes to another member when the stream ends.
 		select {
-		case u.acks <- d.ackID:
 		case <-life.Done():
 			return
+		default:
+		}
+		if err != nil {
+			u.rejections <- newRejection(d.ackID, err)
+		} else {
+			u.acks <- d.ackID
 		}
 	}
 }
 
-// acknowledge sends acknowledgements in batches until there are no more to come.
-func (u *subscriber) acknowledge(life context.Context) {
-	batch := make([]string, 0, u.batch)
-	timer := time.NewTimer(u.every)
+// batches gathers what comes in and sends it when there are n, and at the latest after a time, until there is no more to come.
+func batches[T any](in <-chan T, n int, every time.Duration, send func([]T)) {
+	batch := make([]T, 0, n)
+	timer := time.NewTimer(every)
 	timer.Stop()
 	for {
 		select {
-		case id, more := <-u.acks:
+		case one, more := <-in:
 			if !more {
-				u.send(life, batch)
+				if len(batch) > 0 {
+					send(batch)
+				}
 				return
 			}
 			if len(batch) == 0 {
-				timer.Reset(u.every)
+				timer.Reset(every)
 			}
-			if batch = append(batch, id); len(batch) < u.batch {
+			if batch = append(batch, one); len(batch) < n {
 				continue
 			}
 		case <-timer.C:
 		}
 		timer.Stop()
-		u.send(life, batch)
-		batch = batch[:0]
+		if len(batch) > 0 {
+			send(batch)
+			batch = batch[:0]
+		}
 	}
 }
 
 const (
-	// ackTimeout bounds one try, ackPatience all of them. What was not acknowledged by then comes again.
+	// ackTimeout bounds one try, ackPatience all of them. What was not settled by then comes again.
 	ackTimeout  = 10 * time.Second
 	ackPatience = 30 * time.Second
 )
 
-// send acknowledges one batch.
-func (u *subscriber) send(life context.Context, batch []string) {
-	if len(batch) == 0 {
-		return
-	}
-	request := &hookbridgev1.AcknowledgeRequest{Subscription: u.request.Subscription, AckIds: batch}
-	response, err := backoff.Retry(life, func() (*hookbridgev1.AcknowledgeResponse, error) {
+// persistent tries a call again until it succeeds, another try changes nothing, or patience ends.
+func persistent[T any](life context.Context, call func(context.Context) (T, error)) (T, error) {
+	return backoff.Retry(life, func() (T, error) {
 		ctx, cancel := context.WithTimeout(life, ackTimeout)
 		defer cancel()
-		response, err := u.client.events.Acknowledge(ctx, request)
+		response, err := call(ctx)
 		if isPermanent(err) {
 			err = backoff.Permanent(err)
 		}
 		return response, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(ackPatience))
+}
+
+// acknowledgeBatch acknowledges deliveries.
+func (u *subscriber) acknowledgeBatch(life context.Context, batch []string) {
+	request := &hookbridgev1.AcknowledgeRequest{Subscription: u.request.Subscription, AckIds: batch}
+	response, err := persistent(life, func(ctx context.Context) (*hookbridgev1.AcknowledgeResponse, error) {
+		return u.client.events.Acknowledge(ctx, request)
+	})
 	switch {
 	case err != nil:
 		u.client.log.Error("events were handled and could not be acknowledged; they come again", "events", len(batch), "error", err)
