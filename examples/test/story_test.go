@@ -29,7 +29,7 @@ func pull(id string) delivery {
 	return delivery{source: "github", typ: "pull_request.opened", id: id, line: id + " pull_request.opened larkspur-labs/tidepool#52 Read the phase of the moon"}
 }
 
-// before, after and away are deliveries before and after the bridge is killed, and while no subscriber is there.
+// Deliveries before and after the bridge is killed, just before the subscriber is stopped, and while none is there.
 var (
 	before = []delivery{
 		{source: "stripe", typ: "invoice.paid", id: "unused", line: "evt_1PTide0018Kp7qLmZx invoice.paid in_1PTideAAAA1 1575 gbp"},
@@ -41,6 +41,7 @@ var (
 		invoice("evt_changed", "invoice.voided", `"a lot"`, "not typed: data.object.amount_due"),
 	}
 	after = []delivery{pull("pull-2"), invoice("evt_2", "invoice.sent", "2", "in_evt_2 2 eur")}
+	last  = []delivery{pull("pull-last")}
 	away  = []delivery{invoice("evt_3", "invoice.sent", "3", "in_evt_3 3 eur"), pull("pull-3"), invoice("evt_4", "invoice.sent", "0", "in_evt_4 0 eur")}
 )
 
@@ -71,12 +72,15 @@ func TestSubscribersSurviveARestartOfTheBridge(t *testing.T) {
 			tell(b, s, after)
 			b.awaitSettled(subscription, 2)
 			s.awaitNote("subscribed as " + subscription + " ")
+			// What is printed is acknowledged, even if nothing but the end comes after it.
+			tell(b, s, last)
 			s.stop(syscall.SIGTERM)
+			b.awaitSettled(subscription, 3)
 
 			post(b, away)
 			s = e.subscribe(t, server, subscription)
 			hear(s, away)
-			b.awaitSettled(subscription, 5)
+			b.awaitSettled(subscription, 6)
 			s.awaitNote("subscribed as " + subscription + " ")
 			s.stop(syscall.SIGINT)
 
@@ -84,6 +88,12 @@ func TestSubscribersSurviveARestartOfTheBridge(t *testing.T) {
 			if code != 1 || len(lines) != 0 || !strings.Contains(strings.Join(notes, "\n"), "subscription") {
 				t.Errorf("a wrong name: exit code %d, printed %q, noted %q; want 1, nothing, and the bridge's reason", code, lines, notes)
 			}
+
+			// A subscriber that waits for a bridge can be stopped, too.
+			b.kill()
+			s = e.subscribe(t, server, subscription)
+			s.awaitNote("disconnected: ")
+			s.stop(syscall.SIGTERM)
 		})
 	}
 }
