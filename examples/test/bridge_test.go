@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
 // patience is how long a test waits for what should take milliseconds.
@@ -118,33 +124,58 @@ func (b *bridge) send(d delivery) {
 	}
 }
 
-// awaitSettled waits until the subscription has settled so many events since the bridge started, and none is outstanding.
+// awaitSettled waits until the subscription has settled so many events since the bridge started, none is outstanding, and that is
+// on disk.
 func (b *bridge) awaitSettled(subscription string, events int) {
 	b.t.Helper()
 	want := []string{
 		fmt.Sprintf("hookbridge_subscription_acknowledged_total{subscription=%q} %d\n", subscription, events),
 		fmt.Sprintf("hookbridge_subscription_outstanding_events{subscription=%q} 0\n", subscription),
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
+	timeout := time.After(patience)
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		metrics := b.metrics(ctx)
+		metrics := b.metrics()
 		if strings.Contains(metrics, want[0]) && strings.Contains(metrics, want[1]) {
+			b.awaitStored()
 			return
 		}
 		select {
 		case <-again.C:
-		case <-ctx.Done():
+		case <-timeout:
 			b.t.Fatalf("the metrics never said\n%s%s but\n%s", want[0], want[1],
 				strings.Join(regexp.MustCompile(`(?m)^hookbridge_subscription.*$`).FindAllString(metrics, -1), "\n"))
 		}
 	}
 }
 
-func (b *bridge) metrics(ctx context.Context) string {
+// awaitStored waits until on disk is what the metrics say of subscriptions, which may be ahead: changes of subscriptions are stored in
+// their order, and this makes one more.
+func (b *bridge) awaitStored() {
 	b.t.Helper()
+	conn, err := grpc.NewClient(b.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	name := "barrier-" + strings.ToLower(rand.Text())
+	stream, err := hookbridgev1.NewEventServiceClient(conn).Subscribe(ctx, &hookbridgev1.SubscribeRequest{Subscription: name})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	first, err := stream.Recv()
+	if err != nil || !first.GetConfirmed().GetCreated() {
+		b.t.Fatalf("subscribing as %s: %v, %v; want it to be confirmed and new", name, first, err)
+	}
+}
+
+func (b *bridge) metrics() string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.admin+"/metrics", nil)
 	if err != nil {
 		b.t.Fatal(err)
