@@ -9,7 +9,7 @@ GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 # The folders with Go sources.
 GO := bench client cmd examples internal proto server
 
-.PHONY: run build test race soak fuzz bench workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race soak fuzz bench examples workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -22,6 +22,9 @@ test: ## Run every test.
 
 bench: build ## Measure the bridge against what the machine could do at most; about eight minutes.
 	go run ./bench
+
+examples: ## Run the subscribers in other languages against the real bridge; needs node, npm, python3 with venv, java and mvn.
+	HOOKBRIDGE_EXAMPLES=1 go test -count=1 -timeout 30m -run '^TestSubscribers' ./examples/test
 
 workspace:
 	@rm -rf $(WORKSPACE) && mkdir -p $(WORKSPACE)/deps/google/api $(WORKSPACE)/deps/buf/validate
