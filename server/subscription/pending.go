@@ -20,8 +20,3 @@ func (m *Manager) Reject(context.Context, *hookbridgev1.RejectRequest) (*hookbri
 func (m *Manager) ExtendDeadline(context.Context, *hookbridgev1.ExtendDeadlineRequest) (*hookbridgev1.ExtendDeadlineResponse, error) {
 	return nil, errPending
 }
-
-// EraseEvent is not there yet.
-func (m *Manager) EraseEvent(context.Context, *hookbridgev1.EraseEventRequest) (*hookbridgev1.EraseEventResponse, error) {
-	return nil, errPending
-}

@@ -21,6 +21,7 @@ func (m *Manager) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
+		m.deadCount.refresh(ctx)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
