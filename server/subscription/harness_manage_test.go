@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -16,6 +17,7 @@ import (
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/journal/journalfake"
 )
 
 const (
@@ -137,4 +139,16 @@ func (l *auditLog) Handle(_ context.Context, r slog.Record) error {
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, strings.Join(line, " "))
 	return nil
+}
+
+// bubbleWith is bubble with another configuration.
+func bubbleWith(t *testing.T, change func(*Config), test func(t *testing.T, b *bridge)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, journalfake.New(), change)
+		test(t, b)
+		if err := b.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
 }

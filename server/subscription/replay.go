@@ -43,7 +43,7 @@ func (v *Service) StartReplay(ctx context.Context, req *hookbridgev1.StartReplay
 		started = proto.CloneOf(replay)
 		return []slog.Attr{
 			slog.String("replay", replay.GetId()), slog.Int64("from_sequence", replay.GetFromSequence()), slog.Int64("to_sequence", replay.GetToSequence()),
-			slog.String("filter", replay.GetFilter().String()), slog.Int("max_events_per_second", int(replay.GetMaxEventsPerSecond())),
+			slog.String("filter", s.replayer.filter.String()), slog.Int("max_events_per_second", int(replay.GetMaxEventsPerSecond())),
 		}, nil
 	})
 	if err != nil {
