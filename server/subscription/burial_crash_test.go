@@ -62,7 +62,7 @@ func TestWhatWasBuryingIsBuriedAfterARestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
-				b.create("a", settings{maxAttempts: 1})
+				b.settle("a", settings{maxAttempts: 1})
 				s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 				b.fill(3, "push")
 				ds := s.deliveries(3)
@@ -159,7 +159,7 @@ func TestDeadLettersOnDisk(t *testing.T) {
 		}
 	}
 	b, j, stop := serve()
-	b.create("a", settings{maxAttempts: 2, ordered: true})
+	b.settle("a", settings{maxAttempts: 2, ordered: true})
 	s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 	for n := range 4 {
 		e := encode(&hookbridgev1.Event{Id: string(rune('a' + n)), Source: "src", Type: "push", OrderingKey: "x"}, &hookbridgev1.Content{Body: make([]byte, 5000)})
@@ -192,7 +192,7 @@ func TestDeadLettersOnDisk(t *testing.T) {
 	if err := j.Erase(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	b.redrive("a", 1)
+	b.redriveIDs("a", 1)
 	d = s.delivery()
 	equal(t, "redriven", short(d), run(1, 1, 1, reasonRedriven))
 	equal(t, "its event", d.GetEvent(), first)

@@ -178,7 +178,7 @@ func TestTooManyAttemptsMakeADeadLetter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
-				b.create("a", settings{maxAttempts: 3})
+				b.settle("a", settings{maxAttempts: 3})
 				s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 				b.fill(1, "push")
 				s.rejects(retryNow(), s.delivery())

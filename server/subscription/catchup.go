@@ -47,6 +47,7 @@ func (s *subscription) readOn(ctx context.Context) (more bool, err error) {
 	if !ok {
 		return false, nil
 	}
+	erasures := s.m.erasures.Load()
 	page, err := s.m.journal.Read(ctx, q)
 	if err != nil {
 		return false, err
@@ -60,8 +61,8 @@ func (s *subscription) readOn(ctx context.Context) (more bool, err error) {
 	c := s.choose(f, page.Events, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.machine.Next() != q.From || s.filter != f || len(s.members) == 0 {
-		return true, nil // other members by now: what was read is not what comes next
+	if s.machine.Next() != q.From || s.filter != f || len(s.members) == 0 || s.m.erasures.Load() != erasures {
+		return true, nil // other members by now, or something was erased: what was read is not what comes next
 	}
 	now := s.m.now()
 	s.lost(now, min(first, seen))

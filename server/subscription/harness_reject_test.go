@@ -27,8 +27,8 @@ const (
 	deadAttempts = hookbridgev1.DeadLetter_REASON_MAX_ATTEMPTS
 )
 
-// create makes a subscription from the beginning, as it would be from the API of its owner.
-func (b *bridge) create(name string, with settings) {
+// settle makes a subscription from the beginning, as it would be from the API of its owner.
+func (b *bridge) settle(name string, with settings) {
 	b.t.Helper()
 	all, err := b.manager.filters.filter(nil)
 	if err != nil {
@@ -72,8 +72,8 @@ func (b *bridge) with(name string, change func(s *subscription, now time.Duratio
 	b.store(s, false)
 }
 
-// redrive sends dead letters of a subscription again.
-func (b *bridge) redrive(name string, ids ...int64) {
+// redriveIDs sends dead letters of a subscription again.
+func (b *bridge) redriveIDs(name string, ids ...int64) {
 	b.t.Helper()
 	b.with(name, func(s *subscription, now time.Duration) {
 		for _, id := range ids {

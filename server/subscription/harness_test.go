@@ -39,6 +39,7 @@ type bridge struct {
 	manager  *Manager
 	registry *prometheus.Registry
 	client   hookbridgev1.EventServiceClient
+	manage   hookbridgev1.SubscriptionServiceClient
 	stop     func() error
 }
 
@@ -109,6 +110,7 @@ func startOn(b *bridge, j journal.Journal, change func(*Config)) *bridge {
 		},
 	))
 	hookbridgev1.RegisterEventServiceServer(server, b.manager)
+	hookbridgev1.RegisterSubscriptionServiceServer(server, NewService(b.manager))
 	var running sync.WaitGroup
 	var ran error
 	running.Go(func() { ran = b.manager.Run(ctx) })
@@ -120,6 +122,7 @@ func startOn(b *bridge, j journal.Journal, change func(*Config)) *bridge {
 		t.Fatal(err)
 	}
 	b.client = hookbridgev1.NewEventServiceClient(conn)
+	b.manage = hookbridgev1.NewSubscriptionServiceClient(conn)
 	b.stop = func() error {
 		b.stop = nil
 		_ = conn.Close()

@@ -48,6 +48,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Now is the wall clock of what is shown; time.Now where it is nil. Deadlines go by the monotonic clock.
 	Now func() time.Time
+	// Principal returns who makes a call, for listings and the audit; empty for nobody in particular. Nil: always that.
+	Principal func(ctx context.Context) string
 }
 
 // Manager is the EventService: it has all subscriptions, and everything that runs for them.
@@ -61,6 +63,11 @@ type Manager struct {
 	start    time.Time
 	nonce    [ackNonceSize]byte
 	policies atomic.Pointer[map[string]Policy]
+	// who is Config.Principal. most bounds the durable subscriptions; maxSubscriptions, but in tests.
+	who  func(context.Context) string
+	most int
+	// erasures grows with every event that is erased.
+	erasures atomic.Int64
 	filters  *conditions
 	// examineFor is tailExamine, but in tests.
 	examineFor time.Duration
@@ -99,6 +106,10 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if m.wall == nil {
 		m.wall = time.Now
 	}
+	m.most, m.who = maxSubscriptions, cfg.Principal
+	if m.who == nil {
+		m.who = func(context.Context) string { return "" }
+	}
 	close(m.idle)
 	if _, err := rand.Read(m.nonce[:]); err != nil {
 		return nil, fmt.Errorf("draw the incarnation of the subscriptions: %w", err)
@@ -121,6 +132,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 			return nil, err
 		}
 	}
+	m.purgeOrphans(ctx)
 	if err := cfg.Registerer.Register(m.totals); err != nil {
 		return nil, fmt.Errorf("metrics of the subscriptions: %w", err)
 	}
@@ -225,6 +237,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.work.Go(func() { m.tail.run(life) })
 	m.work.Go(func() { m.sweep(life) })
 	m.work.Go(func() { m.burier.run(life) })
+	for _, s := range m.durable() {
+		s.goOnReplaying()
+	}
 	close(m.started)
 
 	<-ctx.Done()

@@ -19,6 +19,9 @@ type member struct {
 	maxBytes  int
 	heartbeat time.Duration
 	client    string
+	// address is where the client is, principal who, since when it came.
+	address, principal string
+	since              time.Time
 	// notify has a value when there may be something to take.
 	notify chan struct{}
 	// gaps is what it was not told yet, under the lock of the subscription.

@@ -107,6 +107,17 @@ func (t *totals) label(name string) string {
 	return label
 }
 
+// forget makes room for another label when a subscription is deleted.
+func (t *totals) forget(label string) {
+	if label == labelOther || label == labelEphemeral {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.names, label)
+	delete(t.labels, label)
+}
+
 func (t *totals) counters(label string) counters {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -199,15 +210,7 @@ func (s *subscription) gauge(g *gauges, end int64, now time.Time) {
 	if !s.ephemeral {
 		g.dead += float64(s.m.deadCount.of(s.name))
 	}
-	low := s.machine.Low()
-	if low == position && position >= end {
-		return
+	if at, ok := s.oldest(position, end); ok {
+		g.age = max(g.age, now.Sub(at).Seconds())
 	}
-	at := s.age
-	if t := s.machine.LowTime(); t != 0 {
-		at = time.Unix(0, t)
-	} else if s.ageSeq != low {
-		return
-	}
-	g.age = max(g.age, now.Sub(at).Seconds())
 }

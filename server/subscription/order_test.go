@@ -29,7 +29,7 @@ func ordered() settings { return settings{ordered: true, backoff: []time.Duratio
 // Of one key one event is delivered at a time, however many members there are; other keys, and what has none, go on.
 func TestEventsOfOneKeyComeOneAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		b.create("a", ordered())
+		b.settle("a", ordered())
 		req := &hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Minute)}
 		first, _ := b.subscribe(req)
 		b.keyed("x", "x", "y", "", "x", "y", "")
@@ -72,7 +72,7 @@ func TestOrderHoldsThroughARestart(t *testing.T) {
 	for name, key := range map[string]string{"short": "x", "long": strings.Repeat("x", 255)} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
-				b.create("a", ordered())
+				b.settle("a", ordered())
 				req := &hookbridgev1.SubscribeRequest{Subscription: "a"}
 				s, _ := b.subscribe(req)
 				b.keyed(key, "y", key, "y")
@@ -97,7 +97,7 @@ func TestOrderHoldsThroughARestart(t *testing.T) {
 // A dead letter lets the next event of its key go, when it is stored and not before.
 func TestADeadLetterLetsTheNextOfItsKeyGo(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		b.create("a", ordered())
+		b.settle("a", ordered())
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		b.keyed("x", "x")
 		d := s.delivery()
@@ -125,7 +125,7 @@ func TestOrderHoldsAcrossMembersAndRedeliveries(t *testing.T) {
 	const seed, events, keys = 7, 600, 9
 	bubble(t, func(t *testing.T, b *bridge) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		b.create("a", ordered())
+		b.settle("a", ordered())
 		for range events {
 			b.keyed(fmt.Sprint("key", random.IntN(keys)))
 		}

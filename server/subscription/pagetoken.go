@@ -8,15 +8,14 @@ import (
 	"math"
 
 	"google.golang.org/protobuf/proto"
-
-	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // A page token is, in URL-safe base64 without padding:
 //
 //	version, 1 byte | digest of the request, 8 | sequence, a varint
 //
-// The sequence is the first to look at; when descending, the one after it. The digest is of the request without page_token and
+// The sequence, or id of a dead letter, is the first to look at; when descending, the one after it. The digest is of the request without page_token and
 // page_size, so that a token is not taken for another listing's.
 const (
 	tokenVersion  = 1
@@ -27,9 +26,13 @@ const (
 // cursor is where a listing goes on, and what it lists.
 type cursor struct{ head [tokenHeadSize]byte }
 
-func newCursor(req *hookbridgev1.ListEventsRequest) (cursor, error) {
-	what := proto.CloneOf(req)
-	what.PageToken, what.PageSize = "", 0
+func newCursor(req proto.Message) (cursor, error) {
+	what := proto.Clone(req)
+	for _, name := range []protoreflect.Name{"page_token", "page_size"} {
+		if field := what.ProtoReflect().Descriptor().Fields().ByName(name); field != nil {
+			what.ProtoReflect().Clear(field)
+		}
+	}
 	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(what)
 	if err != nil {
 		return cursor{}, fmt.Errorf("digest of the request: %w", err)
@@ -62,4 +65,24 @@ func (c *cursor) parse(token string) (int64, error) {
 		return 0, invalid("page_token", "is not one that was returned as next_page_token")
 	}
 	return int64(sequence), nil
+}
+
+// A page token of names is, in URL-safe base64 without padding: version, 1 byte | the last name of the page before.
+const nameTokenVersion = 2
+
+func nameToken(name string) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{nameTokenVersion}, name...))
+}
+
+// parseNameToken returns the name in a token; empty for an empty one. What it accepts is exactly what nameToken writes.
+func parseNameToken(token string) (string, error) {
+	if token == "" {
+		return "", nil
+	}
+	if raw, err := base64.RawURLEncoding.Strict().DecodeString(token); err == nil && len(raw) > 1 && raw[0] == nameTokenVersion {
+		if name := string(raw[1:]); validName(name) && nameToken(name) == token {
+			return name, nil
+		}
+	}
+	return "", invalid("page_token", "is not one that was returned as next_page_token")
 }

@@ -33,7 +33,7 @@ func TestARedrivenEventComesFromItsDeadLetter(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.journal.Trim(3)
-		b.redrive("a", 1)
+		b.redriveIDs("a", 1)
 		d := s.delivery()
 		equal(t, "again", short(d), run(1, 1, 1, reasonRedriven))
 		equal(t, "event", d.GetEvent(), want.GetEvent())
@@ -53,7 +53,7 @@ func TestARedrivenEventCanBeGivenUpAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		s := b.letters(1)
 		b.journal.Trim(2)
-		b.redrive("a", 1)
+		b.redriveIDs("a", 1)
 		s.rejects(retryNow(), s.delivery())
 		s.rejects(forGood("still not"), s.delivery())
 		equal(t, "dead letters", b.buried("a"), []dead{{2, 1, 2, deadForGood, "still not"}})
@@ -96,7 +96,7 @@ func TestTheDeadLetterOfAnAcknowledgedEventGoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
 				s := b.letters(1)
-				b.redrive("a", 1)
+				b.redriveIDs("a", 1)
 				d := s.delivery()
 				switch {
 				case tc.left > 0:
@@ -139,7 +139,7 @@ func TestARedrivenEventWhoseDeadLetterIsGone(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		s := b.letters(1)
 		s.close()
-		b.redrive("a", 1)
+		b.redriveIDs("a", 1)
 		if _, err := b.journal.DeadLetters().Purge(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestRedrivenAndOtherEventsAreReadApart(t *testing.T) {
 		s.close()
 		b.manager.tail.ring.reset(41)
 		for id := range int64(20) {
-			b.redrive("a", id+1)
+			b.redriveIDs("a", id+1)
 		}
 		b.journal.Trim(21)
 		s, _ = b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
@@ -212,7 +212,7 @@ func TestMetricsOfRejectionsAndDeadLetters(t *testing.T) {
 		s := b.letters(3)
 		elapse(6 * second)
 		equal(t, "dead letters", b.metric("dead_letters", "a"), 3.0)
-		b.redrive("a", 1)
+		b.redriveIDs("a", 1)
 		d := s.delivery()
 		for _, how := range []*hookbridgev1.Rejection{retryNow(), retry(), retryAfter(second)} {
 			s.rejects(how, d)
@@ -244,10 +244,13 @@ func TestMetricsOfRejectionsAndDeadLetters(t *testing.T) {
 	})
 }
 
-// Dead letters are counted by the owner, from the start on.
+// Dead letters are counted by the owner, from the start on; those of a subscription that is not there are removed.
 func TestDeadLettersAreCountedAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journalfake.New()
+		before := start(t, j, nil)
+		before.settle("a", settings{})
+		_ = before.stop()
 		if _, err := j.DeadLetters().Add(t.Context(), journal.SideEntry{Owner: "a", Payload: []byte{8, 1}}, journal.SideEntry{Owner: "b", Payload: []byte{8, 1}}); err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ func TestRejectSaysWhenAnEventComesAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
-				b.create("a", settings{backoff: []time.Duration{10 * second}})
+				b.settle("a", settings{backoff: []time.Duration{10 * second}})
 				req := &hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)}
 				first, _ := b.subscribe(req)
 				b.fill(2, "push")
@@ -64,7 +64,7 @@ func TestBackoffGrowsByAttempt(t *testing.T) {
 		want []time.Duration
 	}{
 		"of its own": {
-			func(b *bridge) { b.create("a", settings{backoff: []time.Duration{4 * second, 0, 20 * second}}) },
+			func(b *bridge) { b.settle("a", settings{backoff: []time.Duration{4 * second, 0, 20 * second}}) },
 			[]time.Duration{4 * second, 0, 20 * second, 20 * second, 20 * second},
 		},
 		"of a subscription that Subscribe made": {

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/hookbridge/hookbridge/server/journal"
@@ -47,6 +48,16 @@ func (r *ring) push(events []*journal.Stored, next int64) {
 		n := copy(r.events, r.events[r.head:])
 		clear(r.events[n:])
 		r.events, r.head = r.events[:n], 0
+	}
+}
+
+// drop lets go of an event, which then is as one that was never there.
+func (r *ring) drop(seq int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at := r.find(seq); at < len(r.events) && r.events[at].Sequence == seq {
+		r.bytes -= weight(r.events[at])
+		r.events = slices.Delete(r.events, at, at+1)
 	}
 }
 

@@ -21,6 +21,7 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
+	mem.address, mem.principal, mem.since = addressOf(ctx), m.who(ctx), m.wall()
 	var want *filter // nil: what the subscription has
 	if req.GetFilter() != nil || req.GetSubscription() == "" {
 		if want, err = m.filters.filter(req.GetFilter()); err != nil {
@@ -61,7 +62,7 @@ func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, 
 			return s, nil
 		}
 	}
-	position, err := m.startAt(ctx, req.GetStart())
+	position, err := m.startAt(ctx, "start", req.GetStart())
 	if err != nil {
 		return nil, err
 	}
@@ -80,17 +81,15 @@ func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, 
 	if name == "" {
 		return made, nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s := m.subs[name]; s != nil {
-		return s, nil // somebody was faster
+	s, err := m.add(made)
+	if err != nil {
+		return nil, err
 	}
-	m.subs[name] = made
-	return made, nil
+	return s, nil // not the one that was made, when somebody was faster
 }
 
-// startAt returns the sequence that a new subscription begins with.
-func (m *Manager) startAt(ctx context.Context, start *hookbridgev1.Start) (int64, error) {
+// startAt returns the sequence that a field of a request stands for.
+func (m *Manager) startAt(ctx context.Context, field string, start *hookbridgev1.Start) (int64, error) {
 	bounds := m.journal.Bounds()
 	switch at := start.GetAt().(type) {
 	case nil, *hookbridgev1.Start_Now:
@@ -99,17 +98,17 @@ func (m *Manager) startAt(ctx context.Context, start *hookbridgev1.Start) (int64
 		return bounds.First, nil
 	case *hookbridgev1.Start_Sequence:
 		if at.Sequence < 1 {
-			return 0, invalid("start.sequence", "want at least 1, got %d", at.Sequence)
+			return 0, invalid(field+".sequence", "want at least 1, got %d", at.Sequence)
 		}
 		return max(at.Sequence, bounds.First), nil
 	case *hookbridgev1.Start_Time:
 		if err := at.Time.CheckValid(); err != nil {
-			return 0, invalid("start.time", "%v", err)
+			return 0, invalid(field+".time", "%v", err)
 		}
 		seq, err := m.journal.SequenceAt(ctx, at.Time.AsTime())
 		return seq, journalFault(err)
 	default:
-		return 0, invalid("start", "%T is not known", at)
+		return 0, invalid(field, "%T is not known", at)
 	}
 }
 
@@ -210,6 +209,7 @@ func (w *sender) send(ctx context.Context, i int) error {
 	}
 	x.Payload = nil
 	w.s.counters.sent(x.Reason)
+	w.s.tally.count(x.Reason)
 	return w.stream.SendMsg(msg)
 }
 
@@ -225,6 +225,7 @@ func (w *sender) gone(x *machine.Send) error {
 		return nil // settled by an acknowledgement, or with somebody else by now
 	}
 	s.counters.lost.Add(1)
+	s.tally.missed.Add(1)
 	s.m.log.Warn("retention overtook a subscription", "subscription", s.name, "from_sequence", x.Seq, "to_sequence", x.Seq+1)
 	return w.gap(x.Seq, x.Seq+1)
 }

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
@@ -38,6 +40,9 @@ type subscription struct {
 	incarnation uint64
 	issuer      issuer
 	counters    counters
+	tally       tally
+	// arranging is held by whoever redrives or purges dead letters: what is redriven is not purged.
+	arranging *semaphore.Weighted
 
 	// storedLow is the lowest sequence that the subscription needs, as it is on disk; 0 while it has no record.
 	storedLow atomic.Int64
@@ -52,6 +57,12 @@ type subscription struct {
 	// settings are the owner's, replay what is running; nil for none.
 	settings settings
 	replay   *hookbridgev1.Replay
+	replayer *replayer
+	// deleted says that it is being deleted, or was; removal is the commit that deletes its record.
+	deleted bool
+	removal *commit
+	// gone is closed when nothing is left of it, and its name is free.
+	gone chan struct{}
 	// broken says why the filter can't be used: nothing is read, and nothing passed over.
 	broken  error
 	members map[machine.MemberID]*member
@@ -103,6 +114,7 @@ func (m *Manager) newSubscription(r *record) (*subscription, error) {
 		m: m, name: r.name, label: label, counters: m.totals.counters(label), ephemeral: r.name == "", created: r.created,
 		issuer: newIssuer(r.name, m.nonce, r.incarnation), incarnation: r.incarnation, machine: mach, filter: r.filter,
 		settings: r.settings, replay: r.replay, removing: r.settledCopies, members: map[machine.MemberID]*member{},
+		arranging: semaphore.NewWeighted(1), gone: make(chan struct{}),
 	}, nil
 }
 
@@ -118,6 +130,9 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
+	if s.deleted {
+		return nil, s.broken
+	}
 	if mem.want.AckDeadline == 0 {
 		mem.want.AckDeadline = s.settings.deadline()
 	}
@@ -174,8 +189,12 @@ func (s *subscription) leave(mem *member) {
 	s.after(now)
 }
 
-// durable returns the commit after which everything that happened so far is on disk; nil when it is.
+// durable returns the commit after which everything that happened so far is on disk; nil when it is. What happens to a subscription
+// that is deleted is in no commit: that could come after one of the next subscription of its name.
 func (s *subscription) durable(changed bool) *commit {
+	if s.deleted {
+		return s.deletion()
+	}
 	if changed || s.unsaved || s.machine.Dirty() {
 		s.commit, s.unsaved = s.m.committer.add(s), false
 	}
@@ -196,6 +215,9 @@ func (s *subscription) after(now time.Duration) {
 	s.lay()
 	s.schedule(now)
 	s.follow()
+	if s.replayer != nil {
+		s.replayer.rouse()
+	}
 }
 
 // schedule sees to it that the machine is told of the time when it asked for. A timer that comes too early is cheaper than one
@@ -335,6 +357,7 @@ func (s *subscription) lost(now time.Duration, first int64) {
 func (s *subscription) tellLost(ranges []machine.Range) {
 	for _, r := range ranges {
 		s.counters.lost.Add(uint64(r.To - r.From))
+		s.tally.missed.Add(r.To - r.From)
 		s.m.log.Warn("retention overtook a subscription", "subscription", s.name, "from_sequence", r.From, "to_sequence", r.To)
 	}
 	for _, mem := range s.members {
@@ -360,6 +383,9 @@ type snapshot struct {
 func (s *subscription) snapshot() (value []byte, noted snapshot, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.deleted {
+		return nil, snapshot{}, nil // a record without a value is deleted
+	}
 	s.advance()
 	r := record{
 		name: s.name, filter: s.filter, created: s.created, incarnation: s.incarnation, settings: s.settings, replay: s.replay,

@@ -47,7 +47,7 @@ func (t *tail) attach(s *subscription) (done bool) {
 	defer t.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.members) == 0 {
+	if len(s.members) == 0 || s.deleted {
 		s.catching = false
 		return true
 	}
@@ -159,18 +159,22 @@ func (t *tail) step(ctx context.Context) error {
 		t.overtaken()
 		return nil
 	}
+	erasures := t.m.erasures.Load()
 	page, err := t.m.journal.Read(ctx, journal.Query{From: next, MaxEvents: tailEvents, MaxBytes: tailBytes})
 	if err != nil {
 		return err
 	}
-	t.dispatch(page)
+	t.dispatch(page, erasures)
 	return nil
 }
 
-// dispatch hands a page to those that want something of it.
-func (t *tail) dispatch(page journal.Page) {
+// dispatch hands a page to those that want something of it, unless something was erased since it was read.
+func (t *tail) dispatch(page journal.Page, erasures int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.m.erasures.Load() != erasures {
+		return
+	}
 	t.ring.push(page.Events, page.Next)
 	for _, ev := range page.Events {
 		for _, s := range t.m.routes.lookup(ev.Source, ev.Type) {
@@ -193,6 +197,14 @@ func (t *tail) dispatch(page journal.Page) {
 	clear(t.touched)
 	t.touched = t.touched[:0]
 	t.next.Store(page.Next)
+}
+
+// forget lets go of an event that was erased. Whoever has read it and not handed it on reads again: erasures has grown.
+func (t *tail) forget(seq int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ring.drop(seq)
+	t.m.erasures.Add(1)
 }
 
 // overtaken detaches everybody: retention removed what comes next. Each finds out by itself what it lost.

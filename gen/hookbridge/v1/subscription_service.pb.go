@@ -214,11 +214,12 @@ type SubscriptionStatus struct {
 	LagEvents int64 `protobuf:"varint,3,opt,name=lag_events,json=lagEvents,proto3" json:"lag_events,omitempty"`
 	// Whether `lag_events` may count events that the filter will not let pass, because they were not examined yet.
 	LagIsUpperBound bool `protobuf:"varint,4,opt,name=lag_is_upper_bound,json=lagIsUpperBound,proto3" json:"lag_is_upper_bound,omitempty"`
-	// How old the oldest unsettled event is. Absent when there is none.
+	// How old the oldest unsettled event is, redriven ones aside. Absent when there is none.
 	LagTime *durationpb.Duration `protobuf:"bytes,5,opt,name=lag_time,json=lagTime,proto3" json:"lag_time,omitempty"`
 	// How many events are with clients and not settled.
 	OutstandingEvents int64 `protobuf:"varint,6,opt,name=outstanding_events,json=outstandingEvents,proto3" json:"outstanding_events,omitempty"`
-	// How many events were given back, or were with a stream that is lost, and wait to be sent again.
+	// How many events are with no client and wait to be sent: they were given back, or were with a stream that is lost, or are part of
+	// a redrive or replay, or wait for the one of their ordering key before them, or are about to become dead letters.
 	WaitingEvents int64 `protobuf:"varint,7,opt,name=waiting_events,json=waitingEvents,proto3" json:"waiting_events,omitempty"`
 	// How many events were sent.
 	SentEvents int64 `protobuf:"varint,8,opt,name=sent_events,json=sentEvents,proto3" json:"sent_events,omitempty"`
@@ -1116,7 +1117,7 @@ type SeekSubscriptionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The subscription's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The target; `now` is the journal's end. Required.
+	// The target; `now` is the journal's end, and so is a sequence after it. Required: one of its fields has to be set.
 	Target        *Start `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -52,9 +52,11 @@ type SubscriptionServiceClient interface {
 	// ListSubscriptions returns all subscriptions and how they are doing, in the order of their names.
 	ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsResponse, error)
 	// UpdateSubscription changes the settings that the mask names. A filter can be changed while members are connected: it decides
-	// about what is read from then on, and what was read ahead is read again.
+	// about what is read from then on, and what was read ahead is read again. An ack deadline counts for streams that are opened
+	// from then on.
 	UpdateSubscription(ctx context.Context, in *UpdateSubscriptionRequest, opts ...grpc.CallOption) (*UpdateSubscriptionResponse, error)
-	// DeleteSubscription removes a subscription, its dead letters and its replays. Its streams end with NotFound.
+	// DeleteSubscription removes a subscription, its dead letters and its replays. Its streams end with NotFound
+	// (SUBSCRIPTION_DELETED). Its name is free when this is answered.
 	DeleteSubscription(ctx context.Context, in *DeleteSubscriptionRequest, opts ...grpc.CallOption) (*DeleteSubscriptionResponse, error)
 	// PauseSubscription stops sending. Streams stay open, and what is outstanding can be settled. Pausing twice is no error.
 	PauseSubscription(ctx context.Context, in *PauseSubscriptionRequest, opts ...grpc.CallOption) (*PauseSubscriptionResponse, error)
@@ -62,7 +64,8 @@ type SubscriptionServiceClient interface {
 	ResumeSubscription(ctx context.Context, in *ResumeSubscriptionRequest, opts ...grpc.CallOption) (*ResumeSubscriptionResponse, error)
 	// SeekSubscription moves what is not yet delivered: what comes next is the first event at or after the target, whether or not it
 	// was acknowledged before. What waits to be sent again is dropped. Deliveries that are with a client stay valid until they are
-	// settled, and are sent again if they are not.
+	// settled, and are sent again if they are not. Where the target is a sequence that the journal doesn't have any more, streams are
+	// told the Gap.
 	SeekSubscription(ctx context.Context, in *SeekSubscriptionRequest, opts ...grpc.CallOption) (*SeekSubscriptionResponse, error)
 	// ListDeadLetters pages through the dead letters of a subscription, oldest first.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
@@ -75,7 +78,7 @@ type SubscriptionServiceClient interface {
 	// not been sent yet, or that are outstanding, are left out: they come by themselves. A subscription has one replay at a time;
 	// FailedPrecondition (REPLAY_RUNNING) while there is one.
 	StartReplay(ctx context.Context, in *StartReplayRequest, opts ...grpc.CallOption) (*StartReplayResponse, error)
-	// CancelReplay stops a replay: what was not sent yet is not sent. NotFound (REPLAY_NOT_FOUND) when there is none.
+	// CancelReplay stops a replay: what was not sent yet is not sent. A replay ends by itself when all of it was sent. NotFound (REPLAY_NOT_FOUND) when there is none.
 	CancelReplay(ctx context.Context, in *CancelReplayRequest, opts ...grpc.CallOption) (*CancelReplayResponse, error)
 }
 
@@ -235,9 +238,11 @@ type SubscriptionServiceServer interface {
 	// ListSubscriptions returns all subscriptions and how they are doing, in the order of their names.
 	ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsResponse, error)
 	// UpdateSubscription changes the settings that the mask names. A filter can be changed while members are connected: it decides
-	// about what is read from then on, and what was read ahead is read again.
+	// about what is read from then on, and what was read ahead is read again. An ack deadline counts for streams that are opened
+	// from then on.
 	UpdateSubscription(context.Context, *UpdateSubscriptionRequest) (*UpdateSubscriptionResponse, error)
-	// DeleteSubscription removes a subscription, its dead letters and its replays. Its streams end with NotFound.
+	// DeleteSubscription removes a subscription, its dead letters and its replays. Its streams end with NotFound
+	// (SUBSCRIPTION_DELETED). Its name is free when this is answered.
 	DeleteSubscription(context.Context, *DeleteSubscriptionRequest) (*DeleteSubscriptionResponse, error)
 	// PauseSubscription stops sending. Streams stay open, and what is outstanding can be settled. Pausing twice is no error.
 	PauseSubscription(context.Context, *PauseSubscriptionRequest) (*PauseSubscriptionResponse, error)
@@ -245,7 +250,8 @@ type SubscriptionServiceServer interface {
 	ResumeSubscription(context.Context, *ResumeSubscriptionRequest) (*ResumeSubscriptionResponse, error)
 	// SeekSubscription moves what is not yet delivered: what comes next is the first event at or after the target, whether or not it
 	// was acknowledged before. What waits to be sent again is dropped. Deliveries that are with a client stay valid until they are
-	// settled, and are sent again if they are not.
+	// settled, and are sent again if they are not. Where the target is a sequence that the journal doesn't have any more, streams are
+	// told the Gap.
 	SeekSubscription(context.Context, *SeekSubscriptionRequest) (*SeekSubscriptionResponse, error)
 	// ListDeadLetters pages through the dead letters of a subscription, oldest first.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
@@ -258,7 +264,7 @@ type SubscriptionServiceServer interface {
 	// not been sent yet, or that are outstanding, are left out: they come by themselves. A subscription has one replay at a time;
 	// FailedPrecondition (REPLAY_RUNNING) while there is one.
 	StartReplay(context.Context, *StartReplayRequest) (*StartReplayResponse, error)
-	// CancelReplay stops a replay: what was not sent yet is not sent. NotFound (REPLAY_NOT_FOUND) when there is none.
+	// CancelReplay stops a replay: what was not sent yet is not sent. A replay ends by itself when all of it was sent. NotFound (REPLAY_NOT_FOUND) when there is none.
 	CancelReplay(context.Context, *CancelReplayRequest) (*CancelReplayResponse, error)
 	mustEmbedUnimplementedSubscriptionServiceServer()
 }

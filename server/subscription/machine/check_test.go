@@ -56,10 +56,17 @@ func (s *simulation) checkBounds() error {
 		s.seen["blocked"]++
 	}
 	var kept int64
+	replaying := 0
 	for _, e := range s.m.held {
+		if e.replay && e.attempts == 0 {
+			replaying++
+		}
 		if (e.stage == ready || e.stage == delayed || e.stage == blocked) && e.event.Payload != nil {
 			kept += e.event.size()
 		}
+	}
+	if replaying != is.Replaying {
+		return fmt.Errorf("%d events of a replay were not sent yet, %+v", replaying, is)
 	}
 	if kept != s.m.kept || kept > s.cfg.KeptBytes {
 		return fmt.Errorf("the payloads of what waits have %d bytes, counted are %d; the limit is %d", kept, s.m.kept, s.cfg.KeptBytes)

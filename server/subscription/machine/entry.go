@@ -200,6 +200,9 @@ func (m *Machine) drop(e *entry) {
 	m.forgetError(e)
 	if e.injected() {
 		m.injected--
+		if e.replay && e.attempts == 0 {
+			m.replaying--
+		}
 	}
 	if l := e.lane; l != nil && l.owner == e {
 		m.promote(l)

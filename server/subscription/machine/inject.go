@@ -32,6 +32,9 @@ func (m *Machine) Inject(now time.Duration, events []Event) (done, held int) {
 		l := m.line(e)
 		l.add(e, &l.injected)
 		m.injected++
+		if e.replay {
+			m.replaying++
+		}
 		if m.enroll(e) {
 			m.wait(e)
 		}

@@ -52,6 +52,7 @@ type Machine struct {
 	lanes         map[string]*lane
 	blocked       int
 	injected      int
+	replaying     int
 	burying       int
 	kept          int64
 

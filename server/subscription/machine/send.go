@@ -36,6 +36,9 @@ func (m *Machine) Take(now time.Duration, id MemberID, events int, bytes int64, 
 		}
 		c.outbox.remove(e)
 		c.outboxBytes -= e.event.size()
+		if e.replay && e.attempts == 0 {
+			m.replaying--
+		}
 		e.attempts++
 		e.rejected = false
 		m.counted = !m.cfg.Ephemeral

@@ -54,6 +54,9 @@ func New(cfg Config, s State) (*Machine, error) {
 		}
 		if e.injected() {
 			m.injected++
+			if e.replay && e.attempts == 0 {
+				m.replaying++
+			}
 		}
 		m.line(e).push(e)
 		if m.enroll(e) {

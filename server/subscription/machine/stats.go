@@ -5,13 +5,13 @@ type Stats struct {
 	// Outstanding events are with members, taken or not; Waiting ones wait for a member or for their time; Blocked ones wait for
 	// the one of their key before them; Burying ones are to be stored as dead letters. Together that is all that is held.
 	Outstanding, Waiting, Blocked, Burying int
-	// Injected is how many of them were injected.
-	Injected int
+	// Injected is how many of them were injected, Replaying how many of these by a replay, and never sent since.
+	Injected, Replaying int
 }
 
 // Stats returns how the machine is doing.
 func (m *Machine) Stats() Stats {
-	s := Stats{Blocked: m.blocked, Burying: m.burying, Injected: m.injected}
+	s := Stats{Blocked: m.blocked, Burying: m.burying, Injected: m.injected, Replaying: m.replaying}
 	for _, c := range m.members {
 		s.Outstanding += c.held
 	}

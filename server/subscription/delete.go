@@ -1,0 +1,144 @@
+package subscription
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+)
+
+// DeleteSubscription implements hookbridge.v1.SubscriptionService.
+func (v *Service) DeleteSubscription(ctx context.Context, req *hookbridgev1.DeleteSubscriptionRequest) (*hookbridgev1.DeleteSubscriptionResponse, error) {
+	m := v.m
+	s, err := v.find(ctx, "name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.arranging.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer s.arranging.Release(1)
+	if err := s.alive(); err != nil {
+		// Somebody else was faster. The name is free when this is answered, as it would be for them.
+		select {
+		case <-s.gone:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	// While it can still be given up: if the dead letters can't be removed, nothing else is.
+	purged, err := m.journal.DeadLetters().Purge(ctx, s.name)
+	m.deadCount.touch()
+	if err != nil {
+		return nil, journalFault(err)
+	}
+	s.mu.Lock()
+	members := len(s.members)
+	s.condemn()
+	s.mu.Unlock()
+	if !m.spawn(s.vanish) {
+		return nil, fault.ErrShuttingDown
+	}
+	select {
+	case <-s.gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	m.audit(ctx, "delete subscription", s.name, err, slog.Int("dead_letters", purged), slog.Int("members", members))
+	if err != nil {
+		return nil, err
+	}
+	return &hookbridgev1.DeleteSubscriptionResponse{}, nil
+}
+
+// alive returns an error when the subscription is deleted.
+func (s *subscription) alive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return s.broken
+	}
+	return nil
+}
+
+// condemn ends everything of a subscription that is deleted, at once.
+func (s *subscription) condemn() {
+	s.deleted, s.broken = true, fault.Detail(fault.ErrSubscriptionDeleted, "subscription %q was deleted", s.name)
+	s.endReplay()
+	s.abandon()
+	s.m.routes.remove(s)
+	s.detach(s.m.tail.next.Load())
+	for _, mem := range s.members {
+		mem.wake()
+	}
+	s.durable(true)
+}
+
+// deletion returns the commit that deletes the record; nil when it is deleted.
+func (s *subscription) deletion() *commit {
+	if s.removal == nil || s.unsaved {
+		s.removal, s.unsaved = s.m.committer.add(s), false
+	}
+	if s.removal.succeeded() {
+		return nil
+	}
+	return s.removal
+}
+
+const (
+	// vanishAgain is how long to wait after the record of a deleted subscription could not be written; the committer tries on.
+	vanishAgain = 50 * time.Millisecond
+	// purgeTimeout is how long the dead letters of one may take to be removed.
+	purgeTimeout = 30 * time.Second
+)
+
+// vanish frees the name of a subscription that was condemned, when its record and its dead letters are gone.
+func (s *subscription) vanish(ctx context.Context) {
+	m := s.m
+	for {
+		s.mu.Lock()
+		removal := s.durable(false)
+		s.mu.Unlock()
+		if removal == nil {
+			break
+		}
+		if err := removal.wait(ctx); err != nil {
+			select {
+			case <-time.After(vanishAgain):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+	// What became a dead letter just before that.
+	purging, cancel := context.WithTimeout(ctx, purgeTimeout)
+	defer cancel()
+	if _, err := m.journal.DeadLetters().Purge(purging, s.name); err != nil {
+		m.log.Warn("dead letters of a deleted subscription may be left; they are removed with the next start", "subscription", s.name, "error", err)
+	}
+	m.deadCount.touch()
+	m.mu.Lock()
+	delete(m.subs, s.name)
+	m.mu.Unlock()
+	m.totals.forget(s.label)
+	close(s.gone)
+}
+
+// purgeOrphans removes the dead letters of subscriptions that are not there: a crash cut off their deletion.
+func (m *Manager) purgeOrphans(ctx context.Context) {
+	count, err := m.journal.DeadLetters().Count(ctx)
+	if err != nil {
+		m.log.Warn("dead letters can't be counted; those of deleted subscriptions stay for now", "error", err)
+		return
+	}
+	for name := range count.ByOwner {
+		if m.subs[name] != nil {
+			continue
+		}
+		n, err := m.journal.DeadLetters().Purge(ctx, name)
+		m.log.Warn("dead letters of a deleted subscription are removed", "subscription", name, "count", n, "error", err)
+	}
+}

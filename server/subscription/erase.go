@@ -1,0 +1,110 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"unicode/utf8"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
+)
+
+// EraseEvent implements hookbridge.v1.EventService. To call it again after an error is safe, and finishes what was begun.
+func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRequest) (*hookbridgev1.EraseEventResponse, error) {
+	what, err := m.erasure(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.serving(ctx); err != nil {
+		return nil, err
+	}
+	// The journal first: what becomes a dead letter later is read from there.
+	found := false
+	if what.sequence > 0 {
+		err = m.journal.Erase(ctx, what.sequence)
+		found = err == nil
+		if err != nil && !errors.Is(err, journal.ErrNotFound) {
+			return nil, journalFault(err)
+		}
+		m.forget(what.sequence)
+	}
+	copies, err := m.eraseCopies(ctx, &what)
+	if err == nil && !found && copies == 0 {
+		return nil, fault.ErrEventNotFound
+	}
+	m.audit(ctx, "erase event", "", err, slog.Int64("sequence", what.sequence), slog.Int("dead_letters", copies))
+	if err != nil {
+		return nil, err
+	}
+	return &hookbridgev1.EraseEventResponse{Sequence: what.sequence, DeadLetters: int64(copies)}, nil
+}
+
+// erasure is what is to be erased: a sequence, 0 while it isn't known, and a key where the request has one.
+type erasure struct {
+	sequence   int64
+	source, id string
+}
+
+func (m *Manager) erasure(ctx context.Context, req *hookbridgev1.EraseEventRequest) (erasure, error) {
+	switch which := req.GetEvent().(type) {
+	case *hookbridgev1.EraseEventRequest_Sequence:
+		if which.Sequence < 1 {
+			return erasure{}, invalid("sequence", "want at least 1, got %d", which.Sequence)
+		}
+		return erasure{sequence: which.Sequence}, nil
+	case *hookbridgev1.EraseEventRequest_Key:
+		source, id := which.Key.GetSource(), which.Key.GetId()
+		if !validSource(source) {
+			return erasure{}, invalid("key.source", "want a letter and then at most 62 of a-z, 0-9 and '-', got %q", source)
+		}
+		if !validText(id, 1, maxText) {
+			return erasure{}, invalid("key.id", "want 1 to %d characters, got %d", maxText, utf8.RuneCountInString(id))
+		}
+		// An id is forgotten after its window, and a dead letter of it may be there still.
+		sequence, err := m.journal.Lookup(ctx, source, id)
+		if err != nil && !errors.Is(err, journal.ErrNotFound) {
+			return erasure{}, journalFault(err)
+		}
+		return erasure{sequence: sequence, source: source, id: id}, nil
+	}
+	return erasure{}, invalid("event", "want a sequence or a key")
+}
+
+// forget lets go of what is in memory of an event, so that nobody is sent it who has not taken it yet.
+func (m *Manager) forget(sequence int64) {
+	m.tail.forget(sequence)
+	for s := range m.everyone() {
+		s.mu.Lock()
+		s.machine.DropPayload(sequence)
+		s.mu.Unlock()
+	}
+}
+
+// eraseCopies erases the dead letters that are copies of an event, redriven or not, and returns how many.
+func (m *Manager) eraseCopies(ctx context.Context, what *erasure) (int, error) {
+	var ids []int64
+	err := m.letters(ctx, "", 0, func(e journal.SideEntry) (bool, error) {
+		_, ev, err := decodeDeadLetter(e)
+		if err != nil {
+			return false, err // it could be the one
+		}
+		if ev.Sequence == what.sequence || what.source != "" && ev.Source == what.source && ev.ID == what.id {
+			ids = append(ids, e.ID)
+			if what.sequence == 0 {
+				what.sequence = ev.Sequence
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	n, err := m.journal.DeadLetters().Erase(ctx, "", ids...)
+	m.deadCount.touch()
+	return n, journalFault(err)
+}
