@@ -61,6 +61,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), schemaCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), schemaCommand(), versionCommand(),
+		subscriptionsCommand(), deadLettersCommand(), replayCommand(), eventsCommand())
 	return cmd
 }
