@@ -12,9 +12,9 @@ import (
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
-// admin is the handler of the admin listener: health, metrics, the schema and the read API. A browser can reach a loopback address on behalf of any
+// admin is the handler of the admin listener: health, metrics, the schema and the API as JSON. A browser can reach a loopback address on behalf of any
 // page, so it answers only to the names that an operator would use, and not to pages of other sites.
-func admin(reads, content, image http.Handler, gatherer prometheus.Gatherer, ready func() error, listen string) http.Handler {
+func admin(api, content, image http.Handler, gatherer prometheus.Gatherer, ready func() error, listen string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusOK, "ok\n")
@@ -29,7 +29,10 @@ func admin(reads, content, image http.Handler, gatherer prometheus.Gatherer, rea
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	mux.Handle("GET /v1/events/{sequence}/content", content)
 	mux.Handle("GET /schema.binpb", image)
-	mux.Handle("GET /v1/", reads)
+	mux.Handle("GET /v1/", api)
+	for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		mux.Handle(method+" /v1/", changes(api))
+	}
 	return guard(mux, listen)
 }
 

@@ -133,6 +133,8 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 		grpc.MaxConcurrentStreams(1000),
 	)
 	hookbridgev1.RegisterEventServiceServer(s.grpc, s.subscriptions)
+	management := subscription.NewService(s.subscriptions)
+	hookbridgev1.RegisterSubscriptionServiceServer(s.grpc, management)
 	schemas := schema.NewService(s.schema)
 	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
 	s.health = health.NewServer()
@@ -143,13 +145,14 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	inside := interceptors{log: s.log, validator: validator, inside: true}
 	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
+	hookbridgev1.RegisterSubscriptionServiceServer(channel, management)
 	hookbridgev1.RegisterSchemaServiceServer(channel, schemas)
-	reads, err := gateway.NewReads(channel)
+	api, err := gateway.NewAPI(channel)
 	if err != nil {
 		return err
 	}
 	s.admin = &http.Server{
-		Handler:           admin(reads, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.ready, cfg.Admin.Listen),
+		Handler:           admin(api, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.ready, cfg.Admin.Listen),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

@@ -21,9 +21,9 @@ import (
 const forwardTimeout = 30 * time.Second
 
 func forwardCommand() *cobra.Command {
-	var server, from, to, secret, name string
+	at := &bridgeFlags{}
+	var from, to, secret, name string
 	var sources, types []string
-	var withoutTLS bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "forward --to URL",
@@ -40,24 +40,21 @@ func forwardCommand() *cobra.Command {
 			"  hookbridge forward --server bridge:9090 --source github --type 'pull_request.*' --to http://localhost:8000/hooks --from 1h",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			start, err := parseStart(from, time.Now())
+			start, err := parseStart("from", from, time.Now())
 			if err != nil {
 				return usageError{err}
-			}
-			c, err := dialBridge(server, withoutTLS)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = c.Close() }()
-			r, err := newReposter(c, to, secret, timeout)
-			if err != nil {
-				return err
 			}
 			if name == "" {
 				name = forwardName(sources)
 			}
-			f := &forward{tail: tail{server: server, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
-			return f.follow(cmd.Context(), c, start, sources, types)
+			return at.with(cmd, func(ctx context.Context, c *client.Client) error {
+				r, err := newReposter(c, to, secret, timeout)
+				if err != nil {
+					return err
+				}
+				f := &forward{tail: tail{server: at.server, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
+				return f.follow(ctx, c, start, sources, types)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the application's `URL`")
@@ -67,22 +64,8 @@ func forwardCommand() *cobra.Command {
 	cmd.Flags().StringVar(&from, "from", "now", "`WHERE` a new subscription starts: beginning, now, a sequence, a time (RFC 3339), or how long ago (30m)")
 	cmd.Flags().StringVar(&name, "subscription", "", "the `NAME` of the subscription (default: one for this machine and these sources)")
 	cmd.Flags().DurationVar(&timeout, "timeout", forwardTimeout, "how long the application may take to answer")
-	cmd.Flags().StringVar(&server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
-	cmd.Flags().BoolVar(&withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
+	at.connection(cmd.Flags())
 	return cmd
-}
-
-// dialBridge connects to a bridge. What is wrong with the address is the caller's mistake.
-func dialBridge(server string, withoutTLS bool) (*client.Client, error) {
-	var options []client.DialOption
-	if withoutTLS {
-		options = append(options, client.WithoutTLS())
-	}
-	c, err := client.Dial(server, options...)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--server: %w (--plaintext here)", err)}
-	}
-	return c, nil
 }
 
 // forwardName is the subscription of this machine for some sources.

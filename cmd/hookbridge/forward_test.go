@@ -97,9 +97,11 @@ func TestForward(t *testing.T) {
 	if r.URL.Path != "/hooks" || r.Header.Get("X-Delivery-Id") != "one" || r.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("the application got %s %v", r.URL, r.Header)
 	}
-	// What comes while nobody forwards is not lost, and what was acknowledged doesn't come again.
+	// What comes while nobody forwards is not lost, what was acknowledged doesn't come again, and what was refused does.
 	send("two")
-	if lines, _ = forward(1); !strings.Contains(lines[0], "  two  → 204  ") {
+	app.refuse.Store(1)
+	lines, _ = forward(2)
+	if len(lines) != 2 || !strings.Contains(lines[0], "  two  → 500  ") || !strings.Contains(lines[1], "  two  → 204  ") || !strings.HasSuffix(lines[1], "  (attempt 2)") {
 		t.Errorf("after a restart forward showed %q", lines)
 	}
 }

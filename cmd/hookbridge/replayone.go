@@ -7,54 +7,38 @@ import (
 	"io"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc/status"
 
 	"github.com/hookbridge/hookbridge/client"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// replayCommand posts one stored event again.
-func replayCommand() *cobra.Command {
-	one := &replayOne{}
-	cmd := &cobra.Command{
-		Use:   "replay --to URL (--sequence N | --source NAME --id ID)",
-		Short: "Post one stored event to an application again",
-		Long: "replay posts one stored event to an application, as its provider did, whether or not any subscription has had it. With\n" +
-			"--secret it is signed anew; see forward.",
-		Example: "  hookbridge replay --sequence 4711 --to http://localhost:3000/webhook\n" +
-			"  hookbridge replay --source stripe-eu --id evt_1NG8Du2eZvKYlo2C --to http://localhost:3000/webhook --secret env:STRIPE_WEBHOOK_SECRET",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return one.run(cmd.Context(), cmd.OutOrStdout()) },
-	}
-	cmd.Flags().StringVar(&one.to, "to", "", "the application's `URL`")
-	cmd.Flags().StringVar(&one.secret, "secret", "", "sign with the secret that this `REF`erence names: env:NAME or file:PATH")
-	cmd.Flags().StringVar(&one.source, "source", "", "the `NAME` of the event's source")
-	cmd.Flags().StringVar(&one.id, "id", "", "the event's `ID`")
-	cmd.Flags().Int64Var(&one.sequence, "sequence", 0, "the event's `NUMBER` in the journal, instead of source and id")
-	cmd.Flags().DurationVar(&one.timeout, "timeout", forwardTimeout, "how long the application may take to answer")
-	cmd.Flags().StringVar(&one.server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
-	cmd.Flags().BoolVar(&one.withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
-	return cmd
-}
-
 // replayOne is what the command line asks for.
 type replayOne struct {
-	server, to, secret, source, id string
-	sequence                       int64
-	timeout                        time.Duration
-	withoutTLS                     bool
+	to, secret, source, id string
+	sequence               int64
+	timeout                time.Duration
 }
 
-func (o *replayOne) run(ctx context.Context, out io.Writer) error {
+func (o *replayOne) add(flags *pflag.FlagSet) {
+	flags.StringVar(&o.to, "to", "", "post one event to the application at this `URL`")
+	flags.StringVar(&o.secret, "secret", "", "sign it with the secret that this `REF`erence names: env:NAME or file:PATH")
+	flags.StringVar(&o.source, "source", "", "the `NAME` of the event's source")
+	flags.StringVar(&o.id, "id", "", "the event's `ID`")
+	flags.Int64Var(&o.sequence, "sequence", 0, "the event's `NUMBER` in the journal, instead of source and id")
+	flags.DurationVar(&o.timeout, "timeout", forwardTimeout, "how long the application may take to answer")
+}
+
+// check tells whether the command line names one event.
+func (o *replayOne) check() error {
 	if (o.sequence > 0) == (o.source != "" || o.id != "") || (o.source == "") != (o.id == "") {
 		return usageError{errors.New("replay wants either --sequence, or --source and --id")}
 	}
-	c, err := dialBridge(o.server, o.withoutTLS)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
+	return nil
+}
+
+func (o *replayOne) run(ctx context.Context, c *client.Client, out io.Writer) error {
 	r, err := newReposter(c, o.to, o.secret, o.timeout)
 	if err != nil {
 		return err

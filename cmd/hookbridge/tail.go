@@ -28,7 +28,7 @@ func tailCommand() *cobra.Command {
 			"  hookbridge tail --from 30m --content\n  hookbridge tail --json | jq .type",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			start, err := parseStart(from, time.Now())
+			start, err := parseStart("from", from, time.Now())
 			if err != nil {
 				return usageError{err}
 			}
@@ -56,8 +56,8 @@ func tailCommand() *cobra.Command {
 	return cmd
 }
 
-// parseStart reads where to start.
-func parseStart(from string, now time.Time) (*hookbridgev1.Start, error) {
+// parseStart reads a place in the journal out of a flag.
+func parseStart(flag, from string, now time.Time) (*hookbridgev1.Start, error) {
 	switch from {
 	case "beginning":
 		return client.Beginning(), nil
@@ -73,7 +73,7 @@ func parseStart(from string, now time.Time) (*hookbridgev1.Start, error) {
 	if at, err := time.Parse(time.RFC3339, from); err == nil {
 		return client.Time(at), nil
 	}
-	return nil, fmt.Errorf("--from: want beginning, now, a sequence, a time like 2026-03-01T09:00:00Z or a duration like 30m, got %q", from)
+	return nil, fmt.Errorf("--%s: want beginning, now, a sequence, a time like 2026-03-01T09:00:00Z or a duration like 30m, got %q", flag, from)
 }
 
 // tail shows an ephemeral subscription.

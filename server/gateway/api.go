@@ -14,8 +14,9 @@ import (
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
-// NewReads returns the read API as JSON: the unary calls of EventService and SchemaService that have an HTTP annotation.
-func NewReads(services grpc.ClientConnInterface) (http.Handler, error) {
+// NewAPI returns the API as JSON: the unary calls of EventService, SubscriptionService and SchemaService that have an HTTP annotation. Some
+// of them change things; whether a request may make them is not looked at here.
+func NewAPI(services grpc.ClientConnInterface) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 			MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: false, Multiline: true, Indent: "  "},
@@ -27,10 +28,15 @@ func NewReads(services grpc.ClientConnInterface) (http.Handler, error) {
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithErrorHandler(writeError),
+		runtime.WithRoutingErrorHandler(writeRoutingError),
 	)
 	events := hookbridgev1.NewEventServiceClient(services)
 	if err := hookbridgev1.RegisterEventServiceHandlerClient(context.Background(), mux, events); err != nil {
 		return nil, fmt.Errorf("register the routes of events: %w", err)
+	}
+	subscriptions := hookbridgev1.NewSubscriptionServiceClient(services)
+	if err := hookbridgev1.RegisterSubscriptionServiceHandlerClient(context.Background(), mux, subscriptions); err != nil {
+		return nil, fmt.Errorf("register the routes of subscriptions: %w", err)
 	}
 	schemas := hookbridgev1.NewSchemaServiceClient(services)
 	if err := hookbridgev1.RegisterSchemaServiceHandlerClient(context.Background(), mux, schemas); err != nil {
@@ -39,7 +45,16 @@ func NewReads(services grpc.ClientConnInterface) (http.Handler, error) {
 	return mux, nil
 }
 
-// writeError answers with an error of a read.
+// writeError answers with an error of a call.
 func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	fault.WriteHTTP(w, err, requestid.From(ctx), 0)
+}
+
+// writeRoutingError answers a path that is there with other methods only, as the runtime can't say that in a status.
+func writeRoutingError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
+	if status == http.StatusMethodNotAllowed {
+		fault.WriteHTTP(w, fault.Detail(fault.ErrMethod, "there is no %s %s", r.Method, r.URL.Path), requestid.From(ctx), 0)
+		return
+	}
+	runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, status)
 }
