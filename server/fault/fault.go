@@ -43,6 +43,13 @@ var (
 	ErrSubscriptionUnknown = errors.New("subscription not found")
 	ErrSubscriptionInUse   = errors.New("subscription conflict")
 	ErrHandshakeRefused    = errors.New("handshake refused")
+	ErrSubscriptionExists  = errors.New("subscription exists")
+	ErrSubscriptionDeleted = errors.New("subscription deleted")
+	ErrReplayRunning       = errors.New("replay running")
+	ErrReplayUnknown       = errors.New("replay not found")
+	ErrUnauthenticated     = errors.New("unauthenticated")
+	ErrPermissionDenied    = errors.New("permission denied")
+	ErrTooMany             = errors.New("too many subscriptions")
 )
 
 // row is one line of the table.
@@ -84,6 +91,13 @@ var table = []row{
 	{ErrSubscriptionUnknown, hookbridgev1.ErrorReason_ERROR_REASON_SUBSCRIPTION_NOT_FOUND, codes.NotFound, http.StatusNotFound, 0, "there is no subscription of this name"},
 	{ErrSubscriptionInUse, hookbridgev1.ErrorReason_ERROR_REASON_SUBSCRIPTION_CONFLICT, codes.FailedPrecondition, http.StatusConflict, 0, "other members of the subscription are connected with other filters"},
 	{ErrHandshakeRefused, hookbridgev1.ErrorReason_ERROR_REASON_HANDSHAKE_REFUSED, codes.InvalidArgument, http.StatusBadRequest, 0, "the handshake was refused"},
+	{ErrSubscriptionExists, hookbridgev1.ErrorReason_ERROR_REASON_SUBSCRIPTION_EXISTS, codes.AlreadyExists, http.StatusConflict, 0, "there is a subscription of this name"},
+	{ErrSubscriptionDeleted, hookbridgev1.ErrorReason_ERROR_REASON_SUBSCRIPTION_DELETED, codes.NotFound, http.StatusNotFound, 0, "the subscription was deleted"},
+	{ErrReplayRunning, hookbridgev1.ErrorReason_ERROR_REASON_REPLAY_RUNNING, codes.FailedPrecondition, http.StatusConflict, 0, "the subscription has a replay that is running"},
+	{ErrReplayUnknown, hookbridgev1.ErrorReason_ERROR_REASON_REPLAY_NOT_FOUND, codes.NotFound, http.StatusNotFound, 0, "the subscription has no replay"},
+	{ErrUnauthenticated, hookbridgev1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, codes.Unauthenticated, http.StatusUnauthorized, 0, "a token or client certificate that is known here is required"},
+	{ErrPermissionDenied, hookbridgev1.ErrorReason_ERROR_REASON_PERMISSION_DENIED, codes.PermissionDenied, http.StatusForbidden, 0, "a grant is missing"},
+	{ErrTooMany, hookbridgev1.ErrorReason_ERROR_REASON_TOO_MANY_SUBSCRIPTIONS, codes.ResourceExhausted, http.StatusTooManyRequests, 0, "there are as many subscriptions as the bridge takes"},
 }
 
 // internal is the row of what no other row knows.
