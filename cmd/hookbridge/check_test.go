@@ -52,7 +52,7 @@ FILE:8:67: sources[2] "orders": secrets[0]: environment variable ORDERS_SECRET i
 		{
 			name: "every kind of problem", code: 1, env: map[string]string{"A": "hunter2"},
 			config: "grpc: {listen: ':9090'}\nlogg: {}\nsources:\n- {name: a, provider: standard_webhooks, secrets: [env:A]}\n- {name: a, provider: hmca, secrets: [env:A]}\n",
-			err: `FILE:1:16: grpc.listen: ":9090" is not a loopback address and nobody has to authenticate there; want a loopback address, or grpc.insecure: true where the network itself keeps strangers out
+			err: `FILE:1:16: grpc.listen: ":9090" is not a loopback address and nobody has to authenticate there; want a loopback address, or auth and grpc.tls, or grpc.insecure: true where the network itself keeps strangers out
 FILE:2:1: logg: there is no such key; did you mean "log"?
 FILE:5:10: sources[1] "a": name: "a" is the name of sources[0] already
 FILE:5:23: sources[1] "a": provider: there is no provider "hmca"; did you mean "hmac"?
