@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -21,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/edge"
 	"github.com/hookbridge/hookbridge/server/gateway"
@@ -57,6 +60,21 @@ func policies(cfg *config.Config) map[string]subscription.Policy {
 		byName[p.Name] = subscription.Policy{HoldAll: p.HoldAll}
 	}
 	return byName
+}
+
+// entries are the principals of a configuration.
+func entries(cfg *config.Config) []auth.Entry {
+	var list []auth.Entry
+	for _, p := range cfg.Principals {
+		e := auth.Entry{Name: p.Name, Certificates: p.Certificates, Grants: auth.Grants{
+			Sources: p.Sources, Types: p.Types, Subscriptions: p.Subscriptions, Manage: p.Manage,
+		}}
+		for _, digest := range p.Tokens {
+			e.Tokens = append(e.Tokens, digest)
+		}
+		list = append(list, e)
+	}
+	return list
 }
 
 func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) journal.Config {
@@ -112,8 +130,13 @@ func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config, regi
 
 // buildServers makes the three servers that Run serves with.
 func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Validator) error {
-	outside := interceptors{log: s.log, validator: validator}
+	outside := interceptors{log: s.log, validator: validator, caller: s.auth.Unary(), callerOfStream: s.auth.Stream()}
+	transport := insecure.NewCredentials()
+	if s.keyrings.grpc != nil {
+		transport = credentials.NewTLS(s.keyrings.grpc.config())
+	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(transport),
 		grpc.ChainUnaryInterceptor(outside.unary()...),
 		grpc.ChainStreamInterceptor(outside.stream()...),
 		// Deliveries are built once and sent as they are.
@@ -129,7 +152,7 @@ func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Valida
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 
-	inside := interceptors{log: s.log, validator: validator, inside: true}
+	inside := interceptors{log: s.log, validator: validator, inside: true, caller: s.auth.Inside()}
 	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	reads, err := gateway.NewReads(channel)
@@ -138,7 +161,7 @@ func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Valida
 	}
 	content := contentHandler(s.journal)
 	s.admin = &http.Server{
-		Handler:           admin(reads, content, s.registry, s.ready, cfg.Admin.Listen),
+		Handler:           admin(reads, content, s.registry, s.auth, s.ready, cfg.Admin),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

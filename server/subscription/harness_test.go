@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/journal/journalfake"
@@ -37,8 +38,10 @@ type bridge struct {
 	journal  *journalfake.Journal
 	manager  *Manager
 	registry *prometheus.Registry
-	client   hookbridgev1.EventServiceClient
-	stop     func() error
+	// auth lets everybody do everything until a test replaces that.
+	auth   *auth.Authenticator
+	client hookbridgev1.EventServiceClient
+	stop   func() error
 }
 
 // bubble runs a test in a bubble of its own time, where everything is still when synctest.Wait returns.
@@ -78,15 +81,20 @@ func start(t testing.TB, j *journalfake.Journal, change func(*Config)) *bridge {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	listener := bufconn.Listen(1 << 20)
+	if b.auth, err = auth.New(auth.Config{Registerer: b.registry}); err != nil {
+		t.Fatal(err)
+	}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(Codec()), grpc.ChainUnaryInterceptor(
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			resp, err := next(ctx, req)
 			return resp, fault.Status(err, "").Err()
 		},
+		b.auth.Unary(),
 	), grpc.ChainStreamInterceptor(
 		func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 			return fault.Status(next(srv, s), "").Err()
 		},
+		b.auth.Stream(),
 	))
 	hookbridgev1.RegisterEventServiceServer(server, b.manager)
 	var running sync.WaitGroup
