@@ -40,6 +40,7 @@ type bridge struct {
 	registry *prometheus.Registry
 	// auth lets everybody do everything until a test replaces that.
 	auth   *auth.Authenticator
+	conn   grpc.ClientConnInterface
 	client hookbridgev1.EventServiceClient
 	stop   func() error
 }
@@ -107,7 +108,7 @@ func start(t testing.TB, j *journalfake.Journal, change func(*Config)) *bridge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.client = hookbridgev1.NewEventServiceClient(conn)
+	b.conn, b.client = conn, hookbridgev1.NewEventServiceClient(conn)
 	b.stop = func() error {
 		b.stop = nil
 		_ = conn.Close()
@@ -347,6 +348,13 @@ func equal(t testing.TB, what string, got, want any) {
 // refused expects an error with a code, text and reason.
 func refused(t testing.TB, err error, want string) {
 	t.Helper()
+	if got := described(err); got != want {
+		t.Errorf("error\n got %s\nwant %s", got, want)
+	}
+}
+
+// described is an error with code, reason and text.
+func described(err error) string {
 	s := status.Convert(err)
 	reason := ""
 	for _, d := range s.Details() {
@@ -354,9 +362,7 @@ func refused(t testing.TB, err error, want string) {
 			reason = info.GetReason()
 		}
 	}
-	if got := fmt.Sprintf("%v %s: %s", s.Code(), reason, s.Message()); got != want {
-		t.Errorf("error\n got %s\nwant %s", got, want)
-	}
+	return fmt.Sprintf("%v %s: %s", s.Code(), reason, s.Message())
 }
 
 const second = time.Second
