@@ -109,7 +109,11 @@ func newTable(entries []Entry) (*table, error) {
 			t.tokens = append(t.tokens, known{d, p})
 		}
 		for _, c := range e.Certificates {
-			if other, taken := t.certificates[c]; taken || c == "" {
+			if c == "" {
+				// A certificate without one has an empty SPIFFE id.
+				return nil, fmt.Errorf("principal %q: certificates of %q name nobody", e.Name, c)
+			}
+			if other, taken := t.certificates[c]; taken {
 				return nil, fmt.Errorf("principal %q: certificates of %q are those of principal %q", e.Name, c, other.Name())
 			}
 			t.certificates[c] = p
