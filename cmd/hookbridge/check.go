@@ -31,6 +31,11 @@ func checkCommand() *cobra.Command {
 					return err
 				}
 			}
+			for _, p := range cfg.Principals {
+				if _, err := fmt.Fprintf(out, "  principal %s: %d active tokens, %d certificates\n", p.Name, len(p.Tokens), len(p.Certificates)); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 	}
