@@ -137,6 +137,8 @@ func (s *Server) buildServers(cfg *config.Config, validator protovalidate.Valida
 	}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(transport),
+		// A stranger who never ends a handshake holds a connection no longer than this.
+		grpc.ConnectionTimeout(10*time.Second),
 		grpc.ChainUnaryInterceptor(outside.unary()...),
 		grpc.ChainStreamInterceptor(outside.stream()...),
 		// Deliveries are built once and sent as they are.

@@ -42,6 +42,20 @@ sources:
 `,
 		},
 		{
+			name: "principals",
+			config: "journal: {dir: ./data}\nsources: [{name: a, provider: hmac, secrets: [env:A]}]\nauth: {principals: [{name: billing, tokens: ['sha256:" +
+				strings.Repeat("0", 64) + "', 'sha256:" + strings.Repeat("1", 64) + "'], grants: {sources: ['*']}}]}\n",
+			env: map[string]string{"A": "hunter2"},
+			out: `FILE is fine.
+  webhooks  127.0.0.1:8080
+  gRPC      127.0.0.1:9090
+  admin     127.0.0.1:8081
+  journal   DIR/data
+  source    a: hmac, 1 active secrets
+  principal billing: 2 active tokens, 0 certificates
+`,
+		},
+		{
 			name: "an unset variable and an unreadable file", config: example, code: 1,
 			env: map[string]string{"GITHUB_SECRET": "hunter2", "GITHUB_SECRET_OLD": ""},
 			err: `FILE:6:69: sources[0] "github": secrets[1]: environment variable GITHUB_SECRET_OLD is empty
