@@ -113,7 +113,7 @@ func (i interceptors) report(ctx context.Context, method string, err error) erro
 
 // peerOf is where a call comes from, as far as that is known.
 func peerOf(ctx context.Context) string {
-	if p, ok := peer.FromContext(ctx); ok {
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
 		return p.Addr.String()
 	}
 	return ""
