@@ -21,9 +21,9 @@ import (
 const forwardTimeout = 30 * time.Second
 
 func forwardCommand() *cobra.Command {
-	var server, from, to, secret, name string
+	var bridge connection
+	var from, to, secret, name string
 	var sources, types []string
-	var withoutTLS bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "forward --to URL",
@@ -44,7 +44,7 @@ func forwardCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			c, err := dialBridge(server, withoutTLS)
+			c, err := bridge.dial()
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func forwardCommand() *cobra.Command {
 			if name == "" {
 				name = forwardName(sources)
 			}
-			f := &forward{tail: tail{server: server, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
+			f := &forward{tail: tail{server: bridge.server, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
 			return f.follow(cmd.Context(), c, start, sources, types)
 		},
 	}
@@ -67,22 +67,8 @@ func forwardCommand() *cobra.Command {
 	cmd.Flags().StringVar(&from, "from", "now", "`WHERE` a new subscription starts: beginning, now, a sequence, a time (RFC 3339), or how long ago (30m)")
 	cmd.Flags().StringVar(&name, "subscription", "", "the `NAME` of the subscription (default: one for this machine and these sources)")
 	cmd.Flags().DurationVar(&timeout, "timeout", forwardTimeout, "how long the application may take to answer")
-	cmd.Flags().StringVar(&server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
-	cmd.Flags().BoolVar(&withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
+	bridge.flags(cmd)
 	return cmd
-}
-
-// dialBridge connects to a bridge. What is wrong with the address is the caller's mistake.
-func dialBridge(server string, withoutTLS bool) (*client.Client, error) {
-	var options []client.DialOption
-	if withoutTLS {
-		options = append(options, client.WithoutTLS())
-	}
-	c, err := client.Dial(server, options...)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--server: %w (--plaintext here)", err)}
-	}
-	return c, nil
 }
 
 // forwardName is the subscription of this machine for some sources.

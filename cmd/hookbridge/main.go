@@ -61,6 +61,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), forwardCommand(), replayCommand(), schemaCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), forwardCommand(), replayCommand(), schemaCommand(), tokenCommand(), versionCommand())
 	return cmd
 }

@@ -33,24 +33,23 @@ func replayCommand() *cobra.Command {
 	cmd.Flags().StringVar(&one.id, "id", "", "the event's `ID`")
 	cmd.Flags().Int64Var(&one.sequence, "sequence", 0, "the event's `NUMBER` in the journal, instead of source and id")
 	cmd.Flags().DurationVar(&one.timeout, "timeout", forwardTimeout, "how long the application may take to answer")
-	cmd.Flags().StringVar(&one.server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
-	cmd.Flags().BoolVar(&one.withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
+	one.bridge.flags(cmd)
 	return cmd
 }
 
 // replayOne is what the command line asks for.
 type replayOne struct {
-	server, to, secret, source, id string
-	sequence                       int64
-	timeout                        time.Duration
-	withoutTLS                     bool
+	bridge                 connection
+	to, secret, source, id string
+	sequence               int64
+	timeout                time.Duration
 }
 
 func (o *replayOne) run(ctx context.Context, out io.Writer) error {
 	if (o.sequence > 0) == (o.source != "" || o.id != "") || (o.source == "") != (o.id == "") {
 		return usageError{errors.New("replay wants either --sequence, or --source and --id")}
 	}
-	c, err := dialBridge(o.server, o.withoutTLS)
+	c, err := o.bridge.dial()
 	if err != nil {
 		return err
 	}
