@@ -32,11 +32,12 @@ const (
 
 // bridge is the production server, in a folder of its own. After a restart it has the same addresses.
 type bridge struct {
-	t    *testing.T
-	path string
-	more string // YAML beside the listeners and the source
-	at   server.Addrs
-	stop func()
+	t      *testing.T
+	path   string
+	more   string // YAML behind the rest of the configuration
+	at     server.Addrs
+	server *server.Server
+	stop   func()
 }
 
 func open(t *testing.T) *bridge { return openWith(t, "") }
@@ -50,24 +51,11 @@ func openWith(t *testing.T, more string) *bridge {
 
 func (b *bridge) start() {
 	b.t.Helper()
-	text := fmt.Sprintf(`http: {listen: %q}
-grpc: {listen: %q}
-admin: {listen: %q}
-journal: {min_free: "0"}
-sources: [{name: demo, provider: hmac, max_body: 25MiB, secrets: [env:SECRET]}]
-%s`, b.at.HTTP, b.at.GRPC, b.at.Admin, b.more)
-	if err := os.WriteFile(b.path, []byte(text), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-	cfg, err := config.Load(b.path, config.Options{Providers: []string{"hmac"}, LookupEnv: func(string) (string, bool) { return secret, true }})
+	s, err := server.New(b.t.Context(), server.Options{Config: b.configure(), Logger: slog.New(slog.DiscardHandler), Version: "test"})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	s, err := server.New(b.t.Context(), server.Options{Config: cfg, Logger: slog.New(slog.DiscardHandler), Version: "test"})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.at = s.Addrs()
+	b.at, b.server = s.Addrs(), s
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -83,6 +71,25 @@ sources: [{name: demo, provider: hmac, max_body: 25MiB, secrets: [env:SECRET]}]
 		}
 	}
 	b.t.Cleanup(b.stop)
+}
+
+// configure writes the configuration and reads it.
+func (b *bridge) configure() *config.Config {
+	b.t.Helper()
+	text := fmt.Sprintf(`http: {listen: %q}
+grpc: {listen: %q}
+admin: {listen: %q}
+journal: {min_free: "0"}
+sources: [{name: demo, provider: hmac, max_body: 25MiB, secrets: [env:SECRET]}]
+`, b.at.HTTP, b.at.GRPC, b.at.Admin) + b.more
+	if err := os.WriteFile(b.path, []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	cfg, err := config.Load(b.path, config.Options{Providers: []string{"hmac"}, LookupEnv: func(string) (string, bool) { return secret, true }})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return cfg
 }
 
 // poster keeps no connections: an idle one is no leak.

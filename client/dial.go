@@ -35,9 +35,12 @@ type dial struct {
 	insecure bool
 	log      *slog.Logger
 	more     []grpc.DialOption
+
+	token          TokenSource
+	plaintextToken bool
 }
 
-// WithTLS connects with TLS.
+// WithTLS connects with TLS. A certificate in the configuration authenticates the client, where the bridge asks for one.
 func WithTLS(config *tls.Config) DialOption { return func(d *dial) { d.tls = config } }
 
 // WithoutTLS connects in plain text to a bridge that is not on this machine. To one that is, no option is needed.
@@ -58,7 +61,7 @@ const (
 )
 
 // Dial prepares a connection to the bridge at an address, host:port. It connects on first use, so it doesn't fail for a bridge that is
-// down; it fails for an address of another machine without WithTLS or WithoutTLS.
+// down; it fails for an address of another machine without WithTLS or WithoutTLS, and for a token that would go there in plain text.
 func Dial(address string, options ...DialOption) (*Client, error) {
 	d := &dial{log: slog.New(slog.DiscardHandler)}
 	for _, o := range options {
@@ -73,10 +76,19 @@ func Dial(address string, options ...DialOption) (*Client, error) {
 	case !d.insecure && !isLocal(address) && len(d.more) == 0:
 		return nil, fmt.Errorf("dial %s: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text", address)
 	}
-	conn, err := grpc.NewClient(address, append([]grpc.DialOption{
+	dialing := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout}),
-	}, d.more...)...)
+	}
+	if d.token != nil {
+		secure := !isLocal(address) && !d.plaintextToken
+		if secure && d.insecure {
+			return nil, fmt.Errorf("dial %s: the token would cross the network in plain text: want WithTLS, or WithTokenInPlaintext where "+
+				"nobody can listen in", address)
+		}
+		dialing = append(dialing, grpc.WithPerRPCCredentials(bearer{source: d.token, secure: secure}))
+	}
+	conn, err := grpc.NewClient(address, append(dialing, d.more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}

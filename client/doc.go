@@ -1,12 +1,19 @@
 // Package client subscribes a Go service to the events of a bridge.
 //
-//	c, err := client.Dial("bridge.internal:9090", client.WithTLS(&tls.Config{}))
+//	c, err := client.Dial("bridge.internal:9090", client.WithTLS(&tls.Config{}), client.WithTokenSource(client.TokenFile("/run/secrets/bridge")))
 //	err = c.Subscribe(ctx, "billing",
 //		client.On(func(ctx context.Context, e *client.Event, invoice *stripev1.InvoiceEvent) error {
 //			return book(ctx, e.GetId(), invoice)
 //		}),
 //		client.Otherwise(client.Skip),
 //	)
+//
+// # Who calls
+//
+// A bridge whose configuration has principals knows its callers by a token (WithToken, WithTokenSource, TokenFile) or by the client
+// certificate of WithTLS. A token is never sent in plain text to another machine unless WithTokenInPlaintext says so. What isn't granted
+// is refused, and ends Subscribe; a subscription that names no sources and types gets those that are granted. When a token is
+// replaced, a stream that was opened with the old one is opened again with the new one.
 //
 // # Handlers
 //

@@ -105,11 +105,18 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 15*time.Second
 	for {
-		err := u.stream(life, stopped, pauses.Reset)
+		stood := false
+		err := u.stream(life, stopped, func() {
+			stood = true
+			pauses.Reset()
+		})
 		if life.Err() != nil {
 			return nil
 		}
-		if isPermanent(err) {
+		// A stream that stood and is not known any more was opened with a token that was replaced meanwhile: with the one of now it
+		// may stand again.
+		replaced := stood && status.Code(err) == codes.Unauthenticated
+		if isPermanent(err) && !replaced {
 			return fmt.Errorf("subscribe: %w", err)
 		}
 		pause := pauses.NextBackOff()

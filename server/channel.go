@@ -17,8 +17,8 @@ import (
 // without encoding. A library that does it on a goroutine of its own for each call (grpchan) took a tenth of the machine for growing
 // their stacks.
 //
-// The handler sees the caller's context, with the metadata of the call as that which came in. It may keep its request: the gateway
-// gives it away and never looks at it again.
+// The handler sees the caller's context, with the principal in it where there is one, and the metadata of the call as that which
+// came in. It may keep its request: the gateway gives it away and never looks at it again.
 type channel struct {
 	chain   []grpc.UnaryServerInterceptor
 	methods map[string]method

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/requestid"
@@ -44,6 +45,9 @@ func contentOf(r *http.Request, events journal.Journal) (*hookbridgev1.Content, 
 		return nil, fault.ErrEventNotFound
 	case err != nil:
 		return nil, errors.Join(fault.ErrJournalUnavailable, err)
+	}
+	if !auth.From(r.Context()).MayRead(stored.Source, stored.Type) {
+		return nil, fault.ErrEventNotFound
 	}
 	encoded, err := stored.Content()
 	if err != nil {

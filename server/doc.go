@@ -17,6 +17,8 @@
 //	journal       the durable log on NATS JetStream: group commit, ids, retention
 //	subscription  who gets what: the state machine, the streams, the acknowledgements
 //	fault         every refusal, its code, status, reason and text, in one table
+//	auth          who calls, and what the caller may do
+//	pattern       the rule by which names are chosen, in filters and in grants
 //	config        the configuration file
 //	requestid     one id for a request, from the answer to the log line
 //

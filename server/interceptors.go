@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/requestid"
@@ -19,6 +20,14 @@ type interceptors struct {
 	validator *validator
 	// inside says that the context is the caller's own, which has an id already.
 	inside bool
+	// caller and callerOfStream find out who calls, and whether that one may.
+	caller         grpc.UnaryServerInterceptor
+	callerOfStream grpc.StreamServerInterceptor
+}
+
+// verified is the caller of what comes from a sender: the edge has verified its signature, and no principal is involved.
+func verified(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	return next(ctx, req)
 }
 
 // unary is the chain for unary calls, the outermost first.
@@ -38,6 +47,8 @@ func (i interceptors) unary() []grpc.UnaryServerInterceptor {
 			defer recovered(&err)
 			return next(ctx, req)
 		},
+		// Strangers are told nothing, not even what is wrong with their requests.
+		i.caller,
 		// Handlers see only valid requests.
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			if err := i.validator.validate(req); err != nil {
@@ -61,6 +72,8 @@ func (i interceptors) stream() []grpc.StreamServerInterceptor {
 			defer recovered(&err)
 			return next(srv, s)
 		},
+		// From here on the stream has a goroutine of its own, which may be left behind when its caller's grants are withdrawn.
+		i.callerOfStream,
 	}
 }
 
@@ -81,8 +94,19 @@ func (i interceptors) report(ctx context.Context, method string, err error) erro
 	switch s.Code() {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		i.log.ErrorContext(ctx, "call failed", "method", method, "request_id", requestid.From(ctx), "error", err)
+	case codes.Unauthenticated, codes.PermissionDenied:
+		// Strangers could fill the log; a metric counts them.
+		i.log.DebugContext(ctx, "call refused", "method", method, "request_id", requestid.From(ctx), "peer", peerOf(ctx), "error", err)
 	}
 	return s.Err()
+}
+
+// peerOf is where a call comes from, as far as that is known.
+func peerOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		return p.Addr.String()
+	}
+	return ""
 }
 
 // recovered makes an error out of a panic.

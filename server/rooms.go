@@ -13,12 +13,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/edge"
 	"github.com/hookbridge/hookbridge/server/gateway"
@@ -55,6 +58,21 @@ func policies(cfg *config.Config) map[string]subscription.Policy {
 		byName[p.Name] = subscription.Policy{HoldAll: p.HoldAll}
 	}
 	return byName
+}
+
+// entries are the principals of a configuration.
+func entries(cfg *config.Config) []auth.Entry {
+	var list []auth.Entry
+	for _, p := range cfg.Principals {
+		e := auth.Entry{Name: p.Name, Certificates: p.Certificates, Grants: auth.Grants{
+			Sources: p.Sources, Types: p.Types, Subscriptions: p.Subscriptions, Manage: p.Manage,
+		}}
+		for _, digest := range p.Tokens {
+			e.Tokens = append(e.Tokens, digest)
+		}
+		list = append(list, e)
+	}
+	return list
 }
 
 func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) journal.Config {
@@ -101,7 +119,8 @@ func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config) (err
 	s.subscriptions, err = subscription.New(ctx, subscription.Config{
 		Journal: s.journal, Redecode: redecodeWith(s.schema, s.catalogue), Policies: policies(cfg),
 		Registry: s.schema.Registry, Sources: s.providers,
-		Logger: s.log, Registerer: s.registry, Now: s.now,
+		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
+		Logger:    s.log, Registerer: s.registry, Now: s.now,
 	})
 	if err != nil {
 		return err
@@ -121,8 +140,15 @@ func (s *Server) providers() map[string]string {
 
 // buildServers makes the three servers that Run serves with.
 func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
-	outside := interceptors{log: s.log, validator: validator}
+	outside := interceptors{log: s.log, validator: validator, caller: s.auth.Unary(), callerOfStream: s.auth.Stream()}
+	transport := insecure.NewCredentials()
+	if s.keyrings.grpc != nil {
+		transport = credentials.NewTLS(s.keyrings.grpc.config())
+	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(transport),
+		// A stranger who never ends a handshake holds a connection no longer than this.
+		grpc.ConnectionTimeout(10*time.Second),
 		grpc.ChainUnaryInterceptor(outside.unary()...),
 		grpc.ChainStreamInterceptor(outside.stream()...),
 		// Deliveries are built once and sent as they are.
@@ -142,7 +168,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	registerReflection(s.grpc, s.schema)
 
-	inside := interceptors{log: s.log, validator: validator, inside: true}
+	inside := interceptors{log: s.log, validator: validator, inside: true, caller: s.auth.Inside()}
 	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	hookbridgev1.RegisterSubscriptionServiceServer(channel, management)
@@ -152,7 +178,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 		return err
 	}
 	s.admin = &http.Server{
-		Handler:           admin(api, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.ready, cfg.Admin.Listen),
+		Handler:           admin(api, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.auth, s.ready, cfg.Admin),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/health"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/edge"
 	"github.com/hookbridge/hookbridge/server/gateway"
@@ -47,6 +48,8 @@ type Server struct {
 	subscriptions *subscription.Manager
 	schema        *schema.Live
 	registry      *prometheus.Registry
+	auth          *auth.Authenticator
+	keyrings      keyrings
 
 	http, admin *http.Server
 	grpc        *grpc.Server
@@ -96,6 +99,13 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if s.schema, err = schema.NewLive(schema.Config{Sets: sets, Registerer: s.registry}); err != nil {
 		return nil, fmt.Errorf("schemas: %w", err)
 	}
+	// What is wrong with certificates or principals stops the start: nothing falls back to plain text or to strangers.
+	if s.keyrings, err = openKeyrings(opts.Config); err != nil {
+		return nil, err
+	}
+	if s.auth, err = auth.New(auth.Config{Entries: entries(opts.Config), Registerer: s.registry, Now: s.now}); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
 	// The sockets before the journal: a port in use is found before a store is opened that takes seconds.
 	if err := s.listen(ctx, opts.Config); err != nil {
 		return nil, err
@@ -121,7 +131,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
-	inside := interceptors{log: s.log, validator: validator, inside: true}
+	inside := interceptors{log: s.log, validator: validator, inside: true, caller: verified}
 	channel := newChannel(inside.unary())
 	hookbridgev1.RegisterIngestServiceServer(channel, service)
 
@@ -152,16 +162,18 @@ func (s *Server) listen(ctx context.Context, cfg *config.Config) error {
 	for _, l := range []struct {
 		key, address string
 		to           *net.Listener
+		keys         *keyring
 	}{
-		{"http", cfg.HTTP.Listen, &s.listeners.http},
-		{"grpc", cfg.GRPC.Listen, &s.listeners.grpc},
-		{"admin", cfg.Admin.Listen, &s.listeners.admin},
+		{"http", cfg.HTTP.Listen, &s.listeners.http, s.keyrings.http},
+		// gRPC makes its handshakes itself.
+		{"grpc", cfg.GRPC.Listen, &s.listeners.grpc, nil},
+		{"admin", cfg.Admin.Listen, &s.listeners.admin, s.keyrings.admin},
 	} {
 		bound, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
 		if err != nil {
 			return fmt.Errorf("%s.listen: %w", l.key, err)
 		}
-		*l.to = bound
+		*l.to = l.keys.wrap(bound)
 	}
 	return nil
 }
@@ -175,8 +187,9 @@ func (s *Server) Addrs() Addrs {
 	}
 }
 
-// Reload takes over the sources, secrets, subscription policies and schemas of a new configuration, without dropping a request. After
-// an error everything is as it was.
+// Reload takes over the sources, secrets, subscription policies, schemas, principals and certificates of a new configuration, without
+// dropping a request. Streams whose grants are gone are sent nothing more when it returns, and end within a second. After an error
+// everything is as it was.
 func (s *Server) Reload(cfg *config.Config) error {
 	endpoints, err := s.endpoints(cfg)
 	if err != nil {
@@ -190,6 +203,17 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("schemas: %w", err)
 	}
+	certificates, err := s.keyrings.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	// Callers who had to authenticate go on having to: the listeners may be bound where strangers are.
+	if len(cfg.Principals) > 0 {
+		if err := s.auth.Replace(entries(cfg)); err != nil {
+			return fmt.Errorf("auth: %w", err)
+		}
+	}
+	certificates()
 	// The schema before the sources: a delivery to a new source finds the messages that came with it.
 	s.schema.Use(registry)
 	s.edge.SetSources(endpoints)

@@ -26,32 +26,21 @@ const callTimeout = time.Minute
 
 // bridgeFlags say which bridge a command talks to, and how its answers are shown.
 type bridgeFlags struct {
-	server     string
-	withoutTLS bool
-	json       bool
+	connection
+	json bool
 }
 
 // add adds the flags to a command and those below it.
 func (f *bridgeFlags) add(flags *pflag.FlagSet) {
-	f.connection(flags)
+	f.flagsIn(flags, "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
 	flags.BoolVar(&f.json, "json", false, "print JSON, one answer a line")
-}
-
-// connection adds those that say where the bridge is.
-func (f *bridgeFlags) connection(flags *pflag.FlagSet) {
-	flags.StringVar(&f.server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
-	flags.BoolVar(&f.withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
 }
 
 // with calls do with a connection to the bridge. What the bridge says is wrong is told in its own words.
 func (f *bridgeFlags) with(cmd *cobra.Command, do func(ctx context.Context, c *client.Client) error) error {
-	var options []client.DialOption
-	if f.withoutTLS {
-		options = append(options, client.WithoutTLS())
-	}
-	c, err := client.Dial(f.server, options...)
+	c, err := f.dial()
 	if err != nil {
-		return usageError{fmt.Errorf("--server: %w (--plaintext here)", err)}
+		return err
 	}
 	defer func() { _ = c.Close() }()
 	err = do(cmd.Context(), c)

@@ -35,6 +35,11 @@ func checkCommand() *cobra.Command {
 					return err
 				}
 			}
+			for _, p := range cfg.Principals {
+				if _, err := fmt.Fprintf(out, "  principal %s: %d active tokens, %d certificates\n", p.Name, len(p.Tokens), len(p.Certificates)); err != nil {
+					return err
+				}
+			}
 			return describeSchemas(cmd.Context(), out, file, cfg)
 		},
 	}

@@ -42,6 +42,20 @@ sources:
 `,
 		},
 		{
+			name: "principals",
+			config: "journal: {dir: ./data}\nsources: [{name: a, provider: hmac, secrets: [env:A]}]\nauth: {principals: [{name: billing, tokens: ['sha256:" +
+				strings.Repeat("0", 64) + "', 'sha256:" + strings.Repeat("1", 64) + "'], grants: {sources: ['*']}}]}\n",
+			env: map[string]string{"A": "hunter2"},
+			out: `FILE is fine.
+  webhooks  127.0.0.1:8080
+  gRPC      127.0.0.1:9090
+  admin     127.0.0.1:8081
+  journal   DIR/data
+  source    a: hmac, 1 active secrets
+  principal billing: 2 active tokens, 0 certificates
+`,
+		},
+		{
 			name: "an unset variable and an unreadable file", config: example, code: 1,
 			env: map[string]string{"GITHUB_SECRET": "hunter2", "GITHUB_SECRET_OLD": ""},
 			err: `FILE:6:69: sources[0] "github": secrets[1]: environment variable GITHUB_SECRET_OLD is empty
@@ -52,7 +66,7 @@ FILE:8:67: sources[2] "orders": secrets[0]: environment variable ORDERS_SECRET i
 		{
 			name: "every kind of problem", code: 1, env: map[string]string{"A": "hunter2"},
 			config: "grpc: {listen: ':9090'}\nlogg: {}\nsources:\n- {name: a, provider: standard_webhooks, secrets: [env:A]}\n- {name: a, provider: hmca, secrets: [env:A]}\n",
-			err: `FILE:1:16: grpc.listen: ":9090" is not a loopback address and nobody has to authenticate there; want a loopback address, or grpc.insecure: true where the network itself keeps strangers out
+			err: `FILE:1:16: grpc.listen: ":9090" is not a loopback address and nobody has to authenticate there; want a loopback address, or auth and grpc.tls, or grpc.insecure: true where the network itself keeps strangers out
 FILE:2:1: logg: there is no such key; did you mean "log"?
 FILE:5:10: sources[1] "a": name: "a" is the name of sources[0] already
 FILE:5:23: sources[1] "a": provider: there is no provider "hmca"; did you mean "hmac"?

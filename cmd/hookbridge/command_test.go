@@ -88,7 +88,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"serve"}, "hookbridge: serve wants one of --config FILE and --demo\n"},
 		{[]string{"check"}, "hookbridge: check wants --config FILE\n"},
 		{[]string{"tail", "--from", "yesterday"}, "hookbridge: --from: want beginning, now, a sequence, a time like 2026-03-01T09:00:00Z or a duration like 30m, got \"yesterday\"\n"},
-		{[]string{"tail", "--server", "bridge:9090"}, "hookbridge: --server: dial bridge:9090: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text (--plaintext here)\n"},
+		{[]string{"tail", "--server", "bridge:9090"}, "hookbridge: --server: dial bridge:9090: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text (here: --tls, or --plaintext, with a token also --plaintext-token)\n"},
 		{[]string{"tail", "--colour"}, "hookbridge: unknown flag: --colour\n"},
 		{[]string{"subscriptions", "lst"}, "hookbridge: subscriptions wants list, show, create, update, delete, pause, resume or seek, got \"lst\"\n"},
 		{[]string{"subscriptions", "show"}, "hookbridge: subscriptions show wants one SUBSCRIPTION, got 0 arguments\n"},

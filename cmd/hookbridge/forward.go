@@ -64,7 +64,7 @@ func forwardCommand() *cobra.Command {
 	cmd.Flags().StringVar(&from, "from", "now", "`WHERE` a new subscription starts: beginning, now, a sequence, a time (RFC 3339), or how long ago (30m)")
 	cmd.Flags().StringVar(&name, "subscription", "", "the `NAME` of the subscription (default: one for this machine and these sources)")
 	cmd.Flags().DurationVar(&timeout, "timeout", forwardTimeout, "how long the application may take to answer")
-	at.connection(cmd.Flags())
+	at.flags(cmd)
 	return cmd
 }
 

@@ -86,7 +86,7 @@ func (t *transcript) String() string {
 }
 
 // addresses finds a listener's address in what serve prints at the start.
-var addresses = regexp.MustCompile(`^ +(webhooks|gRPC|admin) +(?:http://)?([0-9.:]+)`)
+var addresses = regexp.MustCompile(`^ +(webhooks|gRPC|admin) +(?:https?://)?([0-9.:]+)`)
 
 // start runs `hookbridge serve` on a configuration and returns when it serves.
 func start(t *testing.T, config string) *process {

@@ -36,8 +36,7 @@ func schemaCommand() *cobra.Command {
 		RunE: list.RunE,
 	}
 	cmd.PersistentFlags().StringVar(&from.config, "config", "", "also the images that the configuration `FILE` names")
-	cmd.PersistentFlags().StringVar(&from.server, "server", "", "instead those of the bridge at this gRPC `ADDR`ess")
-	cmd.PersistentFlags().BoolVar(&from.plaintext, "plaintext", false, "connect without TLS to a bridge on another machine")
+	from.bridge.flagsIn(cmd.PersistentFlags(), "", "instead those of the bridge at this gRPC `ADDR`ess")
 	cmd.AddCommand(list, showSchemaCommand(from), exportSchemaCommand(from))
 	return cmd
 }

@@ -103,7 +103,7 @@ func TestSchema(t *testing.T) {
 		},
 		{
 			args: []string{"schema", "--server", "bridge:9090"}, code: exitUsage,
-			err: "hookbridge: --server: dial bridge:9090: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text (--plaintext here)\n",
+			err: "hookbridge: --server: dial bridge:9090: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text (here: --tls, or --plaintext, with a token also --plaintext-token)\n",
 		},
 	} {
 		t.Run(strings.Join(tc.args[1:], " "), func(t *testing.T) {

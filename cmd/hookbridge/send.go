@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +25,7 @@ import (
 const sendTimeout = 30 * time.Second
 
 func sendCommand() *cobra.Command {
-	var file, configFile, target, id string
+	var file, configFile, target, id, ca string
 	cmd := &cobra.Command{
 		Use:   "send SOURCE [TYPE]",
 		Short: "Sign an event like its provider would, and post it",
@@ -42,7 +44,7 @@ func sendCommand() *cobra.Command {
 				return err
 			}
 			if target == "" {
-				target = "http://" + cfg.HTTP.Listen
+				target = scheme(cfg.HTTP.TLS != nil) + "://" + cfg.HTTP.Listen
 			}
 			d, err := newDraft(cfg, args, file)
 			if err != nil {
@@ -51,12 +53,16 @@ func sendCommand() *cobra.Command {
 			if id == "" {
 				id = strings.ToLower(rand.Text())
 			}
+			if d.authorities, err = authorities(ca); err != nil {
+				return err
+			}
 			return d.post(cmd.Context(), cmd.OutOrStdout(), target, id)
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "send the body in `FILE` (- for standard input)")
 	cmd.Flags().StringVar(&configFile, "config", "", "the configuration `FILE` that has the source and its secret")
 	cmd.Flags().StringVar(&target, "url", "", "the `URL` of the bridge's webhook listener (default: where the configuration says)")
+	cmd.Flags().StringVar(&ca, "tls-ca", "", "believe the authorities in `FILE`, PEM (default: those of the system)")
 	cmd.Flags().StringVar(&id, "id", "", "the delivery's `ID`, where the provider sends one in a header (default: a new one)")
 	return cmd
 }
@@ -66,6 +72,8 @@ type draft struct {
 	source *provider.Source
 	typ    string
 	body   []byte
+	// authorities are nil for those of the system.
+	authorities *x509.CertPool
 }
 
 func newDraft(cfg *config.Config, args []string, file string) (*draft, error) {
@@ -134,7 +142,9 @@ func (d *draft) post(ctx context.Context, out io.Writer, target, id string) erro
 		return err
 	}
 	req.Header = headers
-	resp, err := http.DefaultClient.Do(req)
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.authorities}}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
 		return fmt.Errorf("no answer from %s (is the bridge running?): %w", target, err)
 	}

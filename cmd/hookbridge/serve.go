@@ -60,7 +60,7 @@ func serve(ctx context.Context, out, errOut io.Writer, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := welcome(out, s.Addrs(), file == ""); err != nil {
+	if err := welcome(out, s.Addrs(), cfg, file == ""); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	defer runtime.KeepAlive(make([]byte, headroom))
@@ -104,8 +104,9 @@ func isTerminal(w io.Writer) bool {
 }
 
 // welcome says where everything is, and what to paste next.
-func welcome(w io.Writer, at server.Addrs, demo bool) error {
-	_, err := fmt.Fprintf(w, "Hookbridge is up.\n  webhooks  http://%s/webhooks/{source}\n  gRPC      %s\n  admin     http://%s  (/readyz /metrics /v1/events /schema.binpb)\n", at.HTTP, at.GRPC, at.Admin)
+func welcome(w io.Writer, at server.Addrs, cfg *config.Config, demo bool) error {
+	_, err := fmt.Fprintf(w, "Hookbridge is up.\n  webhooks  %s://%s/webhooks/{source}\n  gRPC      %s\n  admin     %s://%s  (/readyz /metrics /v1/events /schema.binpb)\n",
+		scheme(cfg.HTTP.TLS != nil), at.HTTP, at.GRPC, scheme(cfg.Admin.TLS != nil), at.Admin)
 	if err != nil || !demo {
 		return err
 	}

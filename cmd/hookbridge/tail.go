@@ -16,38 +16,35 @@ import (
 )
 
 func tailCommand() *cobra.Command {
-	var server, from string
+	var to connection
+	var from string
 	var sources, types []string
-	var asJSON, content, withoutTLS bool
+	var asJSON, content bool
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Show events as they come in",
 		Long: "tail follows the bridge's events until it is interrupted, and comes back by itself after a restart of the bridge.\n" +
 			"It is an observer: what it shows is not taken away from any subscription.",
 		Example: "  hookbridge tail\n  hookbridge tail --source 'stripe-*' --type 'invoice.*' --from beginning\n" +
-			"  hookbridge tail --from 30m --content\n  hookbridge tail --json | jq .type",
+			"  hookbridge tail --from 30m --content\n  hookbridge tail --json | jq .type\n" +
+			"  hookbridge tail --server bridge.internal:9090 --tls --token-file tail.token",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			start, err := parseStart("from", from, time.Now())
 			if err != nil {
 				return usageError{err}
 			}
-			var options []client.DialOption
-			if withoutTLS {
-				options = append(options, client.WithoutTLS())
-			}
-			c, err := client.Dial(server, options...)
+			c, err := to.dial()
 			if err != nil {
-				return usageError{fmt.Errorf("--server: %w (--plaintext here)", err)}
+				return err
 			}
 			defer func() { _ = c.Close() }()
-			t := &tail{server: server, errOut: cmd.ErrOrStderr(), printer: newPrinter(cmd.OutOrStdout(), asJSON)}
+			t := &tail{server: to.server, errOut: cmd.ErrOrStderr(), printer: newPrinter(cmd.OutOrStdout(), asJSON)}
 			t.printer.types = c.Messages()
 			return t.follow(cmd.Context(), c, start, sources, types, content)
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "127.0.0.1:9090", "the bridge's gRPC `ADDR`ess")
-	cmd.Flags().BoolVar(&withoutTLS, "plaintext", false, "connect without TLS to a bridge on another machine")
+	to.flags(cmd)
 	cmd.Flags().StringSliceVar(&sources, "source", nil, "only sources of this `NAME`, * for any run of characters")
 	cmd.Flags().StringSliceVar(&types, "type", nil, "only events of this `TYPE`, * for any run of characters")
 	cmd.Flags().StringVar(&from, "from", "now", "`WHERE` to start: beginning, now, a sequence, a time (RFC 3339), or how long ago (30m)")

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/hookbridge/hookbridge/client"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server"
 	"github.com/hookbridge/hookbridge/server/config"
@@ -31,8 +30,8 @@ const (
 
 // schemaFlags say whose schema is looked at.
 type schemaFlags struct {
-	config, server string
-	plaintext      bool
+	config string
+	bridge connection
 }
 
 // vocabulary is the schema of a bridge, or of this build and a configuration.
@@ -43,7 +42,7 @@ type vocabulary struct {
 }
 
 func (f *schemaFlags) vocabulary(ctx context.Context) (*vocabulary, error) {
-	if f.server != "" && f.config != "" {
+	if f.bridge.server != "" && f.config != "" {
 		return nil, usageError{errors.New("schema wants at most one of --config FILE and --server ADDR")}
 	}
 	v, err := f.ask(ctx)
@@ -57,27 +56,23 @@ func (f *schemaFlags) vocabulary(ctx context.Context) (*vocabulary, error) {
 }
 
 func (f *schemaFlags) ask(ctx context.Context) (*vocabulary, error) {
-	if f.server == "" {
+	if f.bridge.server == "" {
 		return localVocabulary(ctx, f.config)
 	}
-	var options []client.DialOption
-	if f.plaintext {
-		options = append(options, client.WithoutTLS())
-	}
-	c, err := client.Dial(f.server, options...)
+	c, err := f.bridge.dial()
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--server: %w (--plaintext here)", err)}
+		return nil, err
 	}
 	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	types, err := c.Schemas().ListEventTypes(ctx, &hookbridgev1.ListEventTypesRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("the bridge at %s: %s", f.server, status.Convert(err).Message())
+		return nil, fmt.Errorf("the bridge at %s: %s", f.bridge.server, status.Convert(err).Message())
 	}
 	set, err := c.Schemas().GetDescriptorSet(ctx, &hookbridgev1.GetDescriptorSetRequest{}, grpc.MaxCallRecvMsgSize(maxSchema))
 	if err != nil {
-		return nil, fmt.Errorf("the bridge at %s: %s", f.server, status.Convert(err).Message())
+		return nil, fmt.Errorf("the bridge at %s: %s", f.bridge.server, status.Convert(err).Message())
 	}
 	return &vocabulary{types: types.GetEventTypes(), files: set.GetDescriptorSet()}, nil
 }

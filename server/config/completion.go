@@ -20,7 +20,7 @@ type completion struct {
 	*problems
 	options Options
 	dir     string
-	// files are those of secrets and schemas, readable or not.
+	// files are those of secrets, schemas and certificates, readable or not.
 	files []string
 }
 
@@ -34,6 +34,7 @@ func (c *completion) config(m *configv1.Config) *Config {
 				sizeRange{Default: 256 << 20, Min: 1 << 20}),
 			ReadTimeout: c.duration("http.read_timeout", m.GetHttp().GetReadTimeout(),
 				durationRange{Default: 30 * time.Second, Min: time.Second, Max: 10 * time.Minute}),
+			TLS: c.tls("http.tls", m.GetHttp().GetTls()),
 		},
 		GRPC:          c.listener("grpc", m.GetGrpc(), defaultGRPC),
 		Admin:         c.listener("admin", m.GetAdmin(), defaultAdmin),
@@ -45,6 +46,9 @@ func (c *completion) config(m *configv1.Config) *Config {
 			durationRange{Default: 20 * time.Second, Min: time.Second, Max: 10 * time.Minute}),
 	}
 	config.Sources = c.sources(m.GetSources(), config)
+	config.Principals = c.principals(m.GetAuth(), m.GetGrpc().GetTls().GetClientCa()+m.GetAdmin().GetTls().GetClientCa() != "")
+	c.exposed("grpc", config.GRPC, m.GetAuth() != nil)
+	c.exposed("admin", config.Admin, m.GetAuth() != nil)
 	c.distinctListeners(config)
 	return config
 }
@@ -52,14 +56,10 @@ func (c *completion) config(m *configv1.Config) *Config {
 func (c *completion) listener(path string, m interface {
 	GetListen() string
 	GetInsecure() bool
+	GetTls() *configv1.TLS
 }, fallback string,
 ) Listener {
-	l := Listener{Listen: c.address(path+".listen", m.GetListen(), fallback), Insecure: m.GetInsecure()}
-	if !l.Insecure && !c.at(path+".listen") && !loopback(l.Listen) {
-		c.add(path+".listen", "%q is not a loopback address and nobody has to authenticate there; want a loopback address, "+
-			"or %s.insecure: true where the network itself keeps strangers out", l.Listen, path)
-	}
-	return l
+	return Listener{Listen: c.address(path+".listen", m.GetListen(), fallback), Insecure: m.GetInsecure(), TLS: c.tls(path+".tls", m.GetTls())}
 }
 
 // distinctListeners refuses two listeners on one port, so that the error names them instead of "address already in use".

@@ -23,7 +23,9 @@ type Config struct {
 	Subscriptions []SubscriptionPolicy
 	// Schemas are images with event messages, in the order of the file. Files are unique.
 	Schemas []Schema
-	Log     Log
+	// Principals are the callers that are known, in the order of the file. With none, nobody has to authenticate.
+	Principals []Principal
+	Log        Log
 	// ShutdownTimeout bounds the whole shutdown.
 	ShutdownTimeout time.Duration
 }
@@ -40,14 +42,19 @@ type HTTP struct {
 	MaxInFlight int64
 	// ReadTimeout bounds how long a sender may take.
 	ReadTimeout time.Duration
+	// TLS is nil for plain HTTP.
+	TLS *TLS
 }
 
 // Listener is the one for subscribers, or the one for health, metrics and the read API.
 type Listener struct {
 	// Listen is host:port.
 	Listen string
-	// Insecure says that the operator accepts an address other than loopback. Load has refused such an address without it.
+	// Insecure says that the operator accepts an address other than loopback without principals or without TLS. Load has refused
+	// such an address without it.
 	Insecure bool
+	// TLS is nil for plain text.
+	TLS *TLS
 }
 
 // Journal says where events are stored and for how long.
@@ -119,16 +126,21 @@ type Log struct {
 }
 
 // NeedsRestart returns the keys of the sections in which next differs from c and that take effect only when the bridge is
-// started anew: everything but sources, subscriptions and schemas. It is empty when a reload is enough.
+// started anew: everything but sources, subscriptions, schemas, principals and what TLS consists of. It is empty when a reload is
+// enough.
 func (c *Config) NeedsRestart(next *Config) []string {
 	var keys []string
+	// Whether there is TLS and whether there are principals are decisions of the start, the rest of them is not.
+	if len(c.Principals) > 0 && len(next.Principals) == 0 {
+		keys = append(keys, "auth")
+	}
 	for _, section := range []struct {
 		key       string
 		old, next any
 	}{
-		{"http", c.HTTP, next.HTTP},
-		{"grpc", c.GRPC, next.GRPC},
-		{"admin", c.Admin, next.Admin},
+		{"http", c.HTTP.bound(), next.HTTP.bound()},
+		{"grpc", c.GRPC.bound(), next.GRPC.bound()},
+		{"admin", c.Admin.bound(), next.Admin.bound()},
 		{"journal", c.Journal, next.Journal},
 		{"log", c.Log, next.Log},
 		{"shutdown_timeout", c.ShutdownTimeout, next.ShutdownTimeout},
@@ -140,12 +152,35 @@ func (c *Config) NeedsRestart(next *Config) []string {
 	return keys
 }
 
-// Files returns the files that Load read: the configuration itself, the files with secrets and the images. The order is that of
-// Config's fields.
+// bound is what can't change while it runs.
+func (h HTTP) bound() HTTP {
+	h.TLS = h.TLS.bound()
+	return h
+}
+
+// bound is what can't change while it runs.
+func (l Listener) bound() Listener {
+	l.TLS = l.TLS.bound()
+	return l
+}
+
+// bound is that there is TLS.
+func (t *TLS) bound() *TLS {
+	if t == nil {
+		return nil
+	}
+	return &TLS{}
+}
+
+// Files returns the files that Load read: the configuration itself, the files with certificates and keys, those with secrets and the
+// images.
 func (c *Config) Files() []string {
 	var files []string
 	if c.File != "" {
 		files = append(files, c.File)
+	}
+	for _, t := range []*TLS{c.HTTP.TLS, c.GRPC.TLS, c.Admin.TLS} {
+		files = append(files, t.files()...)
 	}
 	for _, s := range c.Sources {
 		for _, secret := range s.Secrets {

@@ -76,7 +76,7 @@ func (d *document) position(path string) (line, column int) {
 
 // nameAt returns the name of the list element that path is in.
 func (d *document) nameAt(path string) string {
-	element, _, _ := strings.Cut(path, ".")
+	element, _ := cutElement(path)
 	return d.names[element]
 }
 
@@ -97,7 +97,7 @@ func (d *document) got(path string) string {
 
 // sensitive says whether a value at path may be or contain a secret.
 func sensitive(path string) bool {
-	return strings.Contains(path, ".secrets") || path == "journal.nats.url" || path == "http.public_url"
+	return strings.Contains(path, ".secrets") || strings.Contains(path, ".tokens") || path == "journal.nats.url" || path == "http.public_url"
 }
 
 func quote(value string) string {

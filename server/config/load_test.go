@@ -171,7 +171,7 @@ func TestProblems(t *testing.T) {
 		{"empty file", "", `1:1: sources: want at least one source, got nothing`},
 		{"only a comment", "# nothing\n", `1:1: sources: want at least one source, got nothing`},
 		{"null", "---\n", `2:1: sources: want at least one source, got nothing`},
-		{"no mapping", "- a\n", `1:1: want a mapping with the keys http, grpc, admin, journal, sources, subscriptions, schemas, log, shutdown_timeout; got a list
+		{"no mapping", "- a\n", `1:1: want a mapping with the keys http, grpc, admin, journal, sources, subscriptions, schemas, auth, log, shutdown_timeout; got a list
 1:1: sources: want at least one source, got nothing`},
 		{"broken syntax", "http:\n  listen: a: b\n", `2:1: is no YAML: mapping values are not allowed in this context`},
 		{"broken syntax on the first line", "a: [", `1:1: is no YAML: did not find expected node content`},
@@ -191,7 +191,7 @@ func TestProblems(t *testing.T) {
 3:10: http.listen: has no value; give one or leave the key out`},
 		{"wrong kinds", "sources: github\nhttp: [1]\ngrpc: {listen: [1], insecure: yes}\nlog: {level: {a: b}}\n",
 			`1:10: sources: want a list, got a single value
-2:7: http: want a mapping with the keys listen, public_url, trusted_proxies, max_in_flight, read_timeout; got a list
+2:7: http: want a mapping with the keys listen, public_url, trusted_proxies, max_in_flight, read_timeout, tls; got a list
 3:16: grpc.listen: want a single value, got a list
 3:31: grpc.insecure: want true or false, got "yes"
 4:14: log.level: want a single value, got a mapping`},
@@ -262,8 +262,8 @@ sources: [{name: a, provider: hmac, secrets: [env:A], max_body: 2MiB, digest_win
 3:16: grpc.listen: want an address, host:port, like 127.0.0.1:9090; got "127.0.0.1:http"
 4:17: admin.listen: want an address, host:port, like 127.0.0.1:8081; got "127.0.0.1:65536"`},
 		{"strangers", source + "grpc: {listen: ':1'}\nadmin: {listen: 'bridge.internal:2'}\n",
-			`2:16: grpc.listen: ":1" is not a loopback address and nobody has to authenticate there; want a loopback address, or grpc.insecure: true where the network itself keeps strangers out
-3:17: admin.listen: "bridge.internal:2" is not a loopback address and nobody has to authenticate there; want a loopback address, or admin.insecure: true where the network itself keeps strangers out`},
+			`2:16: grpc.listen: ":1" is not a loopback address and nobody has to authenticate there; want a loopback address, or auth and grpc.tls, or grpc.insecure: true where the network itself keeps strangers out
+3:17: admin.listen: "bridge.internal:2" is not a loopback address and nobody has to authenticate there; want a loopback address, or auth and admin.tls, or admin.insecure: true where the network itself keeps strangers out`},
 		{"same port", source + "http: {listen: '0.0.0.0:1'}\ngrpc: {listen: 'localhost:1'}\nadmin: {listen: '127.0.0.1:9090'}\n",
 			`3:16: grpc.listen: "localhost:1" is already taken by http.listen`},
 		{"same port as a default", source + "admin: {listen: '127.0.0.1:9090'}\n", `2:17: admin.listen: "127.0.0.1:9090" is already taken by grpc.listen`},

@@ -14,7 +14,7 @@ type Problem struct {
 	Line, Column int
 	// Path is the field, for example "journal.retention.max_age" or "sources[2].secrets[0]"; empty for the file as a whole.
 	Path string
-	// Name is the name of the source or subscription that Path is in, where it has one.
+	// Name is the name of the source, subscription or principal that Path is in, where it has one.
 	Name string
 	// Text says what was expected and what was found.
 	Text string
@@ -25,7 +25,7 @@ func (p Problem) String() string {
 	if p.Path == "" {
 		return p.Text
 	}
-	element, field, _ := strings.Cut(p.Path, ".")
+	element, field := cutElement(p.Path)
 	if p.Name == "" {
 		return p.Path + ": " + p.Text
 	}
@@ -33,6 +33,15 @@ func (p Problem) String() string {
 		return fmt.Sprintf("%s %q: %s", element, p.Name, p.Text)
 	}
 	return fmt.Sprintf("%s %q: %s: %s", element, p.Name, field, p.Text)
+}
+
+// cutElement splits a path behind its first element of a list: "auth.principals[1].tokens[0]" behind "auth.principals[1]".
+func cutElement(path string) (element, field string) {
+	head, rest, listed := strings.Cut(path, "]")
+	if !listed {
+		return path, ""
+	}
+	return head + "]", strings.TrimPrefix(rest, ".")
 }
 
 // Error is everything that is wrong with a configuration.

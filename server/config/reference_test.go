@@ -71,10 +71,30 @@ func leaves(message protoreflect.MessageDescriptor, path string) []key {
 	return all
 }
 
-// yamlWith returns a valid file, as nested flow mappings, in which the keys have these values.
-func yamlWith(values map[string]string) string {
+// yamlWith returns a valid file, as nested flow mappings, in which the keys have these values. What a key needs beside it is added,
+// certificates from the folder.
+func yamlWith(pems string, values map[string]string) string {
 	all := map[string]string{"sources[0].name": "a", "sources[0].provider": "hmac", "sources[0].secrets": "[env:A]"}
+	set := func(path, value string) {
+		if _, given := values[path]; !given {
+			all[path] = value
+		}
+	}
 	for path, value := range values {
+		if listener, key, ok := strings.Cut(path, ".tls."); ok {
+			set(listener+".tls.cert", filepath.Join(pems, "a.crt"))
+			set(listener+".tls.key", filepath.Join(pems, "a.key"))
+			if key == "require_client_cert" {
+				set(listener+".tls.client_ca", filepath.Join(pems, "a.crt"))
+			}
+		}
+		if strings.HasPrefix(path, "auth.") {
+			set("auth.principals[0].name", "x")
+			set("auth.principals[0].tokens", "["+digestA+"]")
+			set("grpc.tls.cert", filepath.Join(pems, "a.crt"))
+			set("grpc.tls.key", filepath.Join(pems, "a.key"))
+			set("grpc.tls.client_ca", filepath.Join(pems, "a.crt"))
+		}
 		if strings.HasPrefix(path, "subscriptions[0].") {
 			all["subscriptions[0].name"] = "x"
 		}
@@ -113,9 +133,9 @@ func yamlWith(values map[string]string) string {
 	return render(root)
 }
 
-func load(t *testing.T, values map[string]string) *Config {
+func load(t *testing.T, pems string, values map[string]string) *Config {
 	t.Helper()
-	file := yamlWith(values)
+	file := yamlWith(pems, values)
 	config, err := parse([]byte(file), "test.yaml", "/etc/hookbridge/test.yaml", Options{LookupEnv: env("A", "1", "B", "2")})
 	if err != nil {
 		t.Fatalf("%s\n%v", file, err)
@@ -126,6 +146,7 @@ func load(t *testing.T, values map[string]string) *Config {
 // TestEveryKeyCounts gives each key of the schema a value that isn't its default. A key that Load ignores changes nothing, and
 // a new key has no value here: both fail.
 func TestEveryKeyCounts(t *testing.T) {
+	dir := pems(t)
 	values := map[string]string{
 		"http.listen":                           `"127.0.0.1:1"`,
 		"http.public_url":                       "https://hooks.example.com",
@@ -152,20 +173,27 @@ func TestEveryKeyCounts(t *testing.T) {
 			}
 			return path
 		}(),
-		"journal.nats.prefix":      "hooks",
-		"journal.nats.replicas":    "1",
-		"sources[0].name":          "b",
-		"sources[0].provider":      "github",
-		"sources[0].secrets":       "[env:B]",
-		"sources[0].validation":    "enforce",
-		"sources[0].dedupe":        "none",
-		"sources[0].digest_window": "1s",
-		"sources[0].max_body":      "1KiB",
-		"sources[0].tolerance":     "1s",
-		"sources[0].rate":          "1",
-		"sources[0].burst":         "1",
-		"subscriptions[0].name":    "y",
-		"subscriptions[0].hold":    "all",
+		"journal.nats.prefix":                     "hooks",
+		"journal.nats.replicas":                   "1",
+		"sources[0].name":                         "b",
+		"sources[0].provider":                     "github",
+		"sources[0].secrets":                      "[env:B]",
+		"sources[0].validation":                   "enforce",
+		"sources[0].dedupe":                       "none",
+		"sources[0].digest_window":                "1s",
+		"sources[0].max_body":                     "1KiB",
+		"sources[0].tolerance":                    "1s",
+		"sources[0].rate":                         "1",
+		"sources[0].burst":                        "1",
+		"subscriptions[0].name":                   "y",
+		"subscriptions[0].hold":                   "all",
+		"auth.principals[0].name":                 "y",
+		"auth.principals[0].tokens":               "[" + digestB + "]",
+		"auth.principals[0].mtls":                 "[CN=a]",
+		"auth.principals[0].grants.sources":       "[a]",
+		"auth.principals[0].grants.types":         "[a]",
+		"auth.principals[0].grants.subscriptions": "[a]",
+		"auth.principals[0].grants.manage":        "true",
 		"schemas": func() string {
 			path := filepath.Join(t.TempDir(), "acme.binpb")
 			if err := os.WriteFile(path, []byte("an image"), 0o600); err != nil {
@@ -177,6 +205,12 @@ func TestEveryKeyCounts(t *testing.T) {
 		"log.format":       "json",
 		"shutdown_timeout": "1s",
 	}
+	for _, listener := range []string{"http", "grpc", "admin"} {
+		values[listener+".tls.cert"] = filepath.Join(dir, "b.crt")
+		values[listener+".tls.key"] = filepath.Join(dir, "a.sec1")
+		values[listener+".tls.client_ca"] = filepath.Join(dir, "b.crt")
+		values[listener+".tls.require_client_cert"] = "true"
+	}
 	// What a key needs beside it.
 	beside := map[string]map[string]string{
 		"sources[0].burst":              {"sources[0].rate": "1"},
@@ -184,6 +218,17 @@ func TestEveryKeyCounts(t *testing.T) {
 		"journal.nats.credentials_file": {"journal.nats.url": "nats://a"},
 		"journal.nats.prefix":           {"journal.nats.url": "nats://a"},
 		"journal.nats.replicas":         {"journal.nats.url": "nats://a"},
+	}
+	// A key is compared with the same file without it, but for what it needs beside it.
+	for path := range values {
+		if listener, key, ok := strings.Cut(path, ".tls."); ok {
+			beside[path] = map[string]string{listener + ".tls.cert": filepath.Join(dir, "a.crt")}
+			if key == "require_client_cert" {
+				beside[path][listener+".tls.client_ca"] = filepath.Join(dir, "a.crt")
+			}
+		} else if strings.HasPrefix(path, "auth.") {
+			beside[path] = map[string]string{"auth.principals[0].name": "x"}
+		}
 	}
 	keys := leaves(schema(t), "")
 	if len(keys) != len(values) {
@@ -197,9 +242,11 @@ func TestEveryKeyCounts(t *testing.T) {
 		}
 		with := map[string]string{k.path: value}
 		for path, value := range beside[k.path] {
-			with[path] = value
+			if path != k.path {
+				with[path] = value
+			}
 		}
-		if gocmp.Equal(load(t, beside[k.path]), load(t, with), equateSecrets) {
+		if gocmp.Equal(load(t, dir, beside[k.path]), load(t, dir, with), equateSecrets) {
 			t.Errorf("%s: %s changes nothing", k.path, value)
 		}
 	}
@@ -209,7 +256,7 @@ func TestEveryKeyCounts(t *testing.T) {
 func TestDocumentedDefaults(t *testing.T) {
 	named := regexp.MustCompile(`Default ([^,\s]+?)(?:\.(?: |$)|,)`)
 	missing := regexp.MustCompile(`Required\.|Default( none|: |ing| half of)`)
-	found := 0
+	found, dir := 0, pems(t)
 	for _, k := range leaves(schema(t), "") {
 		match := named.FindStringSubmatch(comment(k.field))
 		switch {
@@ -219,15 +266,24 @@ func TestDocumentedDefaults(t *testing.T) {
 			if strings.HasPrefix(k.path, "subscriptions") {
 				base["subscriptions[0].name"] = "x"
 			}
+			if listener, key, ok := strings.Cut(k.path, ".tls."); ok {
+				base[listener+".tls.cert"] = filepath.Join(dir, "a.crt")
+				if key == "require_client_cert" {
+					base[listener+".tls.client_ca"] = filepath.Join(dir, "a.crt")
+				}
+			}
+			if strings.HasPrefix(k.path, "auth.") {
+				base["auth.principals[0].name"] = "x"
+			}
 			if strings.HasPrefix(k.path, "journal.nats") {
 				base["journal.nats.url"] = "nats://a"
 			}
-			without := load(t, base)
+			without := load(t, dir, base)
 			base[k.path] = match[1]
 			if strings.Contains(match[1], ":") {
 				base[k.path] = `"` + match[1] + `"`
 			}
-			if diff := gocmp.Diff(without, load(t, base), equateSecrets); diff != "" {
+			if diff := gocmp.Diff(without, load(t, dir, base), equateSecrets); diff != "" {
 				t.Errorf("%s: the comment says that the default is %s, but giving it changes something (-default +given)\n%s", k.path, match[1], diff)
 			}
 		case !missing.MatchString(comment(k.field)):
@@ -251,16 +307,39 @@ const referenceHead = `<!-- Generated from proto/hookbridge/config/v1/config.pro
 A whole file; everything but ` + "`sources`" + ` may be left out:
 
 %s
-Secrets are never written into the file, only where they are: ` + "`env:NAME`" + ` or ` + "`file:PATH`" + `. A change of the file, of a file
-with a secret or of an image, or SIGHUP, reloads sources, subscriptions and schemas without dropping a request; other sections take
-effect when the bridge is started anew. A file that is wrong is reported in the log and changes nothing.
+Secrets are never written into the file, only where they are: ` + "`env:NAME`" + ` or ` + "`file:PATH`" + `. A change of the file or of a file
+with a secret, a certificate, a key or an image, or SIGHUP, reloads sources, subscriptions, schemas, principals and certificates
+without dropping a request; other sections take effect when the bridge is started anew. A file that is wrong is reported in the log
+and changes nothing.
+
+## Who may subscribe
+
+With ` + "`auth`" + ` only the callers that it lists may do anything on the gRPC and admin listeners, and only what they are granted:
+
+%s
+A token's digest is no secret and stands in the file; ` + "`hookbridge token new --name billing`" + ` prints both, the token once. What is not
+granted is refused; "*" grants everything. [operating.md](operating.md#who-may-subscribe) says how to go about it.
+`
+
+// authExample is the part of a file that names callers.
+const authExample = `grpc:
+  listen: "0.0.0.0:9090"
+  tls: {cert: bridge.crt, key: bridge.key, client_ca: clients.crt}
+auth:
+  principals:
+    - name: billing
+      tokens: ["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]
+      grants: {sources: ["stripe-*"], types: ["invoice.*"], subscriptions: ["billing", "billing-*"]}
+    - name: platform
+      mtls: ["spiffe://example.org/platform", "CN=platform,O=Example"]
+      grants: {sources: ["*"], types: ["*"], subscriptions: ["*"], manage: true}
 `
 
 // reference renders the documentation of the file.
 func reference(root protoreflect.MessageDescriptor) string {
 	var out strings.Builder
 	indented := "```yaml\n" + example + "```\n"
-	fmt.Fprintf(&out, referenceHead, strings.TrimPrefix(comment(root), "Config is the whole file. "), indented)
+	fmt.Fprintf(&out, referenceHead, strings.TrimPrefix(comment(root), "Config is the whole file. "), indented, "```yaml\n"+authExample+"```\n")
 	var section func(path string, message protoreflect.MessageDescriptor)
 	section = func(path string, message protoreflect.MessageDescriptor) {
 		fmt.Fprintf(&out, "\n## %s\n\n", cmp.Or(path, "Top level"))

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
 
@@ -41,7 +42,7 @@ func (v *Service) ListDeadLetters(ctx context.Context, req *hookbridgev1.ListDea
 	if err != nil {
 		return nil, err
 	}
-	l := letterListing{m: m, req: req, filter: f, size: size, redriven: s.redriven()}
+	l := letterListing{m: m, may: auth.From(ctx).MayRead, req: req, filter: f, size: size, redriven: s.redriven()}
 	next := int64(0)
 	err = m.letters(ctx, s.name, from, func(e journal.SideEntry) (bool, error) {
 		more, err := l.add(e)
@@ -63,6 +64,7 @@ func (v *Service) ListDeadLetters(ctx context.Context, req *hookbridgev1.ListDea
 // letterListing is one page of ListDeadLetters.
 type letterListing struct {
 	m        *Manager
+	may      func(source, typ string) bool
 	req      *hookbridgev1.ListDeadLettersRequest
 	filter   *filter
 	size     int
@@ -86,7 +88,7 @@ func (l *letterListing) add(e journal.SideEntry) (bool, error) {
 		l.m.log.Error("a dead letter can't be read and is left out", "subscription", e.Owner, "error", err)
 		return true, nil
 	}
-	if !l.filter.match(ev.Source, ev.Type) {
+	if !l.filter.match(ev.Source, ev.Type) || !l.may(ev.Source, ev.Type) {
 		return true, nil
 	}
 	event, err := l.m.event(ev, l.req.GetIncludeContent(), maxReply)

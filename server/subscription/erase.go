@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
@@ -23,6 +24,14 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 	// The journal first: what becomes a dead letter later is read from there.
 	found := false
 	if what.sequence > 0 {
+		// Who may not see an event is not told that there is one.
+		ev, err := m.journal.Get(ctx, what.sequence)
+		if err == nil {
+			_, err = visible(ctx, ev)
+		}
+		if err != nil && !errors.Is(err, journal.ErrNotFound) {
+			return nil, journalFault(err)
+		}
 		err = m.journal.Erase(ctx, what.sequence)
 		found = err == nil
 		if err != nil && !errors.Is(err, journal.ErrNotFound) {
@@ -89,6 +98,9 @@ func (m *Manager) eraseCopies(ctx context.Context, what *erasure) (int, error) {
 		_, ev, err := decodeDeadLetter(e)
 		if err != nil {
 			return false, err // it could be the one
+		}
+		if !auth.From(ctx).MayRead(ev.Source, ev.Type) {
+			return true, nil
 		}
 		if ev.Sequence == what.sequence || what.source != "" && ev.Source == what.source && ev.ID == what.id {
 			ids = append(ids, e.ID)

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/pattern"
 )
 
 const (
@@ -114,28 +115,5 @@ func (n *names) match(s string) bool {
 	if _, ok := n.exact[s]; ok {
 		return true
 	}
-	return slices.ContainsFunc(n.patterns, func(p string) bool { return glob(p, s) })
-}
-
-// glob matches a pattern in which "*" stands for any run of characters. It takes time in proportion to both lengths.
-func glob(pattern, s string) bool {
-	head, rest, wild := strings.Cut(pattern, "*")
-	if !wild {
-		return pattern == s
-	}
-	if !strings.HasPrefix(s, head) {
-		return false
-	}
-	s = s[len(head):]
-	for {
-		part, after, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		at := strings.Index(s, part)
-		if at < 0 {
-			return false
-		}
-		s, rest = s[at+len(part):], after
-	}
+	return slices.ContainsFunc(n.patterns, func(p string) bool { return pattern.Match(p, s) })
 }

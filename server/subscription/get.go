@@ -7,6 +7,8 @@ import (
 	"google.golang.org/grpc"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
+	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
 
@@ -48,13 +50,16 @@ func (m *Manager) GetEvent(ctx context.Context, req *hookbridgev1.GetEventReques
 	return &hookbridgev1.GetEventResponse{Event: event}, nil
 }
 
-// stored reads one event.
+// stored reads one event that the caller may see.
 func (m *Manager) stored(ctx context.Context, sequence int64) (*journal.Stored, error) {
 	if sequence < 1 {
 		return nil, invalid("sequence", "want at least 1, got %d", sequence)
 	}
 	ev, err := m.journal.Get(ctx, sequence)
-	return ev, journalFault(err)
+	if err != nil {
+		return nil, journalFault(err)
+	}
+	return visible(ctx, ev)
 }
 
 // GetEventContent implements hookbridge.v1.EventService.
@@ -63,6 +68,14 @@ func (m *Manager) GetEventContent(
 ) error {
 	ev, err := m.stored(stream.Context(), req.GetSequence())
 	if err != nil {
+		return err
+	}
+	if err := auth.Keep(stream.Context(), func(p *auth.Principal) error {
+		if p.MayRead(ev.Source, ev.Type) {
+			return nil
+		}
+		return fault.Detail(fault.ErrPermissionDenied, "principal %q may not read the event any more", p.Name())
+	}); err != nil {
 		return err
 	}
 	content, err := contentOf(ev)

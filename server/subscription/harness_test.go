@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/journal/journalfake"
@@ -38,9 +39,12 @@ type bridge struct {
 	journal  *journalfake.Journal
 	manager  *Manager
 	registry *prometheus.Registry
-	client   hookbridgev1.EventServiceClient
-	manage   hookbridgev1.SubscriptionServiceClient
-	stop     func() error
+	// auth lets everybody do everything until a test replaces that.
+	auth   *auth.Authenticator
+	conn   grpc.ClientConnInterface
+	client hookbridgev1.EventServiceClient
+	manage hookbridgev1.SubscriptionServiceClient
+	stop   func() error
 }
 
 // bubble runs a test in a bubble of its own time, where everything is still when synctest.Wait returns.
@@ -99,15 +103,20 @@ func startOn(b *bridge, j journal.Journal, change func(*Config)) *bridge {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	listener := bufconn.Listen(1 << 20)
+	if b.auth, err = auth.New(auth.Config{Registerer: b.registry}); err != nil {
+		t.Fatal(err)
+	}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(Codec()), grpc.ChainUnaryInterceptor(
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			resp, err := next(ctx, req)
 			return resp, fault.Status(err, "").Err()
 		},
+		b.auth.Unary(),
 	), grpc.ChainStreamInterceptor(
 		func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 			return fault.Status(next(srv, s), "").Err()
 		},
+		b.auth.Stream(),
 	))
 	hookbridgev1.RegisterEventServiceServer(server, b.manager)
 	hookbridgev1.RegisterSubscriptionServiceServer(server, NewService(b.manager))
@@ -121,7 +130,7 @@ func startOn(b *bridge, j journal.Journal, change func(*Config)) *bridge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.client = hookbridgev1.NewEventServiceClient(conn)
+	b.conn, b.client = conn, hookbridgev1.NewEventServiceClient(conn)
 	b.manage = hookbridgev1.NewSubscriptionServiceClient(conn)
 	b.stop = func() error {
 		b.stop = nil
@@ -365,6 +374,13 @@ func equal(t testing.TB, what string, got, want any) {
 // refused expects an error with a code, text and reason.
 func refused(t testing.TB, err error, want string) {
 	t.Helper()
+	if got := described(err); got != want {
+		t.Errorf("error\n got %s\nwant %s", got, want)
+	}
+}
+
+// described is an error with code, reason and text.
+func described(err error) string {
 	s := status.Convert(err)
 	reason := ""
 	for _, d := range s.Details() {
@@ -372,9 +388,7 @@ func refused(t testing.TB, err error, want string) {
 			reason = info.GetReason()
 		}
 	}
-	if got := fmt.Sprintf("%v %s: %s", s.Code(), reason, s.Message()); got != want {
-		t.Errorf("error\n got %s\nwant %s", got, want)
-	}
+	return fmt.Sprintf("%v %s: %s", s.Code(), reason, s.Message())
 }
 
 const second = time.Second

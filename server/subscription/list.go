@@ -73,7 +73,7 @@ func (m *Manager) newListing(ctx context.Context, req *hookbridgev1.ListEventsRe
 		return nil, invalid("page_size", "want 0 to %d, got %d", maxPage, l.size)
 	}
 	var err error
-	if l.filter, err = m.filters.filter(req.GetFilter()); err != nil {
+	if l.filter, err = m.granted(ctx, req.GetFilter()); err != nil {
 		return nil, err
 	}
 	if l.since, err = bound("since", req.GetSince()); err != nil {

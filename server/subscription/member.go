@@ -27,6 +27,10 @@ type member struct {
 	// gaps is what it was not told yet, under the lock of the subscription.
 	gaps      []machine.Range
 	confirmed confirmed
+	// covers says why the member may not see all that a filter lets pass; refused, under the lock of the subscription, why it has to
+	// go since the filter was changed.
+	covers  func(*filter) error
+	refused error
 }
 
 // confirmed is what was found when the member joined.

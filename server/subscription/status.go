@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
@@ -72,6 +73,9 @@ func (v *Service) ListSubscriptions(ctx context.Context, req *hookbridgev1.ListS
 	resp := &hookbridgev1.ListSubscriptionsResponse{}
 	bytes := 0
 	for ; at < len(names) && len(resp.GetSubscriptions()) < size; at++ {
+		if auth.From(ctx).MayLook(names[at]) != nil {
+			continue
+		}
 		out, err := m.describe(ctx, all[names[at]])
 		if err != nil {
 			continue // deleted meanwhile

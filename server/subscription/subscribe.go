@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/auth"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
@@ -21,10 +22,17 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
+	mem.covers = func(f *filter) error { return auth.From(ctx).Covers(f.proto()) }
 	mem.address, mem.principal, mem.since = addressOf(ctx), m.who(ctx), m.wall()
+	if name := req.GetSubscription(); name != "" {
+		// Before one of that name is made, and before anything is said of one that is there.
+		if err := auth.From(ctx).MayUse(name); err != nil {
+			return err
+		}
+	}
 	var want *filter // nil: what the subscription has
 	if req.GetFilter() != nil || req.GetSubscription() == "" {
-		if want, err = m.filters.filter(req.GetFilter()); err != nil {
+		if want, err = m.granted(ctx, req.GetFilter()); err != nil {
 			return err
 		}
 	}
@@ -44,12 +52,15 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 		return err
 	}
 	defer s.leave(mem)
+	if err := s.keep(ctx); err != nil {
+		return err
+	}
 	if saved != nil {
 		if err := saved.waitServing(ctx, m.draining); err != nil {
 			return err
 		}
 	}
-	m.log.Debug("stream opened", "subscription", s.name, "client", mem.client, "member", mem.id)
+	m.log.Debug("stream opened", "subscription", s.name, "principal", auth.From(ctx).Name(), "client", mem.client, "member", mem.id)
 	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
 	return out.run(ctx)
 }
@@ -67,7 +78,7 @@ func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, 
 		return nil, err
 	}
 	if want == nil {
-		if want, err = m.filters.filter(nil); err != nil {
+		if want, err = m.granted(ctx, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -190,6 +201,9 @@ func (w *sender) take() []machine.Range {
 	s.after(now)
 	gaps := w.mem.gaps
 	w.mem.gaps, w.broken, w.replay = nil, s.broken, s.replay.GetId()
+	if w.mem.refused != nil {
+		w.broken = w.mem.refused
+	}
 	return gaps
 }
 

@@ -88,6 +88,12 @@ func (s *subscription) refilter(f *filter) {
 		s.m.routes.remove(s)
 		s.m.routes.add(s, f)
 	}
+	for _, mem := range s.members {
+		// Who may not see all that passes now gets nothing more.
+		if mem.refused = mem.covers(f); mem.refused != nil {
+			mem.wake()
+		}
+	}
 	// One that broke off because its expression doesn't fit the schema goes on.
 	s.filter, s.broken = f, nil
 }

@@ -156,9 +156,11 @@ func (AckFailure_Reason) EnumDescriptor() ([]byte, []int) {
 // Filter chooses events. An event passes when it matches one of the sources and one of the types, and the expression.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names of sources; an element may contain "*", which stands for any run of characters ("stripe-*"). Empty: all sources.
+	// Names of sources; an element may contain "*", which stands for any run of characters ("stripe-*"). Empty: all sources that the caller may read. An
+	// element that the caller's grants don't cover as a whole is PermissionDenied.
 	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
-	// Event types as the provider names them; an element may contain "*" ("pull_request.*"). Empty: all types.
+	// Event types as the provider names them; an element may contain "*" ("pull_request.*"). Empty: all types that the
+	// caller may read. An element that the caller's grants don't cover as a whole is PermissionDenied.
 	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
 	// A condition in the Common Expression Language (https://cel.dev) over `event`, the envelope as a hookbridge.v1.Event without
 	// data and content, and `data`, the typed message of the event:

@@ -47,7 +47,9 @@ type EventServiceClient interface {
 	//
 	// The stream ends with Unavailable when the bridge shuts down (subscribe again, with backoff), with InvalidArgument for a
 	// bad request, and with FailedPrecondition (SUBSCRIPTION_CONFLICT) when other members of the subscription are connected
-	// with other filters.
+	// with other filters. Where callers have to authenticate it ends with PermissionDenied when the caller may not use the
+	// subscription or not see all that its filter lets pass, and with Unauthenticated when the caller is not known: at the start, or
+	// within a second after a grant or a token was taken away.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
 	// Acknowledge settles deliveries. When it answers, what it accepted is on disk: it does not come again, also after a crash
 	// of the bridge. Acknowledging twice is no error. An ack_id that is stale (the deadline passed and the event was sent
@@ -62,7 +64,8 @@ type EventServiceClient interface {
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
 	// reported in `failures`: the event is, or will be, with somebody else.
 	ExtendDeadline(ctx context.Context, in *ExtendDeadlineRequest, opts ...grpc.CallOption) (*ExtendDeadlineResponse, error)
-	// GetEvent returns one stored event. NotFound (EVENT_NOT_FOUND) when there is none, or none any more.
+	// GetEvent returns one stored event. NotFound (EVENT_NOT_FOUND) when there is none, or none any more, or none that the caller
+	// may read.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
 	// ListEvents pages through stored events, oldest first unless asked otherwise.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
@@ -199,7 +202,9 @@ type EventServiceServer interface {
 	//
 	// The stream ends with Unavailable when the bridge shuts down (subscribe again, with backoff), with InvalidArgument for a
 	// bad request, and with FailedPrecondition (SUBSCRIPTION_CONFLICT) when other members of the subscription are connected
-	// with other filters.
+	// with other filters. Where callers have to authenticate it ends with PermissionDenied when the caller may not use the
+	// subscription or not see all that its filter lets pass, and with Unauthenticated when the caller is not known: at the start, or
+	// within a second after a grant or a token was taken away.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
 	// Acknowledge settles deliveries. When it answers, what it accepted is on disk: it does not come again, also after a crash
 	// of the bridge. Acknowledging twice is no error. An ack_id that is stale (the deadline passed and the event was sent
@@ -214,7 +219,8 @@ type EventServiceServer interface {
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
 	// reported in `failures`: the event is, or will be, with somebody else.
 	ExtendDeadline(context.Context, *ExtendDeadlineRequest) (*ExtendDeadlineResponse, error)
-	// GetEvent returns one stored event. NotFound (EVENT_NOT_FOUND) when there is none, or none any more.
+	// GetEvent returns one stored event. NotFound (EVENT_NOT_FOUND) when there is none, or none any more, or none that the caller
+	// may read.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)
 	// ListEvents pages through stored events, oldest first unless asked otherwise.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)

@@ -46,6 +46,9 @@ type Config struct {
 	// has the hookbridge.v1.event option in them is decoded and validated like a built-in message. Reloaded like sources, also
 	// when an image changes. Default none.
 	Schemas []string `protobuf:"bytes,16,rep,name=schemas,proto3" json:"schemas,omitempty"`
+	// Who may read events, use subscriptions and manage them, on the gRPC and admin listeners. Reloaded like sources; streams that
+	// are not covered any more end within a second. Left out: everybody who reaches the listeners may do everything.
+	Auth *Auth `protobuf:"bytes,9,opt,name=auth,proto3" json:"auth,omitempty"`
 	// What is written to standard error.
 	Log *Log `protobuf:"bytes,7,opt,name=log,proto3" json:"log,omitempty"`
 	// How long a shutdown may take before what is left is cut off; from 1s to 10m. Default 20s.
@@ -133,6 +136,13 @@ func (x *Config) GetSchemas() []string {
 	return nil
 }
 
+func (x *Config) GetAuth() *Auth {
+	if x != nil {
+		return x.Auth
+	}
+	return nil
+}
+
 func (x *Config) GetLog() *Log {
 	if x != nil {
 		return x.Log
@@ -147,8 +157,8 @@ func (x *Config) GetShutdownTimeout() string {
 	return ""
 }
 
-// HTTPListener takes the providers' deliveries, at /webhooks/{source}. What it takes is authenticated by its signature; put a
-// TLS-terminating proxy in front of it.
+// HTTPListener takes the providers' deliveries, at /webhooks/{source}. What it takes is authenticated by its signature; give it
+// TLS, or put a proxy in front of it that terminates TLS.
 type HTTPListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address, host:port. Port 0 takes a free one. No two listeners may have the same. Default 127.0.0.1:8080.
@@ -161,7 +171,9 @@ type HTTPListener struct {
 	// How many bytes of bodies may be in flight; 503 beyond. At least 1MiB, and at least the largest max_body. Default 256MiB.
 	MaxInFlight string `protobuf:"bytes,4,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	// How long a sender may take to send headers and body; from 1s to 10m. Default 30s.
-	ReadTimeout   string `protobuf:"bytes,5,opt,name=read_timeout,json=readTimeout,proto3" json:"read_timeout,omitempty"`
+	ReadTimeout string `protobuf:"bytes,5,opt,name=read_timeout,json=readTimeout,proto3" json:"read_timeout,omitempty"`
+	// TLS, for where no proxy terminates it. Left out: plain HTTP.
+	Tls           *TLS `protobuf:"bytes,6,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,14 +243,23 @@ func (x *HTTPListener) GetReadTimeout() string {
 	return ""
 }
 
+func (x *HTTPListener) GetTls() *TLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
 // GRPCListener serves the subscribers.
 type GRPCListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address, host:port. Port 0 takes a free one. Default 127.0.0.1:9090.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
-	// Whether to listen on an address other than loopback although nobody has to authenticate there. Without it that is an
-	// error. Default false.
-	Insecure      bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	// Whether to listen on an address other than loopback without auth, or with auth and without tls, so that tokens cross the
+	// network in plain text. Without it that is an error. Default false.
+	Insecure bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	// TLS. Left out: plain text.
+	Tls           *TLS `protobuf:"bytes,3,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,14 +308,24 @@ func (x *GRPCListener) GetInsecure() bool {
 	return false
 }
 
-// AdminListener serves /healthz, /readyz, /metrics and the read API.
+func (x *GRPCListener) GetTls() *TLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+// AdminListener serves /healthz, /readyz, /metrics and the read API. With auth, everything but /healthz and /readyz needs a
+// principal.
 type AdminListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address, host:port. Port 0 takes a free one. Default 127.0.0.1:8081.
 	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
-	// Whether to listen on an address other than loopback although nobody has to authenticate there. Without it that is an
-	// error. Default false.
-	Insecure      bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	// Whether to listen on an address other than loopback without auth, or with auth and without tls, so that tokens cross the
+	// network in plain text. Without it that is an error. Default false.
+	Insecure bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	// TLS. Left out: plain text.
+	Tls           *TLS `protobuf:"bytes,3,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -343,6 +374,89 @@ func (x *AdminListener) GetInsecure() bool {
 	return false
 }
 
+func (x *AdminListener) GetTls() *TLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+// TLS is what a listener shows of itself, and which clients it believes. The files are read anew when one of them changes; new
+// connections use what is in them, and what is wrong with them changes nothing. Whether a listener has TLS at all is decided at the
+// start. TLS 1.2 and 1.3.
+type TLS struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A file with the certificate and those between it and its authority, PEM. Required.
+	Cert string `protobuf:"bytes,1,opt,name=cert,proto3" json:"cert,omitempty"`
+	// A file with the private key, PEM. Required.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// A file with the authorities that sign clients' certificates, PEM. Clients may then show one, which is refused unless it is
+	// theirs and valid; principals are known by them (auth.principals[].mtls). Default none.
+	ClientCa string `protobuf:"bytes,3,opt,name=client_ca,json=clientCa,proto3" json:"client_ca,omitempty"`
+	// Whether clients without a certificate are refused; needs client_ca. Default false.
+	RequireClientCert bool `protobuf:"varint,4,opt,name=require_client_cert,json=requireClientCert,proto3" json:"require_client_cert,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *TLS) Reset() {
+	*x = TLS{}
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLS) ProtoMessage() {}
+
+func (x *TLS) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLS.ProtoReflect.Descriptor instead.
+func (*TLS) Descriptor() ([]byte, []int) {
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TLS) GetCert() string {
+	if x != nil {
+		return x.Cert
+	}
+	return ""
+}
+
+func (x *TLS) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TLS) GetClientCa() string {
+	if x != nil {
+		return x.ClientCa
+	}
+	return ""
+}
+
+func (x *TLS) GetRequireClientCert() bool {
+	if x != nil {
+		return x.RequireClientCert
+	}
+	return false
+}
+
 // Journal is where events are stored: NATS JetStream, in this process or elsewhere.
 type Journal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -364,7 +478,7 @@ type Journal struct {
 
 func (x *Journal) Reset() {
 	*x = Journal{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[4]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +490,7 @@ func (x *Journal) String() string {
 func (*Journal) ProtoMessage() {}
 
 func (x *Journal) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[4]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +503,7 @@ func (x *Journal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Journal.ProtoReflect.Descriptor instead.
 func (*Journal) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Journal) GetDir() string {
@@ -448,7 +562,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[5]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +574,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[5]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +587,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Retention) GetMaxAge() string {
@@ -529,7 +643,7 @@ type NATS struct {
 
 func (x *NATS) Reset() {
 	*x = NATS{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[6]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +655,7 @@ func (x *NATS) String() string {
 func (*NATS) ProtoMessage() {}
 
 func (x *NATS) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[6]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +668,7 @@ func (x *NATS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NATS.ProtoReflect.Descriptor instead.
 func (*NATS) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NATS) GetUrl() string {
@@ -617,7 +731,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[7]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +743,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[7]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +756,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Source) GetName() string {
@@ -729,7 +843,7 @@ type SubscriptionPolicy struct {
 
 func (x *SubscriptionPolicy) Reset() {
 	*x = SubscriptionPolicy{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[8]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +855,7 @@ func (x *SubscriptionPolicy) String() string {
 func (*SubscriptionPolicy) ProtoMessage() {}
 
 func (x *SubscriptionPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[8]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +868,7 @@ func (x *SubscriptionPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionPolicy.ProtoReflect.Descriptor instead.
 func (*SubscriptionPolicy) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SubscriptionPolicy) GetName() string {
@@ -771,6 +885,204 @@ func (x *SubscriptionPolicy) GetHold() string {
 	return ""
 }
 
+// Auth says who may do what.
+type Auth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The callers that are known, from 1 to 1,000. Names are unique. Required.
+	Principals    []*Principal `protobuf:"bytes,1,rep,name=principals,proto3" json:"principals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Auth) Reset() {
+	*x = Auth{}
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Auth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Auth) ProtoMessage() {}
+
+func (x *Auth) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Auth.ProtoReflect.Descriptor instead.
+func (*Auth) Descriptor() ([]byte, []int) {
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Auth) GetPrincipals() []*Principal {
+	if x != nil {
+		return x.Principals
+	}
+	return nil
+}
+
+// Principal is a caller, by what it authenticates and what it may do. It needs tokens or mtls.
+type Principal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, for logs and error texts. Required.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// SHA-256 digests of its tokens, at most 10, as `hookbridge token new` prints them: "sha256:" and 64 hex digits. They are no
+	// secrets. Each of the tokens is accepted; add the new one before the old one goes when rotating. Default none.
+	Tokens []string `protobuf:"bytes,2,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	// Its client certificates, at most 10, each as SPIFFE id ("spiffe://example.org/billing") or as whole subject in the notation
+	// of RFC 4514 ("CN=billing,O=Example", as openssl x509 -subject -nameopt RFC2253 prints it). Where both fit a certificate, the
+	// SPIFFE id counts. Needs a client_ca at the gRPC or admin listener. Default none.
+	Mtls []string `protobuf:"bytes,3,rep,name=mtls,proto3" json:"mtls,omitempty"`
+	// What it may do. Left out: nothing.
+	Grants        *Grants `protobuf:"bytes,4,opt,name=grants,proto3" json:"grants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Principal) Reset() {
+	*x = Principal{}
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Principal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Principal) ProtoMessage() {}
+
+func (x *Principal) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Principal.ProtoReflect.Descriptor instead.
+func (*Principal) Descriptor() ([]byte, []int) {
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Principal) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Principal) GetTokens() []string {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+func (x *Principal) GetMtls() []string {
+	if x != nil {
+		return x.Mtls
+	}
+	return nil
+}
+
+func (x *Principal) GetGrants() *Grants {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+// Grants are what a principal may do. Elements may contain "*", which stands for any run of characters; "*" alone is everything,
+// and a list that is left out grants nothing.
+type Grants struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sources whose events it may read, at most 100. Default none.
+	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
+	// The event types that it may read of those sources, as the provider names them, at most 200. Default none.
+	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	// The durable subscriptions that it may use, at most 100. To read through one it needs the sources and types of its filter,
+	// too. Default none.
+	Subscriptions []string `protobuf:"bytes,3,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	// Whether it may change the subscriptions that it may use, see the state of all of them, and erase events that it may read.
+	// Default false.
+	Manage        bool `protobuf:"varint,4,opt,name=manage,proto3" json:"manage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grants) Reset() {
+	*x = Grants{}
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grants) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grants) ProtoMessage() {}
+
+func (x *Grants) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grants.ProtoReflect.Descriptor instead.
+func (*Grants) Descriptor() ([]byte, []int) {
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Grants) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *Grants) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *Grants) GetSubscriptions() []string {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return nil
+}
+
+func (x *Grants) GetManage() bool {
+	if x != nil {
+		return x.Manage
+	}
+	return false
+}
+
 // Log says what is logged and how.
 type Log struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -784,7 +1096,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[9]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +1108,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[9]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +1121,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Log) GetLevel() string {
@@ -830,7 +1142,7 @@ var File_hookbridge_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\xed\x04\n" +
+	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\x9d\x05\n" +
 	"\x06Config\x126\n" +
 	"\x04http\x18\x01 \x01(\v2\".hookbridge.config.v1.HTTPListenerR\x04http\x126\n" +
 	"\x04grpc\x18\x02 \x01(\v2\".hookbridge.config.v1.GRPCListenerR\x04grpc\x129\n" +
@@ -840,22 +1152,35 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\x0econfig.sources\x12\x18want at least one source\x1a\x0fthis.size() > 0R\asources\x12N\n" +
 	"\rsubscriptions\x18\x06 \x03(\v2(.hookbridge.config.v1.SubscriptionPolicyR\rsubscriptions\x12\\\n" +
 	"\aschemas\x18\x10 \x03(\tBB\xbaH?\xba\x01<\n" +
-	"\x0econfig.schemas\x12\x16want at most 100 files\x1a\x12this.size() <= 100R\aschemas\x12+\n" +
+	"\x0econfig.schemas\x12\x16want at most 100 files\x1a\x12this.size() <= 100R\aschemas\x12.\n" +
+	"\x04auth\x18\t \x01(\v2\x1a.hookbridge.config.v1.AuthR\x04auth\x12+\n" +
 	"\x03log\x18\a \x01(\v2\x19.hookbridge.config.v1.LogR\x03log\x12)\n" +
-	"\x10shutdown_timeout\x18\b \x01(\tR\x0fshutdownTimeout\"\xb5\x01\n" +
+	"\x10shutdown_timeout\x18\b \x01(\tR\x0fshutdownTimeout\"\xe2\x01\n" +
 	"\fHTTPListener\x12\x16\n" +
 	"\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1d\n" +
 	"\n" +
 	"public_url\x18\x02 \x01(\tR\tpublicUrl\x12'\n" +
 	"\x0ftrusted_proxies\x18\x03 \x03(\tR\x0etrustedProxies\x12\"\n" +
 	"\rmax_in_flight\x18\x04 \x01(\tR\vmaxInFlight\x12!\n" +
-	"\fread_timeout\x18\x05 \x01(\tR\vreadTimeout\"B\n" +
+	"\fread_timeout\x18\x05 \x01(\tR\vreadTimeout\x12+\n" +
+	"\x03tls\x18\x06 \x01(\v2\x19.hookbridge.config.v1.TLSR\x03tls\"o\n" +
 	"\fGRPCListener\x12\x16\n" +
 	"\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1a\n" +
-	"\binsecure\x18\x02 \x01(\bR\binsecure\"C\n" +
+	"\binsecure\x18\x02 \x01(\bR\binsecure\x12+\n" +
+	"\x03tls\x18\x03 \x01(\v2\x19.hookbridge.config.v1.TLSR\x03tls\"p\n" +
 	"\rAdminListener\x12\x16\n" +
 	"\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1a\n" +
-	"\binsecure\x18\x02 \x01(\bR\binsecure\"\xca\x01\n" +
+	"\binsecure\x18\x02 \x01(\bR\binsecure\x12+\n" +
+	"\x03tls\x18\x03 \x01(\v2\x19.hookbridge.config.v1.TLSR\x03tls\"\x81\x02\n" +
+	"\x03TLS\x12W\n" +
+	"\x04cert\x18\x01 \x01(\tBC\xbaH@\xba\x01=\n" +
+	"\btls.cert\x12%want a file with the certificate, PEM\x1a\n" +
+	"this != ''R\x04cert\x12T\n" +
+	"\x03key\x18\x02 \x01(\tBB\xbaH?\xba\x01<\n" +
+	"\atls.key\x12%want a file with the private key, PEM\x1a\n" +
+	"this != ''R\x03key\x12\x1b\n" +
+	"\tclient_ca\x18\x03 \x01(\tR\bclientCa\x12.\n" +
+	"\x13require_client_cert\x18\x04 \x01(\bR\x11requireClientCert\"\xca\x01\n" +
 	"\aJournal\x12\x10\n" +
 	"\x03dir\x18\x01 \x01(\tR\x03dir\x12=\n" +
 	"\tretention\x18\x02 \x01(\v2\x1f.hookbridge.config.v1.RetentionR\tretention\x12#\n" +
@@ -905,7 +1230,31 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\xa0\x01\xbaH\x9c\x01\xba\x01\x98\x01\n" +
 	"\x11subscription.name\x12Ywant lower-case letters, digits, dots, dashes and underscores, at most 63, a letter first\x1a(this.matches('^[a-z][a-z0-9._-]{0,62}$')R\x04name\x12b\n" +
 	"\x04hold\x18\x02 \x01(\tBN\xbaHK\xba\x01H\n" +
-	"\x11subscription.hold\x12\x13want bounded or all\x1a\x1ethis in ['', 'bounded', 'all']R\x04hold\"\xdc\x01\n" +
+	"\x11subscription.hold\x12\x13want bounded or all\x1a\x1ethis in ['', 'bounded', 'all']R\x04hold\"\xd0\x01\n" +
+	"\x04Auth\x12\xc7\x01\n" +
+	"\n" +
+	"principals\x18\x01 \x03(\v2\x1f.hookbridge.config.v1.PrincipalB\x85\x01\xbaH\x81\x01\xba\x01~\n" +
+	"\x0fauth.principals\x12Bwant from 1 to 1000 principals; leave auth out to let everybody in\x1a'this.size() >= 1 && this.size() <= 1000R\n" +
+	"principals\"\xae\x03\n" +
+	"\tPrincipal\x12\xb2\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x9d\x01\xbaH\x99\x01\xba\x01\x95\x01\n" +
+	"\x0eprincipal.name\x12Ywant lower-case letters, digits, dots, dashes and underscores, at most 63, a letter first\x1a(this.matches('^[a-z][a-z0-9._-]{0,62}$')R\x04name\x12[\n" +
+	"\x06tokens\x18\x02 \x03(\tBC\xbaH@\xba\x01=\n" +
+	"\x10principal.tokens\x12\x16want at most 10 tokens\x1a\x11this.size() <= 10R\x06tokens\x12Y\n" +
+	"\x04mtls\x18\x03 \x03(\tBE\xbaHB\xba\x01?\n" +
+	"\x0eprincipal.mtls\x12\x1awant at most 10 identities\x1a\x11this.size() <= 10R\x04mtls\x124\n" +
+	"\x06grants\x18\x04 \x01(\v2\x1c.hookbridge.config.v1.GrantsR\x06grants\"\xd7\x05\n" +
+	"\x06Grants\x12\xd3\x01\n" +
+	"\asources\x18\x01 \x03(\tB\xb8\x01\xbaH\xb4\x01\xba\x01?\n" +
+	"\x0egrants.sources\x12\x19want at most 100 patterns\x1a\x12this.size() <= 100\x92\x01o\"m\xba\x01j\n" +
+	"\rgrants.source\x125want the name of a source, or a pattern like stripe-*\x1a\"this.matches('^[a-z0-9*-]{1,64}$')R\asources\x12\xe7\x01\n" +
+	"\x05types\x18\x02 \x03(\tB\xd0\x01\xbaH\xcc\x01\xba\x01=\n" +
+	"\fgrants.types\x12\x19want at most 200 patterns\x1a\x12this.size() <= 200\x92\x01\x88\x01\"\x85\x01\xba\x01\x81\x01\n" +
+	"\vgrants.type\x12Jwant an event type, or a pattern like invoice.*, of at most 255 characters\x1a&this.size() >= 1 && this.size() <= 255R\x05types\x12\xf4\x01\n" +
+	"\rsubscriptions\x18\x03 \x03(\tB\xcd\x01\xbaH\xc9\x01\xba\x01E\n" +
+	"\x14grants.subscriptions\x12\x19want at most 100 patterns\x1a\x12this.size() <= 100\x92\x01~\"|\xba\x01y\n" +
+	"\x13grants.subscription\x12<want the name of a subscription, or a pattern like billing-*\x1a$this.matches('^[a-z0-9._*-]{1,64}$')R\rsubscriptions\x12\x16\n" +
+	"\x06manage\x18\x04 \x01(\bR\x06manage\"\xdc\x01\n" +
 	"\x03Log\x12x\n" +
 	"\x05level\x18\x01 \x01(\tBb\xbaH_\xba\x01\\\n" +
 	"\tlog.level\x12\x1fwant debug, info, warn or error\x1a.this in ['', 'debug', 'info', 'warn', 'error']R\x05level\x12[\n" +
@@ -926,34 +1275,44 @@ func file_hookbridge_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_hookbridge_config_v1_config_proto_rawDescData
 }
 
-var file_hookbridge_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_hookbridge_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_hookbridge_config_v1_config_proto_goTypes = []any{
 	(*Config)(nil),             // 0: hookbridge.config.v1.Config
 	(*HTTPListener)(nil),       // 1: hookbridge.config.v1.HTTPListener
 	(*GRPCListener)(nil),       // 2: hookbridge.config.v1.GRPCListener
 	(*AdminListener)(nil),      // 3: hookbridge.config.v1.AdminListener
-	(*Journal)(nil),            // 4: hookbridge.config.v1.Journal
-	(*Retention)(nil),          // 5: hookbridge.config.v1.Retention
-	(*NATS)(nil),               // 6: hookbridge.config.v1.NATS
-	(*Source)(nil),             // 7: hookbridge.config.v1.Source
-	(*SubscriptionPolicy)(nil), // 8: hookbridge.config.v1.SubscriptionPolicy
-	(*Log)(nil),                // 9: hookbridge.config.v1.Log
+	(*TLS)(nil),                // 4: hookbridge.config.v1.TLS
+	(*Journal)(nil),            // 5: hookbridge.config.v1.Journal
+	(*Retention)(nil),          // 6: hookbridge.config.v1.Retention
+	(*NATS)(nil),               // 7: hookbridge.config.v1.NATS
+	(*Source)(nil),             // 8: hookbridge.config.v1.Source
+	(*SubscriptionPolicy)(nil), // 9: hookbridge.config.v1.SubscriptionPolicy
+	(*Auth)(nil),               // 10: hookbridge.config.v1.Auth
+	(*Principal)(nil),          // 11: hookbridge.config.v1.Principal
+	(*Grants)(nil),             // 12: hookbridge.config.v1.Grants
+	(*Log)(nil),                // 13: hookbridge.config.v1.Log
 }
 var file_hookbridge_config_v1_config_proto_depIdxs = []int32{
-	1, // 0: hookbridge.config.v1.Config.http:type_name -> hookbridge.config.v1.HTTPListener
-	2, // 1: hookbridge.config.v1.Config.grpc:type_name -> hookbridge.config.v1.GRPCListener
-	3, // 2: hookbridge.config.v1.Config.admin:type_name -> hookbridge.config.v1.AdminListener
-	4, // 3: hookbridge.config.v1.Config.journal:type_name -> hookbridge.config.v1.Journal
-	7, // 4: hookbridge.config.v1.Config.sources:type_name -> hookbridge.config.v1.Source
-	8, // 5: hookbridge.config.v1.Config.subscriptions:type_name -> hookbridge.config.v1.SubscriptionPolicy
-	9, // 6: hookbridge.config.v1.Config.log:type_name -> hookbridge.config.v1.Log
-	5, // 7: hookbridge.config.v1.Journal.retention:type_name -> hookbridge.config.v1.Retention
-	6, // 8: hookbridge.config.v1.Journal.nats:type_name -> hookbridge.config.v1.NATS
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: hookbridge.config.v1.Config.http:type_name -> hookbridge.config.v1.HTTPListener
+	2,  // 1: hookbridge.config.v1.Config.grpc:type_name -> hookbridge.config.v1.GRPCListener
+	3,  // 2: hookbridge.config.v1.Config.admin:type_name -> hookbridge.config.v1.AdminListener
+	5,  // 3: hookbridge.config.v1.Config.journal:type_name -> hookbridge.config.v1.Journal
+	8,  // 4: hookbridge.config.v1.Config.sources:type_name -> hookbridge.config.v1.Source
+	9,  // 5: hookbridge.config.v1.Config.subscriptions:type_name -> hookbridge.config.v1.SubscriptionPolicy
+	10, // 6: hookbridge.config.v1.Config.auth:type_name -> hookbridge.config.v1.Auth
+	13, // 7: hookbridge.config.v1.Config.log:type_name -> hookbridge.config.v1.Log
+	4,  // 8: hookbridge.config.v1.HTTPListener.tls:type_name -> hookbridge.config.v1.TLS
+	4,  // 9: hookbridge.config.v1.GRPCListener.tls:type_name -> hookbridge.config.v1.TLS
+	4,  // 10: hookbridge.config.v1.AdminListener.tls:type_name -> hookbridge.config.v1.TLS
+	6,  // 11: hookbridge.config.v1.Journal.retention:type_name -> hookbridge.config.v1.Retention
+	7,  // 12: hookbridge.config.v1.Journal.nats:type_name -> hookbridge.config.v1.NATS
+	11, // 13: hookbridge.config.v1.Auth.principals:type_name -> hookbridge.config.v1.Principal
+	12, // 14: hookbridge.config.v1.Principal.grants:type_name -> hookbridge.config.v1.Grants
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_config_v1_config_proto_init() }
@@ -967,7 +1326,7 @@ func file_hookbridge_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_config_v1_config_proto_rawDesc), len(file_hookbridge_config_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
