@@ -102,7 +102,11 @@ func TestTokenIsReplaced(t *testing.T) {
 	put(second)
 	b.protect(second)
 	b.users(2, 1)
-	if id := next(t, seen); id != "user-2" {
+	id := next(t, seen)
+	if id == "user-1" {
+		id = next(t, seen) // its acknowledgement came too late for the old token
+	}
+	if id != "user-2" {
 		t.Errorf("got %s", id)
 	}
 	err := stuck.wait()
