@@ -69,6 +69,7 @@ func TestDeadLettersAreListedOldestFirst(t *testing.T) {
 		first := must(t, b.manage.ListDeadLetters, &hookbridgev1.ListDeadLettersRequest{Subscription: "a", PageSize: 1})
 		_, err := b.manage.ListDeadLetters(t.Context(), &hookbridgev1.ListDeadLettersRequest{Subscription: "b", PageToken: first.GetNextPageToken()})
 		refused(t, err, "InvalidArgument INVALID_ARGUMENT: page_token: is of a listing with other fields; repeat them for every page")
+		elapse(recount)
 		equal(t, "counted", b.show("a").GetStatus().GetDeadLetters(), int64(5))
 	})
 }
