@@ -17,7 +17,7 @@ func TestASeekGoesWithinTheJournal(t *testing.T) {
 		elapse(time.Minute)
 		noon := time.Now()
 		b.fill(3, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		b.journal.Trim(2)
 		for _, tc := range []struct {
 			target *hookbridgev1.Start
