@@ -39,13 +39,14 @@ func (v *Service) DeleteSubscription(ctx context.Context, req *hookbridgev1.Dele
 	members := len(s.members)
 	s.condemn()
 	s.mu.Unlock()
-	if !m.spawn(s.vanish) {
-		return nil, fault.ErrShuttingDown
-	}
-	select {
-	case <-s.gone:
-	case <-ctx.Done():
-		err = ctx.Err()
+	if m.spawn(s.vanish) {
+		select {
+		case <-s.gone:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	} else {
+		err = fault.ErrShuttingDown // the last commit deletes it, if that succeeds
 	}
 	m.audit(ctx, "delete subscription", s.name, err, slog.Int("dead_letters", purged), slog.Int("members", members))
 	if err != nil {
