@@ -40,6 +40,7 @@ func (c bearer) with(ctx context.Context) context.Context {
 func (b *bridge) as(token string) *bridge {
 	other := *b
 	other.client = hookbridgev1.NewEventServiceClient(bearer{b.conn, token})
+	other.manage = hookbridgev1.NewSubscriptionServiceClient(bearer{b.conn, token})
 	return &other
 }
 

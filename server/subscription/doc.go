@@ -30,12 +30,19 @@
 //
 // Of a stream at most its window of events and bytes is unsettled; one event goes out however large. Beyond that a subscription
 // keeps about a thousand events or a megabyte that were read ahead, and forgets them when nothing moves for some seconds. A
-// stream that isn't read delays no other subscription. The number of durable subscriptions has no bound here.
+// stream that isn't read delays no other subscription. There are at most 10,000 durable subscriptions.
 //
 // # Shutdown
 //
 // Shutdown ends streams with Unavailable (SHUTTING_DOWN) and waits for them as long as its context; one that is blocked in
 // sending ends only with its connection. Acknowledgements are taken until Run ends.
+//
+// # Managing
+//
+// Service changes subscriptions while they run, and answers when that is on disk. Whoever deletes one ends its streams, and frees its name
+// when its record and its dead letters are gone. A replay is a goroutine of Run that hands out a part of the journal; how far it is stands
+// in the record together with what it handed out. What is erased is in no memory here that somebody could still be sent it from, but on
+// its way to a stream that has taken it. Each change is one line of the log, "audit".
 //
 // # What cannot be assumed
 //

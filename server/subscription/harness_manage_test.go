@@ -35,8 +35,8 @@ func must[Req, Resp any](t testing.TB, call func(context.Context, Req, ...grpc.C
 	return resp
 }
 
-// create makes a subscription that begins with the journal.
-func (b *bridge) create(sub *hookbridgev1.Subscription) *hookbridgev1.Subscription {
+// establish makes a subscription that begins with the journal.
+func (b *bridge) establish(sub *hookbridgev1.Subscription) *hookbridgev1.Subscription {
 	b.t.Helper()
 	return must(b.t, b.manage.CreateSubscription, &hookbridgev1.CreateSubscriptionRequest{Subscription: sub, Start: beginning()}).GetSubscription()
 }

@@ -72,6 +72,7 @@ func testConfig(j journal.Journal) Config {
 		Redecode: func(e *hookbridgev1.Event, body []byte) *anypb.Any {
 			return &anypb.Any{TypeUrl: "type.googleapis.com/again." + e.GetType(), Value: body}
 		},
+		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
 		Registry: func() *schema.Registry {
 			r, err := registry()
 			if err != nil {

@@ -66,7 +66,7 @@ func TestASubscriptionThatWasCreatedKeepsEventsBeforeAnybodySubscribes(t *testin
 // What a request must not have is refused by the path of the field, and a name that is not there or taken is told.
 func TestManagingRefusesWhatItCannotDo(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		create := func(sub *hookbridgev1.Subscription) error {
 			_, err := b.manage.CreateSubscription(t.Context(), &hookbridgev1.CreateSubscriptionRequest{Subscription: sub})
 			return err
@@ -169,7 +169,7 @@ func TestManagingRefusesWhatItCannotDo(t *testing.T) {
 func TestTheBridgeTakesSoManySubscriptions(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		b.manager.most = 2
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "b"})
 		const full = "ResourceExhausted TOO_MANY_SUBSCRIPTIONS: there are 2 subscriptions, and the bridge takes no more; delete some that nobody uses"
 		_, err := b.manage.CreateSubscription(t.Context(), &hookbridgev1.CreateSubscriptionRequest{Subscription: &hookbridgev1.Subscription{Name: "c"}})
@@ -177,14 +177,14 @@ func TestTheBridgeTakesSoManySubscriptions(t *testing.T) {
 		refused(t, b.open(&hookbridgev1.SubscribeRequest{Subscription: "c"}).ended(), full)
 		b.subscribe(&hookbridgev1.SubscribeRequest{}) // an ephemeral one takes up nothing
 		b.remove("a")
-		b.create(&hookbridgev1.Subscription{Name: "c"})
+		b.establish(&hookbridgev1.Subscription{Name: "c"})
 	})
 }
 
 func TestSubscriptionsAreListedByNameInPages(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		for _, name := range []string{"b", "a-1", "c", "a"} {
-			b.create(&hookbridgev1.Subscription{Name: name})
+			b.establish(&hookbridgev1.Subscription{Name: name})
 		}
 		var pages [][]string
 		for token, more := "", true; more; more = token != "" {
@@ -206,7 +206,7 @@ func TestChangesAreAudited(t *testing.T) {
 		cfg.Logger, cfg.Principal = slog.New(log), func(context.Context) string { return "ops" }
 	}, func(t *testing.T, b *bridge) {
 		b.fill(3, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a", MaxAttempts: 2})
+		b.establish(&hookbridgev1.Subscription{Name: "a", MaxAttempts: 2})
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		s.ack(s.deliveries(3)...)
 		b.letter("a", 1)

@@ -132,7 +132,6 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 			return nil, err
 		}
 	}
-	m.purgeOrphans(ctx)
 	if err := cfg.Registerer.Register(m.totals); err != nil {
 		return nil, fmt.Errorf("metrics of the subscriptions: %w", err)
 	}

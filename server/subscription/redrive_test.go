@@ -19,12 +19,12 @@ func (b *bridge) dead(n int) (ids []int64) {
 		b.fill(1, []string{"push", "pull"}[i%2])
 		ids = append(ids, b.letter("a", int64(i+1)))
 	}
-	b.create(&hookbridgev1.Subscription{Name: "a"})
+	b.establish(&hookbridgev1.Subscription{Name: "a"})
 	b.seek("a", at(int64(n+1)))
 	return ids
 }
 
-func (b *bridge) redrive(name string, which *hookbridgev1.DeadLetterSelection) *hookbridgev1.RedriveDeadLettersResponse {
+func (b *bridge) resend(name string, which *hookbridgev1.DeadLetterSelection) *hookbridgev1.RedriveDeadLettersResponse {
 	b.t.Helper()
 	return must(b.t, b.manage.RedriveDeadLetters, &hookbridgev1.RedriveDeadLettersRequest{Subscription: name, Selection: which})
 }
@@ -69,6 +69,7 @@ func TestDeadLettersAreListedOldestFirst(t *testing.T) {
 		first := must(t, b.manage.ListDeadLetters, &hookbridgev1.ListDeadLettersRequest{Subscription: "a", PageSize: 1})
 		_, err := b.manage.ListDeadLetters(t.Context(), &hookbridgev1.ListDeadLettersRequest{Subscription: "b", PageToken: first.GetNextPageToken()})
 		refused(t, err, "InvalidArgument INVALID_ARGUMENT: page_token: is of a listing with other fields; repeat them for every page")
+		elapse(recount)
 		equal(t, "counted", b.show("a").GetStatus().GetDeadLetters(), int64(5))
 	})
 }
@@ -90,7 +91,7 @@ func TestRedrivenDeadLettersAreSentAgain(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
 				ids := b.dead(5)
 				b.letter("b", 1) // not a's, whoever names its id
-				equal(t, "answer", b.redrive("a", tc.which(ids)), &hookbridgev1.RedriveDeadLettersResponse{Redriven: int64(len(tc.want))})
+				equal(t, "answer", b.resend("a", tc.which(ids)), &hookbridgev1.RedriveDeadLettersResponse{Redriven: int64(len(tc.want))})
 				var redriven []int64
 				for _, seq := range tc.want {
 					redriven = append(redriven, ids[seq-1])
@@ -99,7 +100,7 @@ func TestRedrivenDeadLettersAreSentAgain(t *testing.T) {
 					left, marked := b.left("a")
 					equal(t, when+": kept", left, ids)
 					equal(t, when+": marked", marked, redriven)
-					equal(t, when+": twice", b.redrive("a", tc.which(ids)).GetRedriven(), int64(0))
+					equal(t, when+": twice", b.resend("a", tc.which(ids)).GetRedriven(), int64(0))
 					if when == "at once" {
 						b = b.crash()
 					}
@@ -128,7 +129,7 @@ func TestRedrivenDeadLettersAreSentAgain(t *testing.T) {
 func TestRedriveTakesNoMoreThanThereIsRoomFor(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		b.fill(1, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		b.seek("a", at(2))
 		const n = maxRedriven + 3
 		b.fill(n-1, "push")
@@ -136,11 +137,11 @@ func TestRedriveTakesNoMoreThanThereIsRoomFor(t *testing.T) {
 			b.letter("a", seq+1)
 		}
 		b.seek("a", at(n+1))
-		equal(t, "first", b.redrive("a", every()), &hookbridgev1.RedriveDeadLettersResponse{Redriven: maxRedriven, More: true})
-		equal(t, "no room", b.redrive("a", every()), &hookbridgev1.RedriveDeadLettersResponse{More: true})
+		equal(t, "first", b.resend("a", every()), &hookbridgev1.RedriveDeadLettersResponse{Redriven: maxRedriven, More: true})
+		equal(t, "no room", b.resend("a", every()), &hookbridgev1.RedriveDeadLettersResponse{More: true})
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		s.ack(s.deliveries(1)...)
-		equal(t, "room for one", b.redrive("a", these(maxRedriven+1)), &hookbridgev1.RedriveDeadLettersResponse{Redriven: 1})
+		equal(t, "room for one", b.resend("a", these(maxRedriven+1)), &hookbridgev1.RedriveDeadLettersResponse{Redriven: 1})
 	})
 }
 
@@ -151,7 +152,7 @@ func TestRedrivePassesOverWhatIsHeld(t *testing.T) {
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", Start: beginning()})
 		ds := s.deliveries(2)
 		id := b.letter("a", 1)
-		equal(t, "held", b.redrive("a", every()), &hookbridgev1.RedriveDeadLettersResponse{})
+		equal(t, "held", b.resend("a", every()), &hookbridgev1.RedriveDeadLettersResponse{})
 		s.ack(ds...)
 		s.quiet()
 		left, marked := b.left("a")
@@ -214,13 +215,13 @@ func TestAnErasedEventIsNowhere(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
 				b.fill(4, "push")
 				slow, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", Start: beginning(), MaxOutstandingEvents: 1})
-				b.create(&hookbridgev1.Subscription{Name: "b"})
+				b.establish(&hookbridgev1.Subscription{Name: "b"})
 				first := slow.deliveries(1)
 				synctest.Wait() // the rest is read ahead
 				b.letter("a", 3)
 				kept := b.letter("a", 4)
 				b.letter("b", 3)
-				b.redrive("b", every())
+				b.resend("b", every())
 				equal(t, "answer", must(t, b.client.EraseEvent, tc.req), &hookbridgev1.EraseEventResponse{Sequence: 3, DeadLetters: 2})
 				_, err := b.client.EraseEvent(t.Context(), tc.req)
 				refused(t, err, "NotFound EVENT_NOT_FOUND: there is no such event, or none any more")
@@ -242,7 +243,7 @@ func TestAnErasedEventIsNowhere(t *testing.T) {
 func TestDeadLettersOfAGoneEventAreErased(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		b.fill(2, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		b.letter("a", 1)
 		b.journal.Trim(2)
 		equal(t, "answer", must(t, b.client.EraseEvent, &hookbridgev1.EraseEventRequest{Event: &hookbridgev1.EraseEventRequest_Sequence{Sequence: 1}}),

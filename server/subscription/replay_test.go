@@ -21,7 +21,7 @@ func (b *bridge) replay(req *hookbridgev1.StartReplayRequest) *hookbridgev1.Repl
 // acknowledged makes the subscription a, with all there is acknowledged, and returns a stream of it.
 func (b *bridge) acknowledged(filter *hookbridgev1.Filter) *stream {
 	b.t.Helper()
-	b.create(&hookbridgev1.Subscription{Name: "a", Filter: filter})
+	b.establish(&hookbridgev1.Subscription{Name: "a", Filter: filter})
 	b.seek("a", at(b.journal.Bounds().End))
 	s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 	return s
@@ -136,7 +136,7 @@ func TestAReplayIsNoFasterThanItMayBe(t *testing.T) {
 func TestAReplayCanBeCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		b.fill(5000, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		b.seek("a", at(5001))
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", MaxOutstandingEvents: 4})
 		replay := b.replay(&hookbridgev1.StartReplayRequest{MaxEventsPerSecond: 100_000})
@@ -260,7 +260,7 @@ func TestAReplayFollowsItsSubscription(t *testing.T) {
 		}
 		b.remove("a")
 		synctest.Wait()
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		equal(t, "none of the old one", b.show("a").GetStatus().GetReplay(), (*hookbridgev1.Replay)(nil))
 	})
 }

@@ -17,7 +17,7 @@ func TestASeekGoesWithinTheJournal(t *testing.T) {
 		elapse(time.Minute)
 		noon := time.Now()
 		b.fill(3, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		b.journal.Trim(2)
 		for _, tc := range []struct {
 			target *hookbridgev1.Start
@@ -93,8 +93,8 @@ func TestAnAnsweredSeekIsOnDisk(t *testing.T) {
 		b.fill(4, "push")
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", Start: beginning()})
 		s.ack(s.deliveries(4)...)
-		b.seek("a", at(3))
 		s.close()
+		b.seek("a", at(3))
 		after := b.crash()
 		defer after.stop()
 		s, confirmed := after.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})

@@ -15,7 +15,7 @@ import (
 func TestStatusSaysHowASubscriptionIsDoing(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
 		b.fill(2, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		is := func(what string, want *hookbridgev1.SubscriptionStatus) {
 			t.Helper()
 			synctest.Wait()
@@ -72,7 +72,7 @@ func TestLagWithAFilterIsAnUpperBoundUntilExamined(t *testing.T) {
 			b.fill(1, "push")
 			b.fill(1, "pull")
 		}
-		b.create(&hookbridgev1.Subscription{Name: "a", Filter: &hookbridgev1.Filter{Expression: `event.type == "pull"`}})
+		b.establish(&hookbridgev1.Subscription{Name: "a", Filter: &hookbridgev1.Filter{Expression: `event.type == "pull"`}})
 		lag := func(what string, events int64, bound bool) {
 			t.Helper()
 			is := b.show("a").GetStatus()

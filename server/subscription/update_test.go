@@ -12,7 +12,7 @@ import (
 
 func TestAnUpdateChangesWhatTheMaskNames(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		b.create(&hookbridgev1.Subscription{Name: "a", MaxAttempts: 3, AckDeadline: durationpb.New(5 * second)})
+		b.establish(&hookbridgev1.Subscription{Name: "a", MaxAttempts: 3, AckDeadline: durationpb.New(5 * second)})
 		next := &hookbridgev1.Subscription{
 			Name: "a", Filter: &hookbridgev1.Filter{Sources: []string{"src"}, Types: []string{"push"}}, AckDeadline: durationpb.New(9 * second),
 			Backoff: []*durationpb.Duration{durationpb.New(second)}, MaxAttempts: 8, Ordered: true, Paused: true,
@@ -128,7 +128,7 @@ func TestADeletedSubscriptionLeavesNothing(t *testing.T) {
 		letters, _ := b.left("b")
 		equal(t, "another one's dead letters", letters, []int64{kept})
 
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		letters, _ = b.left("a")
 		equal(t, "dead letters", letters, []int64(nil))
 		equal(t, "old ack_ids", len(b.ack("a", ids(old)...)), len(old))
@@ -148,7 +148,7 @@ func TestADeletedSubscriptionLeavesNothing(t *testing.T) {
 // While its record can't be written, a deleted subscription is neither there nor is its name free; when it can, both.
 func TestDeletingWaitsForTheDisk(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		b.create(&hookbridgev1.Subscription{Name: "a"})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		b.journal.HoldRecords(true)
 		done := make(chan error, 2)
@@ -174,23 +174,6 @@ func TestDeletingWaitsForTheDisk(t *testing.T) {
 		}
 		equal(t, "one of them deleted it", first, nil)
 		refused(t, second, deleted) // the other changed nothing
-		b.create(&hookbridgev1.Subscription{Name: "a"})
-	})
-}
-
-// A crash amid a deletion leaves dead letters of nobody: they go with the next start.
-func TestDeadLettersOfNobodyAreRemoved(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bridge) {
-		b.fill(1, "push")
-		b.create(&hookbridgev1.Subscription{Name: "a"})
-		kept := b.letter("a", 1)
-		b.letter("b", 1)
-		after := b.crash()
-		defer after.stop()
-		after.create(&hookbridgev1.Subscription{Name: "b"})
-		ids, _ := after.left("b")
-		equal(t, "of nobody", ids, []int64(nil))
-		ids, _ = after.left("a")
-		equal(t, "of somebody", ids, []int64{kept})
+		b.establish(&hookbridgev1.Subscription{Name: "a"})
 	})
 }
