@@ -97,7 +97,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"subscriptions", "update", "a", "--everything", "--type", "x"}, "hookbridge: subscriptions update wants --everything or a filter, got both\n"},
 		{[]string{"subscriptions", "seek", "a"}, "hookbridge: subscriptions seek wants --to WHERE\n"},
 		{[]string{"subscriptions", "seek", "a", "--to", "0"}, "hookbridge: --to: want beginning, now, a sequence, a time like 2026-03-01T09:00:00Z or a duration like 30m, got \"0\"\n"},
-		{[]string{"subscriptions", "--server", "bridge:9090"}, "hookbridge: --server: dial bridge:9090: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text (--plaintext here)\n"},
+		{[]string{"subscriptions", "--server", "bridge:9090"}, "hookbridge: --server: dial bridge:9090: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text (here: --tls, or --plaintext, with a token also --plaintext-token)\n"},
 		{[]string{"dead-letters"}, "hookbridge: dead-letters wants list, redrive or purge\n"},
 		{[]string{"dead-letters", "redrive", "a"}, "hookbridge: dead-letters redrive wants one of --all, --id, and --source with --type\n"},
 		{[]string{"dead-letters", "redrive", "a", "--all", "--id", "1"}, "hookbridge: dead-letters redrive wants one of --all, --id, and --source with --type\n"},
