@@ -121,7 +121,7 @@ func (f *forward) deliver(ctx context.Context, e *client.Event) error {
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	result := "→ " + fmt.Sprintf("%d  %s", got.status, got.took.Round(time.Millisecond))
+	result := "→ " + got.String()
 	color := cyan
 	switch {
 	case err != nil:

@@ -51,7 +51,7 @@ func (o *replayOne) run(ctx context.Context, c *client.Client, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "%s  %s  %s  → %d  %s\n", visible(event.GetSource()), visible(event.GetType()), visible(event.GetId()), got.status, got.took.Round(time.Millisecond)); err != nil {
+	if _, err := fmt.Fprintf(out, "%s  %s  %s  → %s\n", visible(event.GetSource()), visible(event.GetType()), visible(event.GetId()), got); err != nil {
 		return err
 	}
 	if !got.ok() {

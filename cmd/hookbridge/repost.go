@@ -57,6 +57,9 @@ type answer struct {
 
 func (a answer) ok() bool { return a.status/100 == 2 }
 
+// String is how it is shown.
+func (a answer) String() string { return fmt.Sprintf("%d  %dms", a.status, a.took.Milliseconds()) }
+
 // post posts an event and returns the answer, whatever its status. An error means that there was none.
 func (r *reposter) post(ctx context.Context, e *hookbridgev1.Event) (answer, error) {
 	content := e.GetContent()
