@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -175,6 +176,25 @@ func TestWhatStrangersReach(t *testing.T) {
 	if err := reflect(caller{token: token}); err != nil {
 		t.Errorf("reflection for a principal: %v", err)
 	}
+	for name, call := range map[string]func(c caller) error{
+		"types": func(c caller) error {
+			conn, ctx := s.dial(c)
+			_, err := hookbridgev1.NewSchemaServiceClient(conn).ListEventTypes(ctx, &hookbridgev1.ListEventTypesRequest{})
+			return err
+		},
+		"image": func(c caller) error {
+			conn, ctx := s.dial(c)
+			_, err := hookbridgev1.NewSchemaServiceClient(conn).GetDescriptorSet(ctx, &hookbridgev1.GetDescriptorSetRequest{}, grpc.MaxCallRecvMsgSize(64<<20))
+			return err
+		},
+	} {
+		if err := call(caller{}); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s for a stranger: %v", name, err)
+		}
+		if err := call(caller{token: token}); err != nil {
+			t.Errorf("%s for a principal: %v", name, err)
+		}
+	}
 	if err := conn.Invoke(ctx, "/hookbridge.v1.IngestService/Ingest", &hookbridgev1.IngestRequest{}, &hookbridgev1.IngestResponse{}); status.Code(err) != codes.Unimplemented {
 		t.Errorf("ingest on a port: %v", err)
 	}
@@ -186,6 +206,8 @@ func TestWhatStrangersReach(t *testing.T) {
 		{"/healthz", 200, 200},
 		{"/readyz", 200, 200},
 		{"/metrics", 401, 200},
+		{"/schema.binpb", 401, 200},
+		{"/v1/event-types", 401, 200},
 		{"/v1/events", 401, 403},
 		{"/v1/events/1", 401, 404},
 		{"/v1/events/1/content", 401, 404},

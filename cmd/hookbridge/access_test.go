@@ -142,6 +142,48 @@ func TestCommandsAuthenticate(t *testing.T) {
 	}
 }
 
+// The commands other than tail connect by the same flags, and say what a stranger is told.
+func TestOtherCommandsAuthenticate(t *testing.T) {
+	t.Setenv("LOCAL_SECRET", localSecret)
+	token := auth.NewToken()
+	dir, config, _, _ := protected(t, fmt.Sprintf("  - {name: dev, tokens: [%q], grants: {sources: [demo], types: [\"*\"]}}\n", auth.DigestOf(token)))
+	bridge := start(t, config)
+	defer bridge.stop(t)
+	app := newApplication(t)
+	ca, file := filepath.Join(dir, "bridge.ca"), filepath.Join(dir, "token")
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errOut, code := execute(t, "send", "--config", config, "--url", "https://"+bridge.http, "--tls-ca", ca, "demo", "user_created"); code != 0 {
+		t.Fatalf("send: %d %s%s", code, out, errOut)
+	}
+	const missing = "no credentials were sent; want \"authorization: Bearer hbt_...\" or a client certificate\n"
+	for _, tc := range []struct {
+		name     string
+		args     []string
+		out      string // how what is shown begins, with the token
+		code     int
+		errOut   string // what is said then
+		stranger string
+	}{
+		{"schema", []string{"schema", "list", "--provider", "hmac"}, "PROVIDER  TYPES ", 0, "", "hookbridge: the bridge at " + bridge.grpc + ": " + missing},
+		{"replay", []string{"replay", "--sequence", "1", "--to", app.URL, "--secret", "env:LOCAL_SECRET"}, "demo  user_created  ", 0, "", "hookbridge: " + missing},
+		{"forward", []string{"forward", "--subscription", "dev", "--to", app.URL}, "", exitFailure,
+			"hookbridge: forwarding to " + app.URL + " with the subscription dev\nhookbridge: principal \"dev\" lacks the grant subscriptions: \"dev\"\n",
+			"hookbridge: forwarding to " + app.URL + " with the subscription dev\nhookbridge: " + missing},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			args := append(tc.args, "--server", bridge.grpc, "--tls-ca", ca)
+			if out, errOut, code := execute(t, args...); code != exitFailure || out != "" || errOut != tc.stranger {
+				t.Errorf("a stranger gets %d %q %q, want %q", code, out, errOut, tc.stranger)
+			}
+			if out, errOut, code := execute(t, append(args, "--token-file", file)...); code != tc.code || !strings.HasPrefix(out, tc.out) || errOut != tc.errOut {
+				t.Errorf("a principal gets %d %q %q, want %d %q... %q", code, out, errOut, tc.code, tc.out, tc.errOut)
+			}
+		})
+	}
+}
+
 // A certificate that changes on disk is what the next handshake sees; one that is broken changes nothing and is reported; a principal
 // that is taken out of the file is refused.
 func TestReloadOfCertificatesAndPrincipals(t *testing.T) {

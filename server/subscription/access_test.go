@@ -135,6 +135,18 @@ func TestGrantMatrix(t *testing.T) {
 			return err
 		}
 	}
+	reject := func(name string) func(*bridge) error {
+		return func(b *bridge) error {
+			_, err := b.client.Reject(b.t.Context(), &hookbridgev1.RejectRequest{Subscription: name, Rejections: []*hookbridgev1.Rejection{{AckId: "x"}}})
+			return err
+		}
+	}
+	extend := func(name string) func(*bridge) error {
+		return func(b *bridge) error {
+			_, err := b.client.ExtendDeadline(b.t.Context(), &hookbridgev1.ExtendDeadlineRequest{Subscription: name, AckIds: []string{"x"}})
+			return err
+		}
+	}
 	type answers map[string]string
 	for _, tc := range []struct {
 		name string
@@ -170,14 +182,18 @@ func TestGrantMatrix(t *testing.T) {
 		{"acknowledging what isn't there", acknowledge("none"), answers{
 			"billing": lacks("billing", `subscriptions: "none"`), "ops": `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "none"`,
 		}},
-		{"rejecting", func(b *bridge) error {
-			_, err := b.client.Reject(b.t.Context(), &hookbridgev1.RejectRequest{Subscription: "other"})
-			return err
-		}, answers{"": missing, "billing": lacks("billing", `subscriptions: "other"`), "reader": lacks("reader", `subscriptions: "other"`)}},
-		{"extending", func(b *bridge) error {
-			_, err := b.client.ExtendDeadline(b.t.Context(), &hookbridgev1.ExtendDeadlineRequest{Subscription: "other"})
-			return err
-		}, answers{"": missing, "billing": lacks("billing", `subscriptions: "other"`), "reader": lacks("reader", `subscriptions: "other"`)}},
+		{"rejecting", reject("shared"), answers{
+			"": missing, "wrong": unknown, "billing": ok, "ops": ok, "idle": ok, "reader": lacks("reader", `subscriptions: "shared"`),
+		}},
+		{"rejecting what isn't there", reject("none"), answers{
+			"billing": lacks("billing", `subscriptions: "none"`), "ops": `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "none"`,
+		}},
+		{"extending", extend("shared"), answers{
+			"": missing, "wrong": unknown, "billing": ok, "ops": ok, "idle": ok, "reader": lacks("reader", `subscriptions: "shared"`),
+		}},
+		{"extending what isn't there", extend("none"), answers{
+			"billing": lacks("billing", `subscriptions: "none"`), "ops": `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "none"`,
+		}},
 		{"erasing", func(b *bridge) error {
 			_, err := b.client.EraseEvent(b.t.Context(), &hookbridgev1.EraseEventRequest{})
 			return err
@@ -240,6 +256,8 @@ func TestAbsentFilterIsWhatIsGranted(t *testing.T) {
 		mine := b.as(token)
 		for _, req := range []*hookbridgev1.SubscribeRequest{
 			{}, {Subscription: "a"}, {Subscription: "b", Filter: &hookbridgev1.Filter{}}, {Filter: filterOf([]string{"stripe-*"}, nil)}, {Filter: filterOf(nil, []string{"invoice.*"})},
+			// An expression can only take away from it.
+			{Filter: only(`event.source != "none"`)}, {Subscription: "c", Filter: only(`event.source == "github" || event.type.startsWith("invoice.")`)},
 		} {
 			req.Start = beginning()
 			s, _ := mine.subscribe(req)
@@ -247,15 +265,17 @@ func TestAbsentFilterIsWhatIsGranted(t *testing.T) {
 			s.quiet()
 			s.close()
 		}
-		page, err := mine.client.ListEvents(t.Context(), &hookbridgev1.ListEventsRequest{})
-		if err != nil {
-			t.Fatal(err)
+		for _, f := range []*hookbridgev1.Filter{nil, only(`event.source != "none"`)} {
+			page, err := mine.client.ListEvents(t.Context(), &hookbridgev1.ListEventsRequest{Filter: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var listed []int64
+			for _, e := range page.GetEvents() {
+				listed = append(listed, e.GetSequence())
+			}
+			equal(t, "listed", listed, []int64{1, 3, 5, 7})
 		}
-		var listed []int64
-		for _, e := range page.GetEvents() {
-			listed = append(listed, e.GetSequence())
-		}
-		equal(t, "listed", listed, []int64{1, 3, 5, 7})
 	})
 }
 
