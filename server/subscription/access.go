@@ -29,6 +29,19 @@ func visible(ctx context.Context, ev *journal.Stored) (*journal.Stored, error) {
 	return ev, nil
 }
 
+// readable says why a stream may not be sent an event, nil where it may. Its filter is no answer to that: what was outstanding under
+// another filter of the subscription is sent again under this one.
+func readable(ctx context.Context, ev *journal.Stored) error {
+	p := auth.From(ctx)
+	if p.MayRead(ev.Source, ev.Type) {
+		return nil
+	}
+	if err := p.Covers(&hookbridgev1.Filter{Sources: []string{ev.Source}, Types: []string{ev.Type}}); err != nil {
+		return err
+	}
+	return fault.ErrPermissionDenied
+}
+
 // keep ends a stream when its caller may not use the subscription any more, or not see everything that its filter lets pass: events
 // of one subscription go to all its members, so each of them has to be allowed to have any. It is asked once now, when the member
 // has joined and its filter stays.

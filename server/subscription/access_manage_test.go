@@ -61,3 +61,42 @@ func TestManagingByGrants(t *testing.T) {
 		refused(t, err, `PermissionDenied PERMISSION_DENIED: principal "billing" lacks the grant sources: "*"`)
 	})
 }
+
+// What was outstanding under a wider filter goes to nobody who may not see it.
+func TestNobodyIsSentWhatTheyMayNotSee(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		wide, narrow := auth.NewToken(), auth.NewToken()
+		b.replace(
+			of("wide", wide, auth.Grants{Sources: everything, Types: everything, Subscriptions: everything, Manage: true}),
+			of("narrow", narrow, auth.Grants{Sources: []string{"stripe-*"}, Types: everything, Subscriptions: everything}),
+		)
+		b.at("orders", "push")
+		b.at("stripe-eu", "invoice.paid")
+		first := b.as(wide).open(&hookbridgev1.SubscribeRequest{Subscription: "x", Start: beginning()})
+		for n := 0; n < 2; {
+			m, err := first.rpc.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.GetDelivery() != nil {
+				n++
+			}
+		}
+		first.close()
+		synctest.Wait()
+		ended := func(f *hookbridgev1.Filter) error {
+			s := b.as(narrow).open(&hookbridgev1.SubscribeRequest{Subscription: "x", Filter: f})
+			defer s.close()
+			for {
+				m, err := s.rpc.Recv()
+				if err != nil {
+					return err
+				}
+				if e := m.GetDelivery().GetEvent(); e.GetSource() == "orders" {
+					t.Errorf("narrow was sent %v", m)
+				}
+			}
+		}
+		refused(t, ended(filterOf([]string{"stripe-*"}, nil)), `PermissionDenied PERMISSION_DENIED: principal "narrow" lacks the grant sources: "orders"`)
+	})
+}

@@ -217,6 +217,9 @@ func (w *sender) send(ctx context.Context, i int) error {
 	if ev == nil {
 		return w.gone(x)
 	}
+	if err := readable(ctx, ev); err != nil {
+		return err
+	}
 	msg, err := w.frames.delivery(w, ev, x)
 	if err != nil {
 		return err
