@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
 )
 
@@ -24,7 +26,15 @@ type completion struct {
 	files []string
 }
 
+// closed are the keys that protect something. Without a value they must not count as left out.
+func closed() []string { return []string{"auth", "http.tls", "grpc.tls", "admin.tls"} }
+
 func (c *completion) config(m *configv1.Config) *Config {
+	for _, path := range closed() {
+		if node, ok := c.document.nodes[path]; ok && node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
+			c.add(path, "has no value; give it one, or leave the key out to do without")
+		}
+	}
 	config := &Config{
 		HTTP: HTTP{
 			Listen:         c.address("http.listen", m.GetHttp().GetListen(), defaultHTTP),

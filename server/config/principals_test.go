@@ -94,6 +94,10 @@ func TestPrincipalProblems(t *testing.T) {
 	const token = "hbt_hunter2hunter2hunter2hunter2hunter2hunter2h"
 	const tls = "grpc: {tls: {cert: a.crt, key: a.key, client_ca: a.crt}}\n"
 	for _, tc := range []struct{ name, file, want string }{
+		{"no value", "auth:\ngrpc: {tls: }\nadmin: {tls: ~}\nhttp: {tls: null}", `2:6: auth: has no value; give it one, or leave the key out to do without
+3:13: grpc.tls: has no value; give it one, or leave the key out to do without
+4:14: admin.tls: has no value; give it one, or leave the key out to do without
+5:13: http.tls: has no value; give it one, or leave the key out to do without`},
 		{"nobody", "auth: {}", `2:7: auth.principals: want from 1 to 1000 principals; leave auth out to let everybody in, got nothing`},
 		{"nobody in the list", "auth: {principals: []}", `2:20: auth.principals: want from 1 to 1000 principals; leave auth out to let everybody in`},
 		{"no credentials", "auth: {principals: [{name: a}, {name: b, tokens: []}]}", `2:21: auth.principals[0] "a": has neither tokens nor mtls, so that nobody could be it
