@@ -78,7 +78,7 @@ func subscriberProcess(address, path string) error {
 	if err != nil {
 		return err
 	}
-	return c.Subscribe(context.Background(), "ledger", client.From(client.Beginning()), client.AckDeadline(time.Hour), client.AckBatch(20, 5*time.Millisecond),
+	return c.Subscribe(context.Background(), "ledger", client.From(client.Beginning()), client.AckDeadline(time.Hour), client.AckBatch(100, 100*time.Millisecond),
 		client.Otherwise(func(_ context.Context, e *client.Event) error {
 			note("called", e.GetId())
 			return nil
@@ -144,6 +144,8 @@ func TestHandlersSeeEveryEvent(t *testing.T) {
 			bridge = start(t, config)
 			continue
 		}
+		// Killed while an acknowledgement is due, or it would not matter.
+		await(t, "a call whose acknowledgement is not answered yet", func() bool { return unanswered(t, path) })
 		if err := subscriber.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -227,6 +229,20 @@ func readCalls(t *testing.T, path string) func(func(what, id string) bool) {
 			}
 		}
 	}
+}
+
+// unanswered says whether a call has no answered acknowledgement yet.
+func unanswered(t *testing.T, path string) bool {
+	t.Helper()
+	open := map[string]bool{}
+	for what, id := range readCalls(t, path) {
+		if what == "called" {
+			open[id] = true
+		} else {
+			delete(open, id)
+		}
+	}
+	return len(open) > 0
 }
 
 // startSubscriber starts the test binary as a subscriber.
