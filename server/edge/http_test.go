@@ -257,7 +257,8 @@ handshakes:
   - {method: HEAD, respond: {status: 204}}
   - {method: OPTIONS, when: [{header: Origin}], respond: {headers: [{name: X-Allowed, value: "{header:Origin}"}]}}
   - {method: POST, when: [{json: type, equals: hello}], respond: {content_type: text/plain, body: "{json:challenge}"}}
-failure_status: 403
+answers: {failure: {status: 403}}
+proof: none
 retries: true
 evidence: [made for this test]
 `

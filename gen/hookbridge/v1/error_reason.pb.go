@@ -90,6 +90,12 @@ const (
 	// The subscription's filter has an expression that doesn't fit the schema any more; the message says where. It delivers nothing,
 	// and stands where it is, until it gets another filter or the schema fits again. FailedPrecondition, HTTP 409.
 	ErrorReason_ERROR_REASON_FILTER_UNUSABLE ErrorReason = 30
+	// The source's secret can't be captured: the provider's handshake brings none, the configuration doesn't ask for it, or there is one already.
+	ErrorReason_ERROR_REASON_CAPTURE_UNAVAILABLE ErrorReason = 31
+	// The provider's public key could not be fetched in time. The delivery is not verified and not stored; the provider's retry finds out.
+	ErrorReason_ERROR_REASON_KEY_UNAVAILABLE ErrorReason = 32
+	// The delivery carries more events than are taken at once.
+	ErrorReason_ERROR_REASON_TOO_MANY_EVENTS ErrorReason = 33
 )
 
 // Enum value maps for ErrorReason.
@@ -126,6 +132,9 @@ var (
 		28: "ERROR_REASON_PERMISSION_DENIED",
 		29: "ERROR_REASON_TOO_MANY_SUBSCRIPTIONS",
 		30: "ERROR_REASON_FILTER_UNUSABLE",
+		31: "ERROR_REASON_CAPTURE_UNAVAILABLE",
+		32: "ERROR_REASON_KEY_UNAVAILABLE",
+		33: "ERROR_REASON_TOO_MANY_EVENTS",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -159,6 +168,9 @@ var (
 		"ERROR_REASON_PERMISSION_DENIED":          28,
 		"ERROR_REASON_TOO_MANY_SUBSCRIPTIONS":     29,
 		"ERROR_REASON_FILTER_UNUSABLE":            30,
+		"ERROR_REASON_CAPTURE_UNAVAILABLE":        31,
+		"ERROR_REASON_KEY_UNAVAILABLE":            32,
+		"ERROR_REASON_TOO_MANY_EVENTS":            33,
 	}
 )
 
@@ -193,7 +205,7 @@ var File_hookbridge_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	" hookbridge/v1/error_reason.proto\x12\rhookbridge.v1*\xd7\b\n" +
+	" hookbridge/v1/error_reason.proto\x12\rhookbridge.v1*\xc1\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_UNKNOWN_SOURCE\x10\x01\x12\"\n" +
@@ -226,7 +238,10 @@ const file_hookbridge_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x1b\x12\"\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x1c\x12'\n" +
 	"#ERROR_REASON_TOO_MANY_SUBSCRIPTIONS\x10\x1d\x12 \n" +
-	"\x1cERROR_REASON_FILTER_UNUSABLE\x10\x1eB\xbb\x01\n" +
+	"\x1cERROR_REASON_FILTER_UNUSABLE\x10\x1e\x12$\n" +
+	" ERROR_REASON_CAPTURE_UNAVAILABLE\x10\x1f\x12 \n" +
+	"\x1cERROR_REASON_KEY_UNAVAILABLE\x10 \x12 \n" +
+	"\x1cERROR_REASON_TOO_MANY_EVENTS\x10!B\xbb\x01\n" +
 	"\x11com.hookbridge.v1B\x10ErrorReasonProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 
 var (

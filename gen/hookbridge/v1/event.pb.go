@@ -84,7 +84,7 @@ func (x Decoding_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decoding_State.Descriptor instead.
 func (Decoding_State) EnumDescriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{1, 0}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // Event is one verified delivery of a provider, as it stands in the journal. It never changes after it was stored.
@@ -120,7 +120,9 @@ type Event struct {
 	Content *Content `protobuf:"bytes,12,opt,name=content,proto3" json:"content,omitempty"`
 	// Present when `data` and `content` were left out because the event is larger than the receiver's max_event_bytes.
 	// GetEventContent streams the body.
-	Omission      *Omission `protobuf:"bytes,13,opt,name=omission,proto3" json:"omission,omitempty"`
+	Omission *Omission `protobuf:"bytes,13,opt,name=omission,proto3" json:"omission,omitempty"`
+	// Present when the delivery carried several events, of which this is one.
+	Batch         *Batch `protobuf:"bytes,14,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -246,6 +248,68 @@ func (x *Event) GetOmission() *Omission {
 	return nil
 }
 
+func (x *Event) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+// Batch says where an event was in a delivery that carried several. `content.body` is the event's own part of the delivery.
+type Batch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The position in the delivery, counted from 0.
+	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// How many events the delivery carried.
+	Size          int32 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_hookbridge_v1_event_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_event_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Batch) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Batch) GetSize() int32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // Decoding says how the body of a delivery became the event's data.
 type Decoding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -259,7 +323,7 @@ type Decoding struct {
 
 func (x *Decoding) Reset() {
 	*x = Decoding{}
-	mi := &file_hookbridge_v1_event_proto_msgTypes[1]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -271,7 +335,7 @@ func (x *Decoding) String() string {
 func (*Decoding) ProtoMessage() {}
 
 func (x *Decoding) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_proto_msgTypes[1]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -284,7 +348,7 @@ func (x *Decoding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decoding.ProtoReflect.Descriptor instead.
 func (*Decoding) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{1}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Decoding) GetState() Decoding_State {
@@ -317,7 +381,7 @@ type Violation struct {
 
 func (x *Violation) Reset() {
 	*x = Violation{}
-	mi := &file_hookbridge_v1_event_proto_msgTypes[2]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +393,7 @@ func (x *Violation) String() string {
 func (*Violation) ProtoMessage() {}
 
 func (x *Violation) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_proto_msgTypes[2]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +406,7 @@ func (x *Violation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Violation.ProtoReflect.Descriptor instead.
 func (*Violation) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{2}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Violation) GetField() string {
@@ -380,14 +444,19 @@ type Authenticity struct {
 	// Whether the proof covers the event's type.
 	TypeCovered bool `protobuf:"varint,5,opt,name=type_covered,json=typeCovered,proto3" json:"type_covered,omitempty"`
 	// Whether the proof covers the time of sending, which was then within the tolerance.
-	TimeCovered   bool `protobuf:"varint,6,opt,name=time_covered,json=timeCovered,proto3" json:"time_covered,omitempty"`
+	TimeCovered bool `protobuf:"varint,6,opt,name=time_covered,json=timeCovered,proto3" json:"time_covered,omitempty"`
+	// Whether the event is suspected to be a replay: the proof covers the body but neither the id nor the time, and the source had stored
+	// the same body under another id within the dedupe window. Anybody who saw the first delivery could have sent this one; so could the provider.
+	ReplaySuspected bool `protobuf:"varint,7,opt,name=replay_suspected,json=replaySuspected,proto3" json:"replay_suspected,omitempty"`
+	// The sequence of the first event with this body, where replay_suspected.
+	ReplayOf      int64 `protobuf:"varint,8,opt,name=replay_of,json=replayOf,proto3" json:"replay_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Authenticity) Reset() {
 	*x = Authenticity{}
-	mi := &file_hookbridge_v1_event_proto_msgTypes[3]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +468,7 @@ func (x *Authenticity) String() string {
 func (*Authenticity) ProtoMessage() {}
 
 func (x *Authenticity) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_proto_msgTypes[3]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +481,7 @@ func (x *Authenticity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Authenticity.ProtoReflect.Descriptor instead.
 func (*Authenticity) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{3}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Authenticity) GetScheme() string {
@@ -457,6 +526,20 @@ func (x *Authenticity) GetTimeCovered() bool {
 	return false
 }
 
+func (x *Authenticity) GetReplaySuspected() bool {
+	if x != nil {
+		return x.ReplaySuspected
+	}
+	return false
+}
+
+func (x *Authenticity) GetReplayOf() int64 {
+	if x != nil {
+		return x.ReplayOf
+	}
+	return 0
+}
+
 // Content is a delivery as it was received.
 type Content struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -472,7 +555,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_hookbridge_v1_event_proto_msgTypes[4]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +567,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_proto_msgTypes[4]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +580,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Content) GetBody() []byte {
@@ -534,7 +617,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_hookbridge_v1_event_proto_msgTypes[5]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +629,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_proto_msgTypes[5]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +642,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Header) GetName() string {
@@ -589,7 +672,7 @@ type Omission struct {
 
 func (x *Omission) Reset() {
 	*x = Omission{}
-	mi := &file_hookbridge_v1_event_proto_msgTypes[6]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +684,7 @@ func (x *Omission) String() string {
 func (*Omission) ProtoMessage() {}
 
 func (x *Omission) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_event_proto_msgTypes[6]
+	mi := &file_hookbridge_v1_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +697,7 @@ func (x *Omission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Omission.ProtoReflect.Descriptor instead.
 func (*Omission) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_v1_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Omission) GetDataBytes() int64 {
@@ -635,7 +718,7 @@ var File_hookbridge_v1_event_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19hookbridge/v1/event.proto\x12\rhookbridge.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x04\n" +
+	"\x19hookbridge/v1/event.proto\x12\rhookbridge.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x04\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -652,7 +735,11 @@ const file_hookbridge_v1_event_proto_rawDesc = "" +
 	" \x01(\v2\x17.hookbridge.v1.DecodingR\bdecoding\x12/\n" +
 	"\x04auth\x18\v \x01(\v2\x1b.hookbridge.v1.AuthenticityR\x04auth\x120\n" +
 	"\acontent\x18\f \x01(\v2\x16.hookbridge.v1.ContentR\acontent\x123\n" +
-	"\bomission\x18\r \x01(\v2\x17.hookbridge.v1.OmissionR\bomission\"\xe8\x01\n" +
+	"\bomission\x18\r \x01(\v2\x17.hookbridge.v1.OmissionR\bomission\x12*\n" +
+	"\x05batch\x18\x0e \x01(\v2\x14.hookbridge.v1.BatchR\x05batch\"1\n" +
+	"\x05Batch\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x05R\x04size\"\xe8\x01\n" +
 	"\bDecoding\x123\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1d.hookbridge.v1.Decoding.StateR\x05state\x128\n" +
 	"\n" +
@@ -667,7 +754,7 @@ const file_hookbridge_v1_event_proto_rawDesc = "" +
 	"\tViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
-	"\x04rule\x18\x03 \x01(\tR\x04rule\"\xc6\x01\n" +
+	"\x04rule\x18\x03 \x01(\tR\x04rule\"\x8e\x02\n" +
 	"\fAuthenticity\x12\x16\n" +
 	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\x05R\x06secret\x12!\n" +
@@ -675,7 +762,9 @@ const file_hookbridge_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"id_covered\x18\x04 \x01(\bR\tidCovered\x12!\n" +
 	"\ftype_covered\x18\x05 \x01(\bR\vtypeCovered\x12!\n" +
-	"\ftime_covered\x18\x06 \x01(\bR\vtimeCovered\"q\n" +
+	"\ftime_covered\x18\x06 \x01(\bR\vtimeCovered\x12)\n" +
+	"\x10replay_suspected\x18\a \x01(\bR\x0freplaySuspected\x12\x1b\n" +
+	"\treplay_of\x18\b \x01(\x03R\breplayOf\"q\n" +
 	"\aContent\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12/\n" +
@@ -704,35 +793,37 @@ func file_hookbridge_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hookbridge_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_hookbridge_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_hookbridge_v1_event_proto_goTypes = []any{
 	(Decoding_State)(0),           // 0: hookbridge.v1.Decoding.State
 	(*Event)(nil),                 // 1: hookbridge.v1.Event
-	(*Decoding)(nil),              // 2: hookbridge.v1.Decoding
-	(*Violation)(nil),             // 3: hookbridge.v1.Violation
-	(*Authenticity)(nil),          // 4: hookbridge.v1.Authenticity
-	(*Content)(nil),               // 5: hookbridge.v1.Content
-	(*Header)(nil),                // 6: hookbridge.v1.Header
-	(*Omission)(nil),              // 7: hookbridge.v1.Omission
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*anypb.Any)(nil),             // 9: google.protobuf.Any
+	(*Batch)(nil),                 // 2: hookbridge.v1.Batch
+	(*Decoding)(nil),              // 3: hookbridge.v1.Decoding
+	(*Violation)(nil),             // 4: hookbridge.v1.Violation
+	(*Authenticity)(nil),          // 5: hookbridge.v1.Authenticity
+	(*Content)(nil),               // 6: hookbridge.v1.Content
+	(*Header)(nil),                // 7: hookbridge.v1.Header
+	(*Omission)(nil),              // 8: hookbridge.v1.Omission
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*anypb.Any)(nil),             // 10: google.protobuf.Any
 }
 var file_hookbridge_v1_event_proto_depIdxs = []int32{
-	8,  // 0: hookbridge.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	8,  // 1: hookbridge.v1.Event.received_at:type_name -> google.protobuf.Timestamp
-	9,  // 2: hookbridge.v1.Event.data:type_name -> google.protobuf.Any
-	2,  // 3: hookbridge.v1.Event.decoding:type_name -> hookbridge.v1.Decoding
-	4,  // 4: hookbridge.v1.Event.auth:type_name -> hookbridge.v1.Authenticity
-	5,  // 5: hookbridge.v1.Event.content:type_name -> hookbridge.v1.Content
-	7,  // 6: hookbridge.v1.Event.omission:type_name -> hookbridge.v1.Omission
-	0,  // 7: hookbridge.v1.Decoding.state:type_name -> hookbridge.v1.Decoding.State
-	3,  // 8: hookbridge.v1.Decoding.violations:type_name -> hookbridge.v1.Violation
-	6,  // 9: hookbridge.v1.Content.headers:type_name -> hookbridge.v1.Header
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 0: hookbridge.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	9,  // 1: hookbridge.v1.Event.received_at:type_name -> google.protobuf.Timestamp
+	10, // 2: hookbridge.v1.Event.data:type_name -> google.protobuf.Any
+	3,  // 3: hookbridge.v1.Event.decoding:type_name -> hookbridge.v1.Decoding
+	5,  // 4: hookbridge.v1.Event.auth:type_name -> hookbridge.v1.Authenticity
+	6,  // 5: hookbridge.v1.Event.content:type_name -> hookbridge.v1.Content
+	8,  // 6: hookbridge.v1.Event.omission:type_name -> hookbridge.v1.Omission
+	2,  // 7: hookbridge.v1.Event.batch:type_name -> hookbridge.v1.Batch
+	0,  // 8: hookbridge.v1.Decoding.state:type_name -> hookbridge.v1.Decoding.State
+	4,  // 9: hookbridge.v1.Decoding.violations:type_name -> hookbridge.v1.Violation
+	7,  // 10: hookbridge.v1.Content.headers:type_name -> hookbridge.v1.Header
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_v1_event_proto_init() }
@@ -746,7 +837,7 @@ func file_hookbridge_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_v1_event_proto_rawDesc), len(file_hookbridge_v1_event_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

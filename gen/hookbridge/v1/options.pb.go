@@ -32,7 +32,10 @@ type EventOptions struct {
 	// there is one: "push", "pull_request.opened". An element may end in "*", which stands for any rest ("invoice.*"); an exact
 	// element wins over a pattern, a longer pattern over a shorter one. Two messages that claim the same element are an error
 	// at start. Required, at least one.
-	Types         []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	// The paths in the JSON document, of keys joined by dots, that every delivery of these types has. A document without one of them is a
+	// mismatch: it is how a type that a header claims and no signature covers is told from the body's own shape. Optional.
+	Requires      []string `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -81,6 +84,13 @@ func (x *EventOptions) GetTypes() []string {
 	return nil
 }
 
+func (x *EventOptions) GetRequires() []string {
+	if x != nil {
+		return x.Requires
+	}
+	return nil
+}
+
 var file_hookbridge_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
@@ -104,10 +114,11 @@ var File_hookbridge_v1_options_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhookbridge/v1/options.proto\x12\rhookbridge.v1\x1a google/protobuf/descriptor.proto\"@\n" +
+	"\x1bhookbridge/v1/options.proto\x12\rhookbridge.v1\x1a google/protobuf/descriptor.proto\"\\\n" +
 	"\fEventOptions\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05types\x18\x02 \x03(\tR\x05types:T\n" +
+	"\x05types\x18\x02 \x03(\tR\x05types\x12\x1a\n" +
+	"\brequires\x18\x03 \x03(\tR\brequires:T\n" +
 	"\x05event\x12\x1f.google.protobuf.MessageOptions\x18\xe2\x8f\x03 \x01(\v2\x1b.hookbridge.v1.EventOptionsR\x05eventB\xb7\x01\n" +
 	"\x11com.hookbridge.v1B\fOptionsProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 

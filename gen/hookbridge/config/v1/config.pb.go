@@ -42,6 +42,11 @@ type Config struct {
 	Sources []*Source `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
 	// What the operator decides about subscriptions, by name. A subscription needs no entry here. Names are unique.
 	Subscriptions []*SubscriptionPolicy `protobuf:"bytes,6,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	// Files with providers of your own, each a hookbridge.provider.v1.Pack as YAML and named after its key ("acme.yaml"), at most 100. One with the key of a
+	// built-in provider is an error. Reloaded like sources.
+	Providers []string `protobuf:"bytes,17,rep,name=providers,proto3" json:"providers,omitempty"`
+	// What is kept of deliveries that were refused.
+	Rejections *Rejections `protobuf:"bytes,18,opt,name=rejections,proto3" json:"rejections,omitempty"`
 	// Images with event messages of your own, as `buf build -o acme.binpb` writes them: at most 100 files of at most 16MiB. What
 	// has the hookbridge.v1.event option in them is decoded and validated like a built-in message. Reloaded like sources, also
 	// when an image changes. Default none.
@@ -125,6 +130,20 @@ func (x *Config) GetSources() []*Source {
 func (x *Config) GetSubscriptions() []*SubscriptionPolicy {
 	if x != nil {
 		return x.Subscriptions
+	}
+	return nil
+}
+
+func (x *Config) GetProviders() []string {
+	if x != nil {
+		return x.Providers
+	}
+	return nil
+}
+
+func (x *Config) GetRejections() *Rejections {
+	if x != nil {
+		return x.Rejections
 	}
 	return nil
 }
@@ -706,8 +725,9 @@ type Source struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The catalogue key of the provider, for example "github". Required.
 	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
-	// References to the secrets: "env:NAME" or "file:PATH", from 1 to 10. Each of them is accepted; put the new one first when
-	// rotating. One newline at the end of a file is not part of the secret. Required.
+	// References to the secrets: "env:NAME" or "file:PATH", at most 10. Each of them is accepted; put the new one first when
+	// rotating. One newline at the end of a file is not part of the secret. Required, except for providers that publish their keys, and for those
+	// whose handshake brings the secret: "captured" stands for the one that was taken then.
 	Secrets []string `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// "observe": a body that doesn't fit the schema is stored and marked. "enforce": it is refused. Default observe.
 	Validation string `protobuf:"bytes,4,opt,name=validation,proto3" json:"validation,omitempty"`
@@ -724,7 +744,12 @@ type Source struct {
 	// How many verified deliveries a second; 429 beyond. Default 0, which is unlimited.
 	Rate float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
 	// How many verified deliveries may come at once above the rate; needs a rate. Default: the rate of one second.
-	Burst         int32 `protobuf:"varint,10,opt,name=burst,proto3" json:"burst,omitempty"`
+	Burst int32 `protobuf:"varint,10,opt,name=burst,proto3" json:"burst,omitempty"`
+	// What the provider's pack asks for beside the secret, by name; `hookbridge providers show KEY` lists it. The value of a secret setting is a
+	// reference like those of `secrets`.
+	Settings map[string]string `protobuf:"bytes,11,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Restricts the source to one of the pack's schemes, by its name. Default: every scheme that there is a secret for.
+	Scheme        string `protobuf:"bytes,12,opt,name=scheme,proto3" json:"scheme,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -829,6 +854,20 @@ func (x *Source) GetBurst() int32 {
 	return 0
 }
 
+func (x *Source) GetSettings() map[string]string {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *Source) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
 // SubscriptionPolicy is what the operator decides about one subscription.
 type SubscriptionPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -885,6 +924,70 @@ func (x *SubscriptionPolicy) GetHold() string {
 	return ""
 }
 
+// Rejections says what is kept of deliveries that were refused, for `hookbridge rejections`. It is bounded: the oldest go first.
+type Rejections struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The most that is kept, from 1MiB to 1GiB. Default 16MiB.
+	MaxBytes string `protobuf:"bytes,1,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// For how long, from 1h to 720h. Default 168h.
+	MaxAge string `protobuf:"bytes,2,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	// Whether bodies are kept too, up to 64KiB each. They are not verified: anybody can have sent them. Default false.
+	Bodies        bool `protobuf:"varint,3,opt,name=bodies,proto3" json:"bodies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejections) Reset() {
+	*x = Rejections{}
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejections) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejections) ProtoMessage() {}
+
+func (x *Rejections) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejections.ProtoReflect.Descriptor instead.
+func (*Rejections) Descriptor() ([]byte, []int) {
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Rejections) GetMaxBytes() string {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return ""
+}
+
+func (x *Rejections) GetMaxAge() string {
+	if x != nil {
+		return x.MaxAge
+	}
+	return ""
+}
+
+func (x *Rejections) GetBodies() bool {
+	if x != nil {
+		return x.Bodies
+	}
+	return false
+}
+
 // Auth says who may do what.
 type Auth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -896,7 +999,7 @@ type Auth struct {
 
 func (x *Auth) Reset() {
 	*x = Auth{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[10]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1011,7 @@ func (x *Auth) String() string {
 func (*Auth) ProtoMessage() {}
 
 func (x *Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[10]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1024,7 @@ func (x *Auth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Auth.ProtoReflect.Descriptor instead.
 func (*Auth) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Auth) GetPrincipals() []*Principal {
@@ -951,7 +1054,7 @@ type Principal struct {
 
 func (x *Principal) Reset() {
 	*x = Principal{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[11]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1066,7 @@ func (x *Principal) String() string {
 func (*Principal) ProtoMessage() {}
 
 func (x *Principal) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[11]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1079,7 @@ func (x *Principal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Principal.ProtoReflect.Descriptor instead.
 func (*Principal) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Principal) GetName() string {
@@ -1027,7 +1130,7 @@ type Grants struct {
 
 func (x *Grants) Reset() {
 	*x = Grants{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[12]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1142,7 @@ func (x *Grants) String() string {
 func (*Grants) ProtoMessage() {}
 
 func (x *Grants) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[12]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1155,7 @@ func (x *Grants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grants.ProtoReflect.Descriptor instead.
 func (*Grants) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Grants) GetSources() []string {
@@ -1096,7 +1199,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[13]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1211,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_config_v1_config_proto_msgTypes[13]
+	mi := &file_hookbridge_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1224,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Log) GetLevel() string {
@@ -1142,7 +1245,7 @@ var File_hookbridge_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\x9d\x05\n" +
+	"!hookbridge/config/v1/config.proto\x12\x14hookbridge.config.v1\x1a\x1bbuf/validate/validate.proto\"\xc3\x06\n" +
 	"\x06Config\x126\n" +
 	"\x04http\x18\x01 \x01(\v2\".hookbridge.config.v1.HTTPListenerR\x04http\x126\n" +
 	"\x04grpc\x18\x02 \x01(\v2\".hookbridge.config.v1.GRPCListenerR\x04grpc\x129\n" +
@@ -1150,7 +1253,12 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\ajournal\x18\x04 \x01(\v2\x1d.hookbridge.config.v1.JournalR\ajournal\x12y\n" +
 	"\asources\x18\x05 \x03(\v2\x1c.hookbridge.config.v1.SourceBA\xbaH>\xba\x01;\n" +
 	"\x0econfig.sources\x12\x18want at least one source\x1a\x0fthis.size() > 0R\asources\x12N\n" +
-	"\rsubscriptions\x18\x06 \x03(\v2(.hookbridge.config.v1.SubscriptionPolicyR\rsubscriptions\x12\\\n" +
+	"\rsubscriptions\x18\x06 \x03(\v2(.hookbridge.config.v1.SubscriptionPolicyR\rsubscriptions\x12b\n" +
+	"\tproviders\x18\x11 \x03(\tBD\xbaHA\xba\x01>\n" +
+	"\x10config.providers\x12\x16want at most 100 files\x1a\x12this.size() <= 100R\tproviders\x12@\n" +
+	"\n" +
+	"rejections\x18\x12 \x01(\v2 .hookbridge.config.v1.RejectionsR\n" +
+	"rejections\x12\\\n" +
 	"\aschemas\x18\x10 \x03(\tBB\xbaH?\xba\x01<\n" +
 	"\x0econfig.schemas\x12\x16want at most 100 files\x1a\x12this.size() <= 100R\aschemas\x12.\n" +
 	"\x04auth\x18\t \x01(\v2\x1a.hookbridge.config.v1.AuthR\x04auth\x12+\n" +
@@ -1202,15 +1310,15 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\x06prefix\x18\x03 \x01(\tBe\xbaHb\xba\x01_\n" +
 	"\vnats.prefix\x12)want letters, digits, - and _, at most 32\x1a%this.matches('^[A-Za-z0-9_-]{0,32}$')R\x06prefix\x12W\n" +
 	"\breplicas\x18\x04 \x01(\x05B;\xbaH8\xba\x015\n" +
-	"\rnats.replicas\x12\x0ewant 1, 3 or 5\x1a\x14this in [0, 1, 3, 5]R\breplicas\"\x83\b\n" +
+	"\rnats.replicas\x12\x0ewant 1, 3 or 5\x1a\x14this in [0, 1, 3, 5]R\breplicas\"\x8a\t\n" +
 	"\x06Source\x12\x99\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x84\x01\xbaH\x80\x01\xba\x01}\n" +
 	"\vsource.name\x12Fwant lower-case letters, digits and dashes, at most 63, a letter first\x1a&this.matches('^[a-z][a-z0-9-]{0,62}$')R\x04name\x12o\n" +
 	"\bprovider\x18\x02 \x01(\tBS\xbaHP\xba\x01M\n" +
 	"\x0fsource.provider\x12.want the key of a provider, for example github\x1a\n" +
-	"this != ''R\bprovider\x12\xd6\x01\n" +
-	"\asecrets\x18\x03 \x03(\tB\xbb\x01\xbaH\xb7\x01\xba\x01q\n" +
-	"\x0esource.secrets\x128want from 1 to 10 references, each env:NAME or file:PATH\x1a%this.size() >= 1 && this.size() <= 10\xba\x01@\n" +
+	"this != ''R\bprovider\x12\xc0\x01\n" +
+	"\asecrets\x18\x03 \x03(\tB\xa5\x01\xbaH\xa1\x01\xba\x01[\n" +
+	"\x0esource.secrets\x126want at most 10 references, each env:NAME or file:PATH\x1a\x11this.size() <= 10\xba\x01@\n" +
 	"\x15source.secrets.unique\x12\x18want each reference once\x1a\rthis.unique()R\asecrets\x12v\n" +
 	"\n" +
 	"validation\x18\x04 \x01(\tBV\xbaHS\xba\x01P\n" +
@@ -1225,12 +1333,22 @@ const file_hookbridge_config_v1_config_proto_rawDesc = "" +
 	"\vsource.rate\x12/want a number of deliveries a second, 0 or more\x1a this >= 0.0 && this <= 1000000.0R\x04rate\x12]\n" +
 	"\x05burst\x18\n" +
 	" \x01(\x05BG\xbaHD\xba\x01A\n" +
-	"\fsource.burst\x12&want a number of deliveries, 0 or more\x1a\tthis >= 0R\x05burst\"\xb0\x02\n" +
+	"\fsource.burst\x12&want a number of deliveries, 0 or more\x1a\tthis >= 0R\x05burst\x12F\n" +
+	"\bsettings\x18\v \x03(\v2*.hookbridge.config.v1.Source.SettingsEntryR\bsettings\x12\x16\n" +
+	"\x06scheme\x18\f \x01(\tR\x06scheme\x1a;\n" +
+	"\rSettingsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb0\x02\n" +
 	"\x12SubscriptionPolicy\x12\xb5\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xa0\x01\xbaH\x9c\x01\xba\x01\x98\x01\n" +
 	"\x11subscription.name\x12Ywant lower-case letters, digits, dots, dashes and underscores, at most 63, a letter first\x1a(this.matches('^[a-z][a-z0-9._-]{0,62}$')R\x04name\x12b\n" +
 	"\x04hold\x18\x02 \x01(\tBN\xbaHK\xba\x01H\n" +
-	"\x11subscription.hold\x12\x13want bounded or all\x1a\x1ethis in ['', 'bounded', 'all']R\x04hold\"\xd0\x01\n" +
+	"\x11subscription.hold\x12\x13want bounded or all\x1a\x1ethis in ['', 'bounded', 'all']R\x04hold\"Z\n" +
+	"\n" +
+	"Rejections\x12\x1b\n" +
+	"\tmax_bytes\x18\x01 \x01(\tR\bmaxBytes\x12\x17\n" +
+	"\amax_age\x18\x02 \x01(\tR\x06maxAge\x12\x16\n" +
+	"\x06bodies\x18\x03 \x01(\bR\x06bodies\"\xd0\x01\n" +
 	"\x04Auth\x12\xc7\x01\n" +
 	"\n" +
 	"principals\x18\x01 \x03(\v2\x1f.hookbridge.config.v1.PrincipalB\x85\x01\xbaH\x81\x01\xba\x01~\n" +
@@ -1275,7 +1393,7 @@ func file_hookbridge_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_hookbridge_config_v1_config_proto_rawDescData
 }
 
-var file_hookbridge_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_hookbridge_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_hookbridge_config_v1_config_proto_goTypes = []any{
 	(*Config)(nil),             // 0: hookbridge.config.v1.Config
 	(*HTTPListener)(nil),       // 1: hookbridge.config.v1.HTTPListener
@@ -1287,10 +1405,12 @@ var file_hookbridge_config_v1_config_proto_goTypes = []any{
 	(*NATS)(nil),               // 7: hookbridge.config.v1.NATS
 	(*Source)(nil),             // 8: hookbridge.config.v1.Source
 	(*SubscriptionPolicy)(nil), // 9: hookbridge.config.v1.SubscriptionPolicy
-	(*Auth)(nil),               // 10: hookbridge.config.v1.Auth
-	(*Principal)(nil),          // 11: hookbridge.config.v1.Principal
-	(*Grants)(nil),             // 12: hookbridge.config.v1.Grants
-	(*Log)(nil),                // 13: hookbridge.config.v1.Log
+	(*Rejections)(nil),         // 10: hookbridge.config.v1.Rejections
+	(*Auth)(nil),               // 11: hookbridge.config.v1.Auth
+	(*Principal)(nil),          // 12: hookbridge.config.v1.Principal
+	(*Grants)(nil),             // 13: hookbridge.config.v1.Grants
+	(*Log)(nil),                // 14: hookbridge.config.v1.Log
+	nil,                        // 15: hookbridge.config.v1.Source.SettingsEntry
 }
 var file_hookbridge_config_v1_config_proto_depIdxs = []int32{
 	1,  // 0: hookbridge.config.v1.Config.http:type_name -> hookbridge.config.v1.HTTPListener
@@ -1299,20 +1419,22 @@ var file_hookbridge_config_v1_config_proto_depIdxs = []int32{
 	5,  // 3: hookbridge.config.v1.Config.journal:type_name -> hookbridge.config.v1.Journal
 	8,  // 4: hookbridge.config.v1.Config.sources:type_name -> hookbridge.config.v1.Source
 	9,  // 5: hookbridge.config.v1.Config.subscriptions:type_name -> hookbridge.config.v1.SubscriptionPolicy
-	10, // 6: hookbridge.config.v1.Config.auth:type_name -> hookbridge.config.v1.Auth
-	13, // 7: hookbridge.config.v1.Config.log:type_name -> hookbridge.config.v1.Log
-	4,  // 8: hookbridge.config.v1.HTTPListener.tls:type_name -> hookbridge.config.v1.TLS
-	4,  // 9: hookbridge.config.v1.GRPCListener.tls:type_name -> hookbridge.config.v1.TLS
-	4,  // 10: hookbridge.config.v1.AdminListener.tls:type_name -> hookbridge.config.v1.TLS
-	6,  // 11: hookbridge.config.v1.Journal.retention:type_name -> hookbridge.config.v1.Retention
-	7,  // 12: hookbridge.config.v1.Journal.nats:type_name -> hookbridge.config.v1.NATS
-	11, // 13: hookbridge.config.v1.Auth.principals:type_name -> hookbridge.config.v1.Principal
-	12, // 14: hookbridge.config.v1.Principal.grants:type_name -> hookbridge.config.v1.Grants
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	10, // 6: hookbridge.config.v1.Config.rejections:type_name -> hookbridge.config.v1.Rejections
+	11, // 7: hookbridge.config.v1.Config.auth:type_name -> hookbridge.config.v1.Auth
+	14, // 8: hookbridge.config.v1.Config.log:type_name -> hookbridge.config.v1.Log
+	4,  // 9: hookbridge.config.v1.HTTPListener.tls:type_name -> hookbridge.config.v1.TLS
+	4,  // 10: hookbridge.config.v1.GRPCListener.tls:type_name -> hookbridge.config.v1.TLS
+	4,  // 11: hookbridge.config.v1.AdminListener.tls:type_name -> hookbridge.config.v1.TLS
+	6,  // 12: hookbridge.config.v1.Journal.retention:type_name -> hookbridge.config.v1.Retention
+	7,  // 13: hookbridge.config.v1.Journal.nats:type_name -> hookbridge.config.v1.NATS
+	15, // 14: hookbridge.config.v1.Source.settings:type_name -> hookbridge.config.v1.Source.SettingsEntry
+	12, // 15: hookbridge.config.v1.Auth.principals:type_name -> hookbridge.config.v1.Principal
+	13, // 16: hookbridge.config.v1.Principal.grants:type_name -> hookbridge.config.v1.Grants
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_config_v1_config_proto_init() }
@@ -1326,7 +1448,7 @@ func file_hookbridge_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_config_v1_config_proto_rawDesc), len(file_hookbridge_config_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

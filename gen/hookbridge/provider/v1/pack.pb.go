@@ -55,8 +55,9 @@ type Pack struct {
 	StoredHeaders []string `protobuf:"bytes,10,rep,name=stored_headers,json=storedHeaders,proto3" json:"stored_headers,omitempty"`
 	// Requests with which the provider checks the endpoint, and their answers. The first that matches is answered; it is no event.
 	Handshakes []*Handshake `protobuf:"bytes,11,rep,name=handshakes,proto3" json:"handshakes,omitempty"`
-	// The HTTP status for a delivery whose signature is missing, wrong or stale. 0: 401.
-	FailureStatus int32 `protobuf:"varint,12,opt,name=failure_status,json=failureStatus,proto3" json:"failure_status,omitempty"`
+	// What the provider is answered, where it is particular about it. Absent: the receipt as JSON with 200, and a google.rpc.Status
+	// as JSON with 401.
+	Answers *Answers `protobuf:"bytes,12,opt,name=answers,proto3" json:"answers,omitempty"`
 	// The largest body in bytes. 0: 1 MiB. At most 25 MiB.
 	MaxBody int64 `protobuf:"varint,13,opt,name=max_body,json=maxBody,proto3" json:"max_body,omitempty"`
 	// For how long the provider waits for the answer. Absent: not published.
@@ -69,7 +70,19 @@ type Pack struct {
 	// What in this description nobody has confirmed.
 	Unverified []string `protobuf:"bytes,17,rep,name=unverified,proto3" json:"unverified,omitempty"`
 	// What an operator has to do at the provider, for docs/providers.md. Absent: nobody has written it down.
-	Guide         *Guide `protobuf:"bytes,18,opt,name=guide,proto3" json:"guide,omitempty"`
+	Guide *Guide `protobuf:"bytes,18,opt,name=guide,proto3" json:"guide,omitempty"`
+	// What differs from one source to another beside the secret: the name of a header that the operator chose, an account's id.
+	// `{setting:NAME}` stands for a setting's value in every text of the pack but `key`, `name`, `docs_url` and what is for people.
+	Settings []*Setting `protobuf:"bytes,19,rep,name=settings,proto3" json:"settings,omitempty"`
+	// How a delivery that carries many events is split. Absent: a delivery is one event.
+	Batch *Batch `protobuf:"bytes,20,opt,name=batch,proto3" json:"batch,omitempty"`
+	// How the description was proven to be right: "vector" (a published signature verifies), "sdk" (the provider's own code signs and
+	// the bridge verifies, or the other way round), "signer" (a signature made from the documentation by code that shares nothing
+	// with the bridge verifies), "none" (the default). A test proves that it is not more than what the pack's fixtures show.
+	Proof string `protobuf:"bytes,21,opt,name=proof,proto3" json:"proof,omitempty"`
+	// Whether an event's id stays the same when its delivery is sent again: "yes", "no" or, the default, "unknown". Where it
+	// does not, a retry is a new event unless its body is the same.
+	IdStable      string `protobuf:"bytes,22,opt,name=id_stable,json=idStable,proto3" json:"id_stable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,11 +194,11 @@ func (x *Pack) GetHandshakes() []*Handshake {
 	return nil
 }
 
-func (x *Pack) GetFailureStatus() int32 {
+func (x *Pack) GetAnswers() *Answers {
 	if x != nil {
-		return x.FailureStatus
+		return x.Answers
 	}
-	return 0
+	return nil
 }
 
 func (x *Pack) GetMaxBody() int64 {
@@ -230,6 +243,302 @@ func (x *Pack) GetGuide() *Guide {
 	return nil
 }
 
+func (x *Pack) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *Pack) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+func (x *Pack) GetProof() string {
+	if x != nil {
+		return x.Proof
+	}
+	return ""
+}
+
+func (x *Pack) GetIdStable() string {
+	if x != nil {
+		return x.IdStable
+	}
+	return ""
+}
+
+// Setting is a value that the source's configuration gives.
+type Setting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, for example "header".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is and where it is found, for people.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// The value of a source that gives none. Empty: it is required, unless `optional`.
+	Default string `protobuf:"bytes,3,opt,name=default,proto3" json:"default,omitempty"`
+	// Whether a source may do without it. What names an absent setting counts as absent itself: a handshake that needs it is refused.
+	Optional bool `protobuf:"varint,4,opt,name=optional,proto3" json:"optional,omitempty"`
+	// A regular expression (RE2) that the whole value matches. Empty: any text without braces and control characters. A value has at most 1024 bytes.
+	Pattern string `protobuf:"bytes,5,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	// Whether it is a secret: it is then configured as a reference, as secrets are, and may be used in `Condition.equals`
+	// and `Computed.content` only.
+	Secret        bool `protobuf:"varint,6,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Setting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Setting) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Setting) GetDefault() string {
+	if x != nil {
+		return x.Default
+	}
+	return ""
+}
+
+func (x *Setting) GetOptional() bool {
+	if x != nil {
+		return x.Optional
+	}
+	return false
+}
+
+func (x *Setting) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *Setting) GetSecret() bool {
+	if x != nil {
+		return x.Secret
+	}
+	return false
+}
+
+// Answers is what the provider is told.
+type Answers struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For a delivery that is stored, with all of its events. Absent: 200 and the receipt as JSON.
+	Success *Response `protobuf:"bytes,1,opt,name=success,proto3" json:"success,omitempty"`
+	// For a delivery of which nothing was new. Absent: as success.
+	Duplicate *Response `protobuf:"bytes,2,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	// For a delivery whose signature is missing, wrong or stale. Absent: 401 and a google.rpc.Status as JSON.
+	Failure       *Refusal `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answers) Reset() {
+	*x = Answers{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answers) ProtoMessage() {}
+
+func (x *Answers) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answers.ProtoReflect.Descriptor instead.
+func (*Answers) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Answers) GetSuccess() *Response {
+	if x != nil {
+		return x.Success
+	}
+	return nil
+}
+
+func (x *Answers) GetDuplicate() *Response {
+	if x != nil {
+		return x.Duplicate
+	}
+	return nil
+}
+
+func (x *Answers) GetFailure() *Refusal {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// Refusal is the answer to a delivery that isn't authentic.
+type Refusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The HTTP status. 0: 401.
+	Status int32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	// Whether the answer has no body, for providers that insist on it.
+	Empty         bool `protobuf:"varint,2,opt,name=empty,proto3" json:"empty,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Refusal) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Refusal) GetEmpty() bool {
+	if x != nil {
+		return x.Empty
+	}
+	return false
+}
+
+// Batch says where the events of a delivery are. Each becomes an event with its own element as body and document; id, type, time and
+// ordering key are read from the element. An empty list is a delivery without events: it is answered as a success and nothing is
+// stored. A body that has no such list is one event. A delivery has at most 10,000 events.
+type Batch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path of the list in the JSON document, see Location. Empty: the document itself is the list.
+	Events string `protobuf:"bytes,1,opt,name=events,proto3" json:"events,omitempty"`
+	// "array", the default, or "lines": the document is one JSON value per line.
+	Format        string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Batch) GetEvents() string {
+	if x != nil {
+		return x.Events
+	}
+	return ""
+}
+
+func (x *Batch) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
 // Guide is for people. Nothing is decided by it; what the bridge does is in the other fields. All of it is Markdown on one line.
 type Guide struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -247,7 +556,7 @@ type Guide struct {
 
 func (x *Guide) Reset() {
 	*x = Guide{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -259,7 +568,7 @@ func (x *Guide) String() string {
 func (*Guide) ProtoMessage() {}
 
 func (x *Guide) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -272,7 +581,7 @@ func (x *Guide) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guide.ProtoReflect.Descriptor instead.
 func (*Guide) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Guide) GetEndpoint() string {
@@ -309,36 +618,56 @@ type Scheme struct {
 	// The name, unique in the pack, for example "signature" or "token". A source may be restricted to one scheme by it.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How it is proven. The hmac, ed25519, ecdsa and rsa algorithms sign `content`. "sha1" and "sha256" are digests of a content
-	// that has the secret in it. "token" sends the secret itself, "basic" sends it as HTTP Basic credentials.
+	// that has the secret in it. "token" sends the secret itself, "basic" sends it as HTTP Basic credentials. "jws" is a JSON Web
+	// Signature, see `jws`. "code" is a method of the bridge's own code, see `code`, for the few that no description expresses.
 	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// Where the signature (or the token) is. Every value found is tried and one that matches is enough; a header that comes
 	// several times counts as several values.
+	// Empty only for "code".
 	Signature []*SignaturePlace `protobuf:"bytes,3,rep,name=signature,proto3" json:"signature,omitempty"`
 	// How the value splits into several signatures. Absent: the value is one signature.
 	List *List `protobuf:"bytes,4,opt,name=list,proto3" json:"list,omitempty"`
-	// How a signature's bytes are written: "hex" (either case), "base64" or "base64url" (with or without padding). Empty for
-	// token and basic.
+	// How a signature's bytes are written: "hex" (either case), "base64" or "base64url" (with or without padding), or "hex-or-base64"
+	// where the provider doesn't say. Empty for token, basic, jws and code.
 	Encoding string `protobuf:"bytes,5,opt,name=encoding,proto3" json:"encoding,omitempty"`
 	// What is signed, a template: text, and in braces {body} the raw bytes, {ts} the timestamp as sent, {id} the id as sent,
-	// {method}, {url} the configured public URL with path and query, {header:NAME}, {query:NAME}, {form:NAME}, {json:PATH} a string,
-	// number or boolean of the JSON body as its text, {form_sorted} name and value of every form field (names sorted, each with its
-	// distinct values sorted), {secret} for digests. Doubled braces stand for one. What the template names must be in the delivery,
-	// exactly once. Empty for token and basic.
+	// {method}, {url} the configured public URL with path and query, {path} the path alone, {header:NAME}, {query:NAME}, {form:NAME}, {json:PATH} a string,
+	// number or boolean of the JSON document as its text, {form_sorted} name and value of every form field (names sorted, each with its
+	// distinct values sorted), {secret} for digests. "|lower" at the end of what is in braces makes it lower case ("{query:data.id|lower}").
+	// {sha256_hex:body}, {sha256_base64:body} and {sha256_hex:url} are digests. Doubled braces stand for one. What the template names must be in the delivery,
+	// exactly once. Empty for token, basic, jws and code, and where `content_parts` says it.
 	Content string `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
-	// Where {id} is: the first that is there.
-	Id []*Location `protobuf:"bytes,7,rep,name=id,proto3" json:"id,omitempty"`
+	// Where {id} is: the first that is there. Of a jws it may be a claim.
+	Id []*ClaimedLocation `protobuf:"bytes,7,rep,name=id,proto3" json:"id,omitempty"`
 	// The time of sending. Only a signed one: one that the proof does not cover is an error at start, because it protects from
 	// nothing.
 	Timestamp *Timestamp `protobuf:"bytes,8,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	// How a configured secret becomes the key.
-	Key           *KeyForm `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"`
+	Key *KeyForm `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"`
+	// What is signed, in parts that may be absent; instead of `content`.
+	ContentParts []*ContentPart `protobuf:"bytes,10,rep,name=content_parts,json=contentParts,proto3" json:"content_parts,omitempty"`
+	// Conditions under which the scheme is looked at at all; else the delivery counts as one without its signature. They choose among the schemes that
+	// a source has a secret for, and prove nothing.
+	When []*Condition `protobuf:"bytes,11,rep,name=when,proto3" json:"when,omitempty"`
+	// Digests of the body that are part of what is signed. Each must be right; the proof then covers the body.
+	BodyDigests []*BodyDigest `protobuf:"bytes,12,rep,name=body_digests,json=bodyDigests,proto3" json:"body_digests,omitempty"`
+	// The forms of {url} that are tried: "plain" (the default alone), "default-port" (with ":443" or ":80" written out), "no-port" (without a port),
+	// "decoded" (with the escapes of : / ? @ & = + $ ` " , ; > < in the query undone).
+	UrlForms []string `protobuf:"bytes,13,rep,name=url_forms,json=urlForms,proto3" json:"url_forms,omitempty"`
+	// For "jws": what kind, and what its claims must be.
+	Jws *Jws `protobuf:"bytes,14,opt,name=jws,proto3" json:"jws,omitempty"`
+	// For "jws" and public keys: where the provider publishes its keys. Absent: the source's secret is the key. With it the source
+	// needs no secret.
+	KeySource *KeySource `protobuf:"bytes,15,opt,name=key_source,json=keySource,proto3" json:"key_source,omitempty"`
+	// For "code": the name of the method.
+	Code          string `protobuf:"bytes,16,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Scheme) Reset() {
 	*x = Scheme{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +679,7 @@ func (x *Scheme) String() string {
 func (*Scheme) ProtoMessage() {}
 
 func (x *Scheme) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +692,7 @@ func (x *Scheme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheme.ProtoReflect.Descriptor instead.
 func (*Scheme) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Scheme) GetName() string {
@@ -408,7 +737,7 @@ func (x *Scheme) GetContent() string {
 	return ""
 }
 
-func (x *Scheme) GetId() []*Location {
+func (x *Scheme) GetId() []*ClaimedLocation {
 	if x != nil {
 		return x.Id
 	}
@@ -429,6 +758,412 @@ func (x *Scheme) GetKey() *KeyForm {
 	return nil
 }
 
+func (x *Scheme) GetContentParts() []*ContentPart {
+	if x != nil {
+		return x.ContentParts
+	}
+	return nil
+}
+
+func (x *Scheme) GetWhen() []*Condition {
+	if x != nil {
+		return x.When
+	}
+	return nil
+}
+
+func (x *Scheme) GetBodyDigests() []*BodyDigest {
+	if x != nil {
+		return x.BodyDigests
+	}
+	return nil
+}
+
+func (x *Scheme) GetUrlForms() []string {
+	if x != nil {
+		return x.UrlForms
+	}
+	return nil
+}
+
+func (x *Scheme) GetJws() *Jws {
+	if x != nil {
+		return x.Jws
+	}
+	return nil
+}
+
+func (x *Scheme) GetKeySource() *KeySource {
+	if x != nil {
+		return x.KeySource
+	}
+	return nil
+}
+
+func (x *Scheme) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// ContentPart is a part of the signed content.
+type ContentPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A template as in Scheme.content.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Whether the part is left out, whole, when something that it names is absent.
+	Optional      bool `protobuf:"varint,2,opt,name=optional,proto3" json:"optional,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContentPart) Reset() {
+	*x = ContentPart{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContentPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContentPart) ProtoMessage() {}
+
+func (x *ContentPart) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContentPart.ProtoReflect.Descriptor instead.
+func (*ContentPart) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ContentPart) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ContentPart) GetOptional() bool {
+	if x != nil {
+		return x.Optional
+	}
+	return false
+}
+
+// BodyDigest is a digest of the body's bytes, in a place that is signed.
+type BodyDigest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is. Exactly one.
+	//
+	// Types that are valid to be assigned to Place:
+	//
+	//	*BodyDigest_Header
+	//	*BodyDigest_Query
+	Place isBodyDigest_Place `protobuf_oneof:"place"`
+	// "sha1", "sha256" or "sha512".
+	Algorithm string `protobuf:"bytes,3,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
+	// "hex", "base64" or "base64url".
+	Encoding string `protobuf:"bytes,4,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	// A text that must stand in front of the value, and is cut off.
+	Prefix        string `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BodyDigest) Reset() {
+	*x = BodyDigest{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BodyDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BodyDigest) ProtoMessage() {}
+
+func (x *BodyDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BodyDigest.ProtoReflect.Descriptor instead.
+func (*BodyDigest) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BodyDigest) GetPlace() isBodyDigest_Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+func (x *BodyDigest) GetHeader() string {
+	if x != nil {
+		if x, ok := x.Place.(*BodyDigest_Header); ok {
+			return x.Header
+		}
+	}
+	return ""
+}
+
+func (x *BodyDigest) GetQuery() string {
+	if x != nil {
+		if x, ok := x.Place.(*BodyDigest_Query); ok {
+			return x.Query
+		}
+	}
+	return ""
+}
+
+func (x *BodyDigest) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *BodyDigest) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+func (x *BodyDigest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+type isBodyDigest_Place interface {
+	isBodyDigest_Place()
+}
+
+type BodyDigest_Header struct {
+	// A header's name, in any case.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type BodyDigest_Query struct {
+	// A parameter of the query.
+	Query string `protobuf:"bytes,2,opt,name=query,proto3,oneof"`
+}
+
+func (*BodyDigest_Header) isBodyDigest_Place() {}
+
+func (*BodyDigest_Query) isBodyDigest_Place() {}
+
+// Jws describes a JSON Web Signature (RFC 7515). Its `exp` and `nbf` claims always count where they are, with a minute of
+// tolerance. The algorithm "none" is never taken, and a key is used with algorithms of its own kind only.
+type Jws struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "compact", the default: header.payload.signature. "detached": the payload between the dots is absent and is the body,
+	// base64url-encoded. "detached-unencoded": as detached, where the body is signed as it is (RFC 7797).
+	Form string `protobuf:"bytes,1,opt,name=form,proto3" json:"form,omitempty"`
+	// The algorithms that are taken.
+	Algorithms []string `protobuf:"bytes,2,rep,name=algorithms,proto3" json:"algorithms,omitempty"`
+	// What the claims must be. Only for "compact".
+	Claims        []*Claim `protobuf:"bytes,3,rep,name=claims,proto3" json:"claims,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Jws) Reset() {
+	*x = Jws{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Jws) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Jws) ProtoMessage() {}
+
+func (x *Jws) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Jws.ProtoReflect.Descriptor instead.
+func (*Jws) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Jws) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *Jws) GetAlgorithms() []string {
+	if x != nil {
+		return x.Algorithms
+	}
+	return nil
+}
+
+func (x *Jws) GetClaims() []*Claim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+// Claim is a demand on a claim of the payload.
+type Claim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The claim's path, see Location.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it must be, exactly: a template as in Scheme.content. Of a list of texts (an `aud`) one must be it. With {body} or a digest of
+	// it the proof covers the body, with {url} or a digest of it the URL.
+	Equals string `protobuf:"bytes,2,opt,name=equals,proto3" json:"equals,omitempty"`
+	// Whether the claim may be absent. Never for what covers the body.
+	Optional      bool `protobuf:"varint,3,opt,name=optional,proto3" json:"optional,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Claim) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Claim) GetEquals() string {
+	if x != nil {
+		return x.Equals
+	}
+	return ""
+}
+
+func (x *Claim) GetOptional() bool {
+	if x != nil {
+		return x.Optional
+	}
+	return false
+}
+
+// KeySource is where a provider publishes its public keys. They are fetched by https from this URL's host only, without redirects, at
+// most 1 MiB, cached as long as the answer's Cache-Control says (from 5 minutes to 24 hours), and fetched anew for an unknown key id at most once a minute.
+// Without a key in time the delivery is answered with 503.
+type KeySource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The URL. It may name settings, whose values then belong to the operator's configuration, never to the delivery.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// "jwks" (RFC 7517), "pem", or "pem-base64" for a PEM block that is base64-encoded as a whole.
+	Format        string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeySource) Reset() {
+	*x = KeySource{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeySource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeySource) ProtoMessage() {}
+
+func (x *KeySource) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
+func (*KeySource) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *KeySource) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *KeySource) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
 // SignaturePlace is a place that may hold signatures.
 type SignaturePlace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -440,16 +1175,19 @@ type SignaturePlace struct {
 	//	*SignaturePlace_Query
 	//	*SignaturePlace_Form
 	//	*SignaturePlace_Json
+	//	*SignaturePlace_Body
 	Place isSignaturePlace_Place `protobuf_oneof:"place"`
 	// A text that must stand in front of the value, and is cut off. Case-sensitive.
-	Prefix        string `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Prefix string `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// For headers that are numbered: how many there may be. `header` is then followed by 1, 2, ... 0: it is not numbered.
+	Count         int32 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignaturePlace) Reset() {
 	*x = SignaturePlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +1199,7 @@ func (x *SignaturePlace) String() string {
 func (*SignaturePlace) ProtoMessage() {}
 
 func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +1212,7 @@ func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignaturePlace.ProtoReflect.Descriptor instead.
 func (*SignaturePlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignaturePlace) GetPlace() isSignaturePlace_Place {
@@ -520,11 +1258,27 @@ func (x *SignaturePlace) GetJson() string {
 	return ""
 }
 
+func (x *SignaturePlace) GetBody() bool {
+	if x != nil {
+		if x, ok := x.Place.(*SignaturePlace_Body); ok {
+			return x.Body
+		}
+	}
+	return false
+}
+
 func (x *SignaturePlace) GetPrefix() string {
 	if x != nil {
 		return x.Prefix
 	}
 	return ""
+}
+
+func (x *SignaturePlace) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
 }
 
 type isSignaturePlace_Place interface {
@@ -547,8 +1301,14 @@ type SignaturePlace_Form struct {
 }
 
 type SignaturePlace_Json struct {
-	// A path in the JSON body, see Location.
+	// A path in the JSON document, see Location. A "*" in place of an array's number means every element: each of them must have a value
+	// there, and each value must be right. Only for "token".
 	Json string `protobuf:"bytes,4,opt,name=json,proto3,oneof"`
+}
+
+type SignaturePlace_Body struct {
+	// The whole body, for a body that is a JWS.
+	Body bool `protobuf:"varint,6,opt,name=body,proto3,oneof"`
 }
 
 func (*SignaturePlace_Header) isSignaturePlace_Place() {}
@@ -558,6 +1318,8 @@ func (*SignaturePlace_Query) isSignaturePlace_Place() {}
 func (*SignaturePlace_Form) isSignaturePlace_Place() {}
 
 func (*SignaturePlace_Json) isSignaturePlace_Place() {}
+
+func (*SignaturePlace_Body) isSignaturePlace_Place() {}
 
 // List says how one value holds several signatures, and perhaps a timestamp: "t=1,v1=ab,v1=cd" is {separator: ",", assign: "=",
 // take: [v1]}; "v1,ab v1,cd" is {separator: " ", assign: ",", take: [v1]}. White space around items is ignored. A value with more
@@ -580,7 +1342,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +1354,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +1367,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *List) GetSeparator() string {
@@ -661,7 +1423,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +1435,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +1448,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Location) GetPlace() isLocation_Place {
@@ -765,12 +1527,150 @@ func (*Location_Form) isLocation_Place() {}
 
 func (*Location_Json) isLocation_Place() {}
 
+// ClaimedLocation is a Location that may also be a claim of a JWS.
+type ClaimedLocation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where. Exactly one.
+	//
+	// Types that are valid to be assigned to Place:
+	//
+	//	*ClaimedLocation_Header
+	//	*ClaimedLocation_Query
+	//	*ClaimedLocation_Form
+	//	*ClaimedLocation_Json
+	//	*ClaimedLocation_Claim
+	Place         isClaimedLocation_Place `protobuf_oneof:"place"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimedLocation) Reset() {
+	*x = ClaimedLocation{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimedLocation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimedLocation) ProtoMessage() {}
+
+func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimedLocation.ProtoReflect.Descriptor instead.
+func (*ClaimedLocation) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ClaimedLocation) GetPlace() isClaimedLocation_Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+func (x *ClaimedLocation) GetHeader() string {
+	if x != nil {
+		if x, ok := x.Place.(*ClaimedLocation_Header); ok {
+			return x.Header
+		}
+	}
+	return ""
+}
+
+func (x *ClaimedLocation) GetQuery() string {
+	if x != nil {
+		if x, ok := x.Place.(*ClaimedLocation_Query); ok {
+			return x.Query
+		}
+	}
+	return ""
+}
+
+func (x *ClaimedLocation) GetForm() string {
+	if x != nil {
+		if x, ok := x.Place.(*ClaimedLocation_Form); ok {
+			return x.Form
+		}
+	}
+	return ""
+}
+
+func (x *ClaimedLocation) GetJson() string {
+	if x != nil {
+		if x, ok := x.Place.(*ClaimedLocation_Json); ok {
+			return x.Json
+		}
+	}
+	return ""
+}
+
+func (x *ClaimedLocation) GetClaim() string {
+	if x != nil {
+		if x, ok := x.Place.(*ClaimedLocation_Claim); ok {
+			return x.Claim
+		}
+	}
+	return ""
+}
+
+type isClaimedLocation_Place interface {
+	isClaimedLocation_Place()
+}
+
+type ClaimedLocation_Header struct {
+	// A header's name, in any case.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type ClaimedLocation_Query struct {
+	// A parameter of the query.
+	Query string `protobuf:"bytes,2,opt,name=query,proto3,oneof"`
+}
+
+type ClaimedLocation_Form struct {
+	// A field of a form.
+	Form string `protobuf:"bytes,3,opt,name=form,proto3,oneof"`
+}
+
+type ClaimedLocation_Json struct {
+	// A path in the JSON, see Location.
+	Json string `protobuf:"bytes,4,opt,name=json,proto3,oneof"`
+}
+
+type ClaimedLocation_Claim struct {
+	// A claim's path.
+	Claim string `protobuf:"bytes,5,opt,name=claim,proto3,oneof"`
+}
+
+func (*ClaimedLocation_Header) isClaimedLocation_Place() {}
+
+func (*ClaimedLocation_Query) isClaimedLocation_Place() {}
+
+func (*ClaimedLocation_Form) isClaimedLocation_Place() {}
+
+func (*ClaimedLocation_Json) isClaimedLocation_Place() {}
+
+func (*ClaimedLocation_Claim) isClaimedLocation_Place() {}
+
 // Timestamp is the signed time of sending.
 type Timestamp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where it is: the first that is there.
 	At []*TimestampPlace `protobuf:"bytes,1,rep,name=at,proto3" json:"at,omitempty"`
-	// How it is written: "s" or "ms" since 1970 in decimal, "rfc3339", "iso8601" (as rfc3339, where no zone means UTC), "http-date".
+	// How it is written: "s" or "ms" since 1970 in decimal, "s-or-ms" (whichever puts it into this century), "rfc3339", "iso8601" (as rfc3339, where no zone means UTC), "http-date".
 	Unit string `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
 	// How far it may be from now, either way. Absent: it isn't checked unless the source sets a tolerance, and doesn't count as
 	// covered by the proof.
@@ -781,7 +1681,7 @@ type Timestamp struct {
 
 func (x *Timestamp) Reset() {
 	*x = Timestamp{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +1693,7 @@ func (x *Timestamp) String() string {
 func (*Timestamp) ProtoMessage() {}
 
 func (x *Timestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +1706,7 @@ func (x *Timestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timestamp.ProtoReflect.Descriptor instead.
 func (*Timestamp) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Timestamp) GetAt() []*TimestampPlace {
@@ -842,6 +1742,8 @@ type TimestampPlace struct {
 	//	*TimestampPlace_Form
 	//	*TimestampPlace_Json
 	//	*TimestampPlace_Item
+	//	*TimestampPlace_Claim
+	//	*TimestampPlace_JwsHeader
 	Place         isTimestampPlace_Place `protobuf_oneof:"place"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -849,7 +1751,7 @@ type TimestampPlace struct {
 
 func (x *TimestampPlace) Reset() {
 	*x = TimestampPlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1763,7 @@ func (x *TimestampPlace) String() string {
 func (*TimestampPlace) ProtoMessage() {}
 
 func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1776,7 @@ func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampPlace.ProtoReflect.Descriptor instead.
 func (*TimestampPlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TimestampPlace) GetPlace() isTimestampPlace_Place {
@@ -929,6 +1831,24 @@ func (x *TimestampPlace) GetItem() string {
 	return ""
 }
 
+func (x *TimestampPlace) GetClaim() string {
+	if x != nil {
+		if x, ok := x.Place.(*TimestampPlace_Claim); ok {
+			return x.Claim
+		}
+	}
+	return ""
+}
+
+func (x *TimestampPlace) GetJwsHeader() string {
+	if x != nil {
+		if x, ok := x.Place.(*TimestampPlace_JwsHeader); ok {
+			return x.JwsHeader
+		}
+	}
+	return ""
+}
+
 type isTimestampPlace_Place interface {
 	isTimestampPlace_Place()
 }
@@ -958,6 +1878,16 @@ type TimestampPlace_Item struct {
 	Item string `protobuf:"bytes,5,opt,name=item,proto3,oneof"`
 }
 
+type TimestampPlace_Claim struct {
+	// A claim's path, for example "iat".
+	Claim string `protobuf:"bytes,6,opt,name=claim,proto3,oneof"`
+}
+
+type TimestampPlace_JwsHeader struct {
+	// A parameter of the JWS's protected header, for example "ts".
+	JwsHeader string `protobuf:"bytes,7,opt,name=jws_header,json=jwsHeader,proto3,oneof"`
+}
+
 func (*TimestampPlace_Header) isTimestampPlace_Place() {}
 
 func (*TimestampPlace_Query) isTimestampPlace_Place() {}
@@ -967,6 +1897,10 @@ func (*TimestampPlace_Form) isTimestampPlace_Place() {}
 func (*TimestampPlace_Json) isTimestampPlace_Place() {}
 
 func (*TimestampPlace_Item) isTimestampPlace_Place() {}
+
+func (*TimestampPlace_Claim) isTimestampPlace_Place() {}
+
+func (*TimestampPlace_JwsHeader) isTimestampPlace_Place() {}
 
 // KeyForm says what a configured secret looks like and how it becomes the key. A secret that fits the form of no scheme is an
 // error at start.
@@ -980,14 +1914,16 @@ type KeyForm struct {
 	ExcludedPrefixes []string `protobuf:"bytes,3,rep,name=excluded_prefixes,json=excludedPrefixes,proto3" json:"excluded_prefixes,omitempty"`
 	// How the key's bytes are written: "raw" (the default: the text is the key), "base64" or "base64url" (with or without padding),
 	// "hex", "pem". Public keys are a PKIX structure, or for ed25519 also the bare 32 bytes.
-	Encoding      string `protobuf:"bytes,4,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	Encoding string `protobuf:"bytes,4,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	// "sha1": the key is the SHA-1 digest of the secret. Empty: it is the secret.
+	Digest        string `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyForm) Reset() {
 	*x = KeyForm{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1935,7 @@ func (x *KeyForm) String() string {
 func (*KeyForm) ProtoMessage() {}
 
 func (x *KeyForm) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1948,7 @@ func (x *KeyForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyForm.ProtoReflect.Descriptor instead.
 func (*KeyForm) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *KeyForm) GetPrefixes() []string {
@@ -1043,6 +1979,13 @@ func (x *KeyForm) GetEncoding() string {
 	return ""
 }
 
+func (x *KeyForm) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // Selector makes one value out of parts of a delivery.
 type Selector struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1056,7 +1999,7 @@ type Selector struct {
 
 func (x *Selector) Reset() {
 	*x = Selector{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +2011,7 @@ func (x *Selector) String() string {
 func (*Selector) ProtoMessage() {}
 
 func (x *Selector) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +2024,7 @@ func (x *Selector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selector.ProtoReflect.Descriptor instead.
 func (*Selector) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Selector) GetWhen() []*Condition {
@@ -1110,6 +2053,8 @@ type Part struct {
 	//	*Part_Form
 	//	*Part_Json
 	//	*Part_Literal
+	//	*Part_Envelope
+	//	*Part_KeyMatching
 	Place isPart_Place `protobuf_oneof:"place"`
 	// Whether the value does without it where it is absent.
 	Optional      bool `protobuf:"varint,6,opt,name=optional,proto3" json:"optional,omitempty"`
@@ -1119,7 +2064,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +2076,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +2089,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Part) GetPlace() isPart_Place {
@@ -1199,6 +2144,24 @@ func (x *Part) GetLiteral() string {
 	return ""
 }
 
+func (x *Part) GetEnvelope() string {
+	if x != nil {
+		if x, ok := x.Place.(*Part_Envelope); ok {
+			return x.Envelope
+		}
+	}
+	return ""
+}
+
+func (x *Part) GetKeyMatching() string {
+	if x != nil {
+		if x, ok := x.Place.(*Part_KeyMatching); ok {
+			return x.KeyMatching
+		}
+	}
+	return ""
+}
+
 func (x *Part) GetOptional() bool {
 	if x != nil {
 		return x.Optional
@@ -1235,6 +2198,16 @@ type Part_Literal struct {
 	Literal string `protobuf:"bytes,5,opt,name=literal,proto3,oneof"`
 }
 
+type Part_Envelope struct {
+	// With a batch: a path in the whole document instead of the element.
+	Envelope string `protobuf:"bytes,7,opt,name=envelope,proto3,oneof"`
+}
+
+type Part_KeyMatching struct {
+	// A regular expression (RE2): the value is the first of the JSON document's top-level keys that matches it whole.
+	KeyMatching string `protobuf:"bytes,8,opt,name=key_matching,json=keyMatching,proto3,oneof"`
+}
+
 func (*Part_Header) isPart_Place() {}
 
 func (*Part_Query) isPart_Place() {}
@@ -1244,6 +2217,10 @@ func (*Part_Form) isPart_Place() {}
 func (*Part_Json) isPart_Place() {}
 
 func (*Part_Literal) isPart_Place() {}
+
+func (*Part_Envelope) isPart_Place() {}
+
+func (*Part_KeyMatching) isPart_Place() {}
 
 // Condition is true or false for a request.
 type Condition struct {
@@ -1257,15 +2234,19 @@ type Condition struct {
 	//	*Condition_Form
 	//	*Condition_Json
 	Place isCondition_Place `protobuf_oneof:"place"`
-	// What it must be. Absent: any value that is not empty.
-	Equals        *string `protobuf:"bytes,5,opt,name=equals,proto3,oneof" json:"equals,omitempty"`
+	// What it must be. Absent: any value that is not empty. It may be a setting; a secret one is compared in constant time.
+	Equals *string `protobuf:"bytes,5,opt,name=equals,proto3,oneof" json:"equals,omitempty"`
+	// A regular expression (RE2) that the whole value matches. Empty: any.
+	Matches string `protobuf:"bytes,6,opt,name=matches,proto3" json:"matches,omitempty"`
+	// Whether the place must be absent or empty instead.
+	Absent        bool `protobuf:"varint,7,opt,name=absent,proto3" json:"absent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +2258,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +2271,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Condition) GetPlace() isCondition_Place {
@@ -1341,6 +2322,20 @@ func (x *Condition) GetEquals() string {
 		return *x.Equals
 	}
 	return ""
+}
+
+func (x *Condition) GetMatches() string {
+	if x != nil {
+		return x.Matches
+	}
+	return ""
+}
+
+func (x *Condition) GetAbsent() bool {
+	if x != nil {
+		return x.Absent
+	}
+	return false
 }
 
 type isCondition_Place interface {
@@ -1395,7 +2390,7 @@ type Instant struct {
 
 func (x *Instant) Reset() {
 	*x = Instant{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +2402,7 @@ func (x *Instant) String() string {
 func (*Instant) ProtoMessage() {}
 
 func (x *Instant) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +2415,7 @@ func (x *Instant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instant.ProtoReflect.Descriptor instead.
 func (*Instant) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Instant) GetPlace() isInstant_Place {
@@ -1510,9 +2505,10 @@ type Body struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its media type, in lower case, without parameters.
 	MediaType string `protobuf:"bytes,1,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	// What it is: "json", or "form" for fields as in a URL's query. Default json.
+	// What it is: "json", "form" for fields as in a URL's query, "multipart" for multipart/form-data, "jwt" for a JWS whose payload is the
+	// document, "opaque" for what is stored as its bytes only (XML, for example), "fields" for a form whose fields, as an object of texts, are the document. Default json.
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
-	// For forms, the field that carries the JSON document. A form without it has no document and is stored as its bytes only.
+	// For form and multipart, the field that carries the JSON document. A body without it has no document and is stored as its bytes only.
 	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1520,7 +2516,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +2528,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +2541,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Body) GetMediaType() string {
@@ -1579,14 +2575,20 @@ type Handshake struct {
 	// Whether the request is signed. A signed one is only looked at after its signature was verified.
 	Signed bool `protobuf:"varint,3,opt,name=signed,proto3" json:"signed,omitempty"`
 	// The answer.
-	Respond       *Response `protobuf:"bytes,4,opt,name=respond,proto3" json:"respond,omitempty"`
+	Respond *Response `protobuf:"bytes,4,opt,name=respond,proto3" json:"respond,omitempty"`
+	// What must hold once `when` does; otherwise the request is refused with 403 and nothing is computed. It guards from signing what an
+	// attacker chose, and compares tokens.
+	Require []*Condition `protobuf:"bytes,5,rep,name=require,proto3" json:"require,omitempty"`
+	// Where a secret is that this handshake brings. It is taken only while the operator has opened a window for the source, and only
+	// where the source has none yet; otherwise the request is refused with 403 and nothing is kept.
+	Captures      *Location `protobuf:"bytes,6,opt,name=captures,proto3" json:"captures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Handshake) Reset() {
 	*x = Handshake{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +2600,7 @@ func (x *Handshake) String() string {
 func (*Handshake) ProtoMessage() {}
 
 func (x *Handshake) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +2613,7 @@ func (x *Handshake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handshake.ProtoReflect.Descriptor instead.
 func (*Handshake) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Handshake) GetMethod() string {
@@ -1642,26 +2644,43 @@ func (x *Handshake) GetRespond() *Response {
 	return nil
 }
 
+func (x *Handshake) GetRequire() []*Condition {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
+func (x *Handshake) GetCaptures() *Location {
+	if x != nil {
+		return x.Captures
+	}
+	return nil
+}
+
 // Response is the answer to a handshake. It is sent with X-Content-Type-Options: nosniff.
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The HTTP status. 0: 200.
 	Status int32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
-	// "text/plain" or "application/json". Empty where there is no body.
+	// "text/plain", "application/json" or "text/xml". Empty where there is no body.
 	ContentType string `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// The body, a template: text, and in braces {header:NAME}, {query:NAME}, {form:NAME}, {json:PATH} of the request. In JSON, what
+	// The body, a template: text, and in braces {header:NAME}, {query:NAME}, {form:NAME}, {json:PATH} of the request, and {value:NAME}
+	// for what is computed. In JSON, what
 	// is inserted is escaped for the inside of a string. A handshake is refused with 400 when something named is absent, is no
 	// printable text, or the body gets larger than 1 KiB.
 	Body string `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// Headers of the answer.
-	Headers       []*ResponseHeader `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
+	Headers []*ResponseHeader `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
+	// What is computed for the body.
+	Values        []*Computed `protobuf:"bytes,5,rep,name=values,proto3" json:"values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +2692,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +2705,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Response) GetStatus() int32 {
@@ -1717,6 +2736,13 @@ func (x *Response) GetHeaders() []*ResponseHeader {
 	return nil
 }
 
+func (x *Response) GetValues() []*Computed {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // ResponseHeader is a header of an answer.
 type ResponseHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1730,7 +2756,7 @@ type ResponseHeader struct {
 
 func (x *ResponseHeader) Reset() {
 	*x = ResponseHeader{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +2768,7 @@ func (x *ResponseHeader) String() string {
 func (*ResponseHeader) ProtoMessage() {}
 
 func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +2781,7 @@ func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHeader.ProtoReflect.Descriptor instead.
 func (*ResponseHeader) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResponseHeader) GetName() string {
@@ -1772,11 +2798,85 @@ func (x *ResponseHeader) GetValue() string {
 	return ""
 }
 
+// Computed is a value that proves that the endpoint has the secret.
+type Computed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, for {value:NAME}.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "hmac-sha1", "hmac-sha256" or "hmac-sha512" with the first key of the source's first scheme, or "sha256", a digest.
+	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
+	// "hex", "base64" or "base64url".
+	Encoding string `protobuf:"bytes,3,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	// What it is computed of, a template as Response.body, where {url} is the source's public URL without query, and {setting:NAME} may be a secret.
+	Content       string `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Computed) Reset() {
+	*x = Computed{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Computed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Computed) ProtoMessage() {}
+
+func (x *Computed) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Computed.ProtoReflect.Descriptor instead.
+func (*Computed) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Computed) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Computed) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *Computed) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+func (x *Computed) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
 var File_hookbridge_provider_v1_pack_proto protoreflect.FileDescriptor
 
 const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9b\b\n" +
+	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8d\n" +
+	"\n" +
 	"\x04Pack\x12/\n" +
 	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x03key\x12\x1b\n" +
 	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12#\n" +
@@ -1794,8 +2894,8 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	" \x03(\tB%\xbaH\"\x92\x01\x1f\x10@\x18\x01\"\x19r\x172\x15^[A-Za-z0-9-]{1,100}$R\rstoredHeaders\x12K\n" +
 	"\n" +
 	"handshakes\x18\v \x03(\v2!.hookbridge.provider.v1.HandshakeB\b\xbaH\x05\x92\x01\x02\x10\bR\n" +
-	"handshakes\x125\n" +
-	"\x0efailure_status\x18\f \x01(\x05B\x0e\xbaH\v\xd8\x01\x01\x1a\x06\x10\xf4\x03(\x90\x03R\rfailureStatus\x12'\n" +
+	"handshakes\x129\n" +
+	"\aanswers\x18\f \x01(\v2\x1f.hookbridge.provider.v1.AnswersR\aanswers\x12'\n" +
 	"\bmax_body\x18\r \x01(\x03B\f\xbaH\t\"\a\x18\x80\x80\xc0\f(\x00R\amaxBody\x12D\n" +
 	"\bdeadline\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c*\x00R\bdeadline\x12%\n" +
@@ -1804,9 +2904,32 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
 	"unverified\x18\x11 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\n" +
 	"unverified\x123\n" +
-	"\x05guide\x18\x12 \x01(\v2\x1d.hookbridge.provider.v1.GuideR\x05guideB\n" +
+	"\x05guide\x18\x12 \x01(\v2\x1d.hookbridge.provider.v1.GuideR\x05guide\x12E\n" +
+	"\bsettings\x18\x13 \x03(\v2\x1f.hookbridge.provider.v1.SettingB\b\xbaH\x05\x92\x01\x02\x10\bR\bsettings\x123\n" +
+	"\x05batch\x18\x14 \x01(\v2\x1d.hookbridge.provider.v1.BatchR\x05batch\x128\n" +
+	"\x05proof\x18\x15 \x01(\tB\"\xbaH\x1fr\x1dR\x00R\x06vectorR\x03sdkR\x06signerR\x04noneR\x05proof\x126\n" +
+	"\tid_stable\x18\x16 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aunknownR\x03yesR\x02noR\bidStableB\n" +
 	"\n" +
-	"\b_retries\"\xa2\x01\n" +
+	"\b_retries\"\xdc\x01\n" +
+	"\aSetting\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x04name\x12,\n" +
+	"\vdescription\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\vdescription\x12\"\n" +
+	"\adefault\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\adefault\x12\x1a\n" +
+	"\boptional\x18\x04 \x01(\bR\boptional\x12\x18\n" +
+	"\apattern\x18\x05 \x01(\tR\apattern\x12\x16\n" +
+	"\x06secret\x18\x06 \x01(\bR\x06secret\"\xc0\x01\n" +
+	"\aAnswers\x12:\n" +
+	"\asuccess\x18\x01 \x01(\v2 .hookbridge.provider.v1.ResponseR\asuccess\x12>\n" +
+	"\tduplicate\x18\x02 \x01(\v2 .hookbridge.provider.v1.ResponseR\tduplicate\x129\n" +
+	"\afailure\x18\x03 \x01(\v2\x1f.hookbridge.provider.v1.RefusalR\afailure\"G\n" +
+	"\aRefusal\x12&\n" +
+	"\x06status\x18\x01 \x01(\x05B\x0e\xbaH\v\xd8\x01\x01\x1a\x06\x10\xf4\x03(\x90\x03R\x06status\x12\x14\n" +
+	"\x05empty\x18\x02 \x01(\bR\x05empty\"\xb7\x01\n" +
+	"\x05Batch\x12 \n" +
+	"\x06events\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06events\x12-\n" +
+	"\x06format\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\x00R\x05arrayR\x05linesR\x06format:]\xbaHZ\x1aX\n" +
+	"\vbatch.lines\x12\x1clines are the whole document\x1a+this.events == '' || this.format != 'lines'\"\xa2\x01\n" +
 	"\x05Guide\x12&\n" +
 	"\bendpoint\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\bendpoint\x12\"\n" +
@@ -1814,25 +2937,68 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06secret\x12$\n" +
 	"\aretries\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\aretries\x12'\n" +
-	"\x05notes\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\bR\x05notes\"\xec\x04\n" +
+	"\x05notes\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\bR\x05notes\"\x8b\f\n" +
 	"\x06Scheme\x121\n" +
-	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,31}$R\x04name\x12\x98\x01\n" +
-	"\talgorithm\x18\x02 \x01(\tBz\xbaHwruR\thmac-sha1R\vhmac-sha256R\vhmac-sha512R\aed25519R\x11ecdsa-p256-sha256R\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,31}$R\x04name\x12\xa6\x01\n" +
+	"\talgorithm\x18\x02 \x01(\tB\x87\x01\xbaH\x83\x01r\x80\x01R\thmac-sha1R\vhmac-sha256R\vhmac-sha512R\aed25519R\x11ecdsa-p256-sha256R\n" +
 	"rsa-sha256R\n" +
-	"rsa-sha512R\x04sha1R\x06sha256R\x05tokenR\x05basicR\talgorithm\x12Q\n" +
-	"\tsignature\x18\x03 \x03(\v2&.hookbridge.provider.v1.SignaturePlaceB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x01R\tsignature\x120\n" +
-	"\x04list\x18\x04 \x01(\v2\x1c.hookbridge.provider.v1.ListR\x04list\x12;\n" +
-	"\bencoding\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x1aR\x00R\x03hexR\x06base64R\tbase64urlR\bencoding\x12\"\n" +
-	"\acontent\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\acontent\x12:\n" +
-	"\x02id\x18\a \x03(\v2 .hookbridge.provider.v1.LocationB\b\xbaH\x05\x92\x01\x02\x10\bR\x02id\x12?\n" +
+	"rsa-sha512R\x04sha1R\x06sha256R\x05tokenR\x05basicR\x03jwsR\x04codeR\talgorithm\x12O\n" +
+	"\tsignature\x18\x03 \x03(\v2&.hookbridge.provider.v1.SignaturePlaceB\t\xbaH\x06\x92\x01\x03\x10\x80\x01R\tsignature\x120\n" +
+	"\x04list\x18\x04 \x01(\v2\x1c.hookbridge.provider.v1.ListR\x04list\x12J\n" +
+	"\bencoding\x18\x05 \x01(\tB.\xbaH+r)R\x00R\x03hexR\x06base64R\tbase64urlR\rhex-or-base64R\bencoding\x12\"\n" +
+	"\acontent\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\acontent\x12A\n" +
+	"\x02id\x18\a \x03(\v2'.hookbridge.provider.v1.ClaimedLocationB\b\xbaH\x05\x92\x01\x02\x10\bR\x02id\x12?\n" +
 	"\ttimestamp\x18\b \x01(\v2!.hookbridge.provider.v1.TimestampR\ttimestamp\x121\n" +
-	"\x03key\x18\t \x01(\v2\x1f.hookbridge.provider.v1.KeyFormR\x03key\"\xd8\x01\n" +
-	"\x0eSignaturePlace\x126\n" +
-	"\x06header\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$H\x00R\x06header\x12\x1f\n" +
+	"\x03key\x18\t \x01(\v2\x1f.hookbridge.provider.v1.KeyFormR\x03key\x12R\n" +
+	"\rcontent_parts\x18\n" +
+	" \x03(\v2#.hookbridge.provider.v1.ContentPartB\b\xbaH\x05\x92\x01\x02\x10\x10R\fcontentParts\x12?\n" +
+	"\x04when\x18\v \x03(\v2!.hookbridge.provider.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10\bR\x04when\x12O\n" +
+	"\fbody_digests\x18\f \x03(\v2\".hookbridge.provider.v1.BodyDigestB\b\xbaH\x05\x92\x01\x02\x10\x04R\vbodyDigests\x12R\n" +
+	"\turl_forms\x18\r \x03(\tB5\xbaH2\x92\x01/\x10\x04\x18\x01\")r'R\x05plainR\fdefault-portR\ano-portR\adecodedR\burlForms\x12-\n" +
+	"\x03jws\x18\x0e \x01(\v2\x1b.hookbridge.provider.v1.JwsR\x03jws\x12@\n" +
+	"\n" +
+	"key_source\x18\x0f \x01(\v2!.hookbridge.provider.v1.KeySourceR\tkeySource\x124\n" +
+	"\x04code\x18\x10 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9_]{0,62})?$R\x04code:\x99\x03\xbaH\x95\x03\x1aj\n" +
+	"\x0escheme.content\x12\"content or content_parts, not both\x1a4this.content == '' || this.content_parts.size() == 0\x1ac\n" +
+	"\vscheme.code\x12#code and algorithm code go together\x1a/(this.code != '') == (this.algorithm == 'code')\x1a[\n" +
+	"\n" +
+	"scheme.jws\x12!jws and algorithm jws go together\x1a*has(this.jws) == (this.algorithm == 'jws')\x1ae\n" +
+	"\x10scheme.signature\x12\x1athe signature is somewhere\x1a5this.signature.size() > 0 || this.algorithm == 'code'\"I\n" +
+	"\vContentPart\x12\x1e\n" +
+	"\x04text\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04text\x12\x1a\n" +
+	"\boptional\x18\x02 \x01(\bR\boptional\"\xa5\x02\n" +
+	"\n" +
+	"BodyDigest\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
+	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x129\n" +
+	"\talgorithm\x18\x03 \x01(\tB\x1b\xbaH\x18r\x16R\x04sha1R\x06sha256R\x06sha512R\talgorithm\x129\n" +
+	"\bencoding\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18R\x03hexR\x06base64R\tbase64urlR\bencoding\x12\x1f\n" +
+	"\x06prefix\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06prefixB\x0e\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\x98\x02\n" +
+	"\x03Jws\x12B\n" +
+	"\x04form\x18\x01 \x01(\tB.\xbaH+r)R\x00R\acompactR\bdetachedR\x12detached-unencodedR\x04form\x12\x8b\x01\n" +
+	"\n" +
+	"algorithms\x18\x02 \x03(\tBk\xbaHh\x92\x01e\b\x01\x10\f\x18\x01\"]r[R\x05HS256R\x05HS384R\x05HS512R\x05RS256R\x05RS384R\x05RS512R\x05PS256R\x05PS384R\x05PS512R\x05ES256R\x05ES384R\x05ES512R\x05EdDSAR\n" +
+	"algorithms\x12?\n" +
+	"\x06claims\x18\x03 \x03(\v2\x1d.hookbridge.provider.v1.ClaimB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06claims\"e\n" +
+	"\x05Claim\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04name\x12 \n" +
+	"\x06equals\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06equals\x12\x1a\n" +
+	"\boptional\x18\x03 \x01(\bR\boptional\"g\n" +
+	"\tKeySource\x12$\n" +
+	"\x03url\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\b:\bhttps://R\x03url\x124\n" +
+	"\x06format\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x04jwksR\x03pemR\n" +
+	"pem-base64R\x06format\"\xb1\x02\n" +
+	"\x0eSignaturePlace\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
 	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
-	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12\x1f\n" +
-	"\x06prefix\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06prefixB\x0e\n" +
+	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12\x1d\n" +
+	"\x04body\x18\x06 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x04body\x12\x1f\n" +
+	"\x06prefix\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06prefix\x12\x1f\n" +
+	"\x05count\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\x05countB\x0e\n" +
 	"\x05place\x12\x05\xbaH\x02\b\x01\"\xfb\x03\n" +
 	"\x04List\x12&\n" +
 	"\tseparator\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x98\x01\x01R\tseparator\x12\x1f\n" +
@@ -1841,81 +3007,107 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\x04skip\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\b(\x00R\x04skip\x12\x1d\n" +
 	"\x05group\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x01R\x05group:\xc7\x02\xbaH\xc3\x02\x1a\x96\x01\n" +
 	"\tlist.take\x125take is for lists with assign, skip for lists without\x1aRthis.assign == '' ? this.take.size() == 0 : this.take.size() > 0 && this.skip == 0\x1a\xa7\x01\n" +
-	"\x0flist.separators\x12\"separator, assign and group differ\x1apthis.separator != this.assign && this.separator != this.group && (this.group == '' || this.group != this.assign)\"\xb1\x01\n" +
-	"\bLocation\x126\n" +
-	"\x06header\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$H\x00R\x06header\x12\x1f\n" +
+	"\x0flist.separators\x12\"separator, assign and group differ\x1apthis.separator != this.assign && this.separator != this.group && (this.group == '' || this.group != this.assign)\"\xca\x01\n" +
+	"\bLocation\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
 	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
 	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04jsonB\x0e\n" +
-	"\x05place\x12\x05\xbaH\x02\b\x01\"\xd1\x01\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\xf2\x01\n" +
+	"\x0fClaimedLocation\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
+	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
+	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
+	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12\x1f\n" +
+	"\x05claim\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05claimB\x0e\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\xda\x01\n" +
 	"\tTimestamp\x12B\n" +
 	"\x02at\x18\x01 \x03(\v2&.hookbridge.provider.v1.TimestampPlaceB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x02at\x12=\n" +
-	"\x04unit\x18\x02 \x01(\tB)\xbaH&r$R\x01sR\x02msR\arfc3339R\aiso8601R\thttp-dateR\x04unit\x12A\n" +
-	"\ttolerance\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\ttolerance\"\xd6\x01\n" +
-	"\x0eTimestampPlace\x126\n" +
-	"\x06header\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$H\x00R\x06header\x12\x1f\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x02at\x12F\n" +
+	"\x04unit\x18\x02 \x01(\tB2\xbaH/r-R\x01sR\x02msR\as-or-msR\arfc3339R\aiso8601R\thttp-dateR\x04unit\x12A\n" +
+	"\ttolerance\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\ttolerance\"\xba\x02\n" +
+	"\x0eTimestampPlace\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
 	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
 	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12\x1d\n" +
-	"\x04item\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04itemB\x0e\n" +
-	"\x05place\x12\x05\xbaH\x02\b\x01\"\xde\x01\n" +
+	"\x04item\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04item\x12\x1f\n" +
+	"\x05claim\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05claim\x12(\n" +
+	"\n" +
+	"jws_header\x18\a \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\tjwsHeaderB\x0e\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\x85\x02\n" +
 	"\aKeyForm\x12(\n" +
 	"\bprefixes\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\bprefixes\x12'\n" +
 	"\x0fprefix_optional\x18\x02 \x01(\bR\x0eprefixOptional\x129\n" +
 	"\x11excluded_prefixes\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x10excludedPrefixes\x12E\n" +
-	"\bencoding\x18\x04 \x01(\tB)\xbaH&r$R\x00R\x03rawR\x06base64R\tbase64urlR\x03hexR\x03pemR\bencoding\"\x8b\x01\n" +
+	"\bencoding\x18\x04 \x01(\tB)\xbaH&r$R\x00R\x03rawR\x06base64R\tbase64urlR\x03hexR\x03pemR\bencoding\x12%\n" +
+	"\x06digest\x18\x05 \x01(\tB\r\xbaH\n" +
+	"r\bR\x00R\x04sha1R\x06digest\"\x8b\x01\n" +
 	"\bSelector\x12?\n" +
 	"\x04when\x18\x01 \x03(\v2!.hookbridge.provider.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10\bR\x04when\x12>\n" +
 	"\x05parts\x18\x02 \x03(\v2\x1c.hookbridge.provider.v1.PartB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x05parts\"\xee\x01\n" +
-	"\x04Part\x126\n" +
-	"\x06header\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$H\x00R\x06header\x12\x1f\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x05parts\"\xdc\x02\n" +
+	"\x04Part\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
 	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
 	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12#\n" +
-	"\aliteral\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\aliteral\x12\x1a\n" +
+	"\aliteral\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\aliteral\x12%\n" +
+	"\benvelope\x18\a \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\benvelope\x12,\n" +
+	"\fkey_matching\x18\b \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\vkeyMatching\x12\x1a\n" +
 	"\boptional\x18\x06 \x01(\bR\boptionalB\x0e\n" +
-	"\x05place\x12\x05\xbaH\x02\b\x01\"\xda\x01\n" +
-	"\tCondition\x126\n" +
-	"\x06header\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$H\x00R\x06header\x12\x1f\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\xb9\x03\n" +
+	"\tCondition\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
 	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
 	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12\x1b\n" +
-	"\x06equals\x18\x05 \x01(\tH\x01R\x06equals\x88\x01\x01B\x0e\n" +
+	"\x06equals\x18\x05 \x01(\tH\x01R\x06equals\x88\x01\x01\x12\x18\n" +
+	"\amatches\x18\x06 \x01(\tR\amatches\x12\x16\n" +
+	"\x06absent\x18\a \x01(\bR\x06absent:\x91\x01\xbaH\x8d\x01\x1a\x8a\x01\n" +
+	"\rcondition.one\x12!one of equals, matches and absent\x1aV(has(this.equals) ? 1 : 0) + (this.matches != '' ? 1 : 0) + (this.absent ? 1 : 0) <= 1B\x0e\n" +
 	"\x05place\x12\x05\xbaH\x02\b\x01B\t\n" +
-	"\a_equals\"\xef\x01\n" +
-	"\aInstant\x126\n" +
-	"\x06header\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$H\x00R\x06header\x12\x1f\n" +
+	"\a_equals\"\x91\x02\n" +
+	"\aInstant\x12O\n" +
+	"\x06header\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$H\x00R\x06header\x12\x1f\n" +
 	"\x05query\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x05query\x12\x1d\n" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
-	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12=\n" +
-	"\x04unit\x18\x05 \x01(\tB)\xbaH&r$R\x01sR\x02msR\arfc3339R\aiso8601R\thttp-dateR\x04unitB\x0e\n" +
-	"\x05place\x12\x05\xbaH\x02\b\x01\"\xde\x01\n" +
+	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12F\n" +
+	"\x04unit\x18\x05 \x01(\tB2\xbaH/r-R\x01sR\x02msR\as-or-msR\arfc3339R\aiso8601R\thttp-dateR\x04unitB\x0e\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\x9a\x02\n" +
 	"\x04Body\x12A\n" +
 	"\n" +
-	"media_type\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[a-z0-9.+-]+/[a-z0-9.+-]+$R\tmediaType\x12+\n" +
-	"\x06format\x18\x02 \x01(\tB\x13\xbaH\x10r\x0eR\x00R\x04jsonR\x04formR\x06format\x12\x14\n" +
-	"\x05field\x18\x03 \x01(\tR\x05field:P\xbaHM\x1aK\n" +
+	"media_type\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[a-z0-9.+-]+/[a-z0-9.+-]+$R\tmediaType\x12K\n" +
+	"\x06format\x18\x02 \x01(\tB3\xbaH0r.R\x00R\x04jsonR\x04formR\x06fieldsR\tmultipartR\x03jwtR\x06opaqueR\x06format\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field:l\xbaHi\x1ag\n" +
 	"\n" +
-	"body.field\x12\x12field is for forms\x1a)this.field == '' || this.format == 'form'\"\xff\x02\n" +
+	"body.field\x12\x1ffield is for form and multipart\x1a8this.field == '' || this.format in ['form', 'multipart']\"\x84\x04\n" +
 	"\tHandshake\x127\n" +
 	"\x06method\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1aR\x03GETR\x04HEADR\aOPTIONSR\x04POSTR\x06method\x12?\n" +
 	"\x04when\x18\x02 \x03(\v2!.hookbridge.provider.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10\bR\x04when\x12\x16\n" +
 	"\x06signed\x18\x03 \x01(\bR\x06signed\x12B\n" +
-	"\arespond\x18\x04 \x01(\v2 .hookbridge.provider.v1.ResponseB\x06\xbaH\x03\xc8\x01\x01R\arespond:\x9b\x01\xbaH\x97\x01\x1a\x94\x01\n" +
-	"\x0ehandshake.post\x12Dan unsigned POST needs a condition, or no delivery would be an event\x1a<this.method != 'POST' || this.signed || this.when.size() > 0\"\xe2\x02\n" +
+	"\arespond\x18\x04 \x01(\v2 .hookbridge.provider.v1.ResponseB\x06\xbaH\x03\xc8\x01\x01R\arespond\x12E\n" +
+	"\arequire\x18\x05 \x03(\v2!.hookbridge.provider.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10\bR\arequire\x12<\n" +
+	"\bcaptures\x18\x06 \x01(\v2 .hookbridge.provider.v1.LocationR\bcaptures:\x9b\x01\xbaH\x97\x01\x1a\x94\x01\n" +
+	"\x0ehandshake.post\x12Dan unsigned POST needs a condition, or no delivery would be an event\x1a<this.method != 'POST' || this.signed || this.when.size() > 0\"\xb0\x03\n" +
 	"\bResponse\x12&\n" +
-	"\x06status\x18\x01 \x01(\x05B\x0e\xbaH\v\xd8\x01\x01\x1a\x06\x10\xac\x02(\xc8\x01R\x06status\x12H\n" +
-	"\fcontent_type\x18\x02 \x01(\tB%\xbaH\"r R\x00R\n" +
-	"text/plainR\x10application/jsonR\vcontentType\x12\x1c\n" +
+	"\x06status\x18\x01 \x01(\x05B\x0e\xbaH\v\xd8\x01\x01\x1a\x06\x10\xac\x02(\xc8\x01R\x06status\x12R\n" +
+	"\fcontent_type\x18\x02 \x01(\tB/\xbaH,r*R\x00R\n" +
+	"text/plainR\x10application/jsonR\btext/xmlR\vcontentType\x12\x1c\n" +
 	"\x04body\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04body\x12J\n" +
-	"\aheaders\x18\x04 \x03(\v2&.hookbridge.provider.v1.ResponseHeaderB\b\xbaH\x05\x92\x01\x02\x10\bR\aheaders:z\xbaHw\x1au\n" +
-	"\x15response.content_type\x12,a body needs a content_type, and only a body\x1a.(this.body == '') == (this.content_type == '')\"d\n" +
-	"\x0eResponseHeader\x120\n" +
-	"\x04name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9-]{1,100}$R\x04name\x12 \n" +
+	"\aheaders\x18\x04 \x03(\v2&.hookbridge.provider.v1.ResponseHeaderB\b\xbaH\x05\x92\x01\x02\x10\bR\aheaders\x12B\n" +
+	"\x06values\x18\x05 \x03(\v2 .hookbridge.provider.v1.ComputedB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06values:z\xbaHw\x1au\n" +
+	"\x15response.content_type\x12,a body needs a content_type, and only a body\x1a.(this.body == '') == (this.content_type == '')\"}\n" +
+	"\x0eResponseHeader\x12I\n" +
+	"\x04name\x18\x01 \x01(\tB5\xbaH2r02.^([A-Za-z0-9-]{1,100}|\\{setting:[a-z0-9_]+\\})$R\x04name\x12 \n" +
 	"\x05value\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x05valueB\xe9\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x05value\"\xf0\x01\n" +
+	"\bComputed\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x04name\x12P\n" +
+	"\talgorithm\x18\x02 \x01(\tB2\xbaH/r-R\thmac-sha1R\vhmac-sha256R\vhmac-sha512R\x06sha256R\talgorithm\x129\n" +
+	"\bencoding\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18R\x03hexR\x06base64R\tbase64urlR\bencoding\x12$\n" +
+	"\acontent\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\acontentB\xe9\x01\n" +
 	"\x1acom.hookbridge.provider.v1B\tPackProtoP\x01ZFgithub.com/hookbridge/hookbridge/gen/hookbridge/provider/v1;providerv1\xa2\x02\x03HPX\xaa\x02\x16Hookbridge.Provider.V1\xca\x02\x16Hookbridge\\Provider\\V1\xe2\x02\"Hookbridge\\Provider\\V1\\GPBMetadata\xea\x02\x18Hookbridge::Provider::V1b\x06proto3"
 
 var (
@@ -1930,54 +3122,80 @@ func file_hookbridge_provider_v1_pack_proto_rawDescGZIP() []byte {
 	return file_hookbridge_provider_v1_pack_proto_rawDescData
 }
 
-var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Pack)(nil),                // 0: hookbridge.provider.v1.Pack
-	(*Guide)(nil),               // 1: hookbridge.provider.v1.Guide
-	(*Scheme)(nil),              // 2: hookbridge.provider.v1.Scheme
-	(*SignaturePlace)(nil),      // 3: hookbridge.provider.v1.SignaturePlace
-	(*List)(nil),                // 4: hookbridge.provider.v1.List
-	(*Location)(nil),            // 5: hookbridge.provider.v1.Location
-	(*Timestamp)(nil),           // 6: hookbridge.provider.v1.Timestamp
-	(*TimestampPlace)(nil),      // 7: hookbridge.provider.v1.TimestampPlace
-	(*KeyForm)(nil),             // 8: hookbridge.provider.v1.KeyForm
-	(*Selector)(nil),            // 9: hookbridge.provider.v1.Selector
-	(*Part)(nil),                // 10: hookbridge.provider.v1.Part
-	(*Condition)(nil),           // 11: hookbridge.provider.v1.Condition
-	(*Instant)(nil),             // 12: hookbridge.provider.v1.Instant
-	(*Body)(nil),                // 13: hookbridge.provider.v1.Body
-	(*Handshake)(nil),           // 14: hookbridge.provider.v1.Handshake
-	(*Response)(nil),            // 15: hookbridge.provider.v1.Response
-	(*ResponseHeader)(nil),      // 16: hookbridge.provider.v1.ResponseHeader
-	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
+	(*Setting)(nil),             // 1: hookbridge.provider.v1.Setting
+	(*Answers)(nil),             // 2: hookbridge.provider.v1.Answers
+	(*Refusal)(nil),             // 3: hookbridge.provider.v1.Refusal
+	(*Batch)(nil),               // 4: hookbridge.provider.v1.Batch
+	(*Guide)(nil),               // 5: hookbridge.provider.v1.Guide
+	(*Scheme)(nil),              // 6: hookbridge.provider.v1.Scheme
+	(*ContentPart)(nil),         // 7: hookbridge.provider.v1.ContentPart
+	(*BodyDigest)(nil),          // 8: hookbridge.provider.v1.BodyDigest
+	(*Jws)(nil),                 // 9: hookbridge.provider.v1.Jws
+	(*Claim)(nil),               // 10: hookbridge.provider.v1.Claim
+	(*KeySource)(nil),           // 11: hookbridge.provider.v1.KeySource
+	(*SignaturePlace)(nil),      // 12: hookbridge.provider.v1.SignaturePlace
+	(*List)(nil),                // 13: hookbridge.provider.v1.List
+	(*Location)(nil),            // 14: hookbridge.provider.v1.Location
+	(*ClaimedLocation)(nil),     // 15: hookbridge.provider.v1.ClaimedLocation
+	(*Timestamp)(nil),           // 16: hookbridge.provider.v1.Timestamp
+	(*TimestampPlace)(nil),      // 17: hookbridge.provider.v1.TimestampPlace
+	(*KeyForm)(nil),             // 18: hookbridge.provider.v1.KeyForm
+	(*Selector)(nil),            // 19: hookbridge.provider.v1.Selector
+	(*Part)(nil),                // 20: hookbridge.provider.v1.Part
+	(*Condition)(nil),           // 21: hookbridge.provider.v1.Condition
+	(*Instant)(nil),             // 22: hookbridge.provider.v1.Instant
+	(*Body)(nil),                // 23: hookbridge.provider.v1.Body
+	(*Handshake)(nil),           // 24: hookbridge.provider.v1.Handshake
+	(*Response)(nil),            // 25: hookbridge.provider.v1.Response
+	(*ResponseHeader)(nil),      // 26: hookbridge.provider.v1.ResponseHeader
+	(*Computed)(nil),            // 27: hookbridge.provider.v1.Computed
+	(*durationpb.Duration)(nil), // 28: google.protobuf.Duration
 }
 var file_hookbridge_provider_v1_pack_proto_depIdxs = []int32{
-	2,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
-	9,  // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
-	9,  // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
-	12, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
-	9,  // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
-	13, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
-	14, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
-	17, // 7: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
-	1,  // 8: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
-	3,  // 9: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
-	4,  // 10: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
-	5,  // 11: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.Location
-	6,  // 12: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
-	8,  // 13: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
-	7,  // 14: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
-	17, // 15: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
-	11, // 16: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
-	10, // 17: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
-	11, // 18: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
-	15, // 19: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
-	16, // 20: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	6,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
+	19, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
+	19, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
+	22, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
+	19, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
+	23, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
+	24, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
+	2,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
+	28, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
+	5,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
+	1,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
+	4,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
+	25, // 12: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
+	25, // 13: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
+	3,  // 14: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
+	12, // 15: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
+	13, // 16: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
+	15, // 17: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
+	16, // 18: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
+	18, // 19: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
+	7,  // 20: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
+	21, // 21: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
+	8,  // 22: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
+	9,  // 23: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
+	11, // 24: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
+	10, // 25: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
+	17, // 26: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
+	28, // 27: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
+	21, // 28: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
+	20, // 29: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
+	21, // 30: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
+	25, // 31: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
+	21, // 32: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
+	14, // 33: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
+	26, // 34: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
+	27, // 35: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_provider_v1_pack_proto_init() }
@@ -1986,39 +3204,55 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		return
 	}
 	file_hookbridge_provider_v1_pack_proto_msgTypes[0].OneofWrappers = []any{}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[3].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[8].OneofWrappers = []any{
+		(*BodyDigest_Header)(nil),
+		(*BodyDigest_Query)(nil),
+	}
+	file_hookbridge_provider_v1_pack_proto_msgTypes[12].OneofWrappers = []any{
 		(*SignaturePlace_Header)(nil),
 		(*SignaturePlace_Query)(nil),
 		(*SignaturePlace_Form)(nil),
 		(*SignaturePlace_Json)(nil),
+		(*SignaturePlace_Body)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[5].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[14].OneofWrappers = []any{
 		(*Location_Header)(nil),
 		(*Location_Query)(nil),
 		(*Location_Form)(nil),
 		(*Location_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[7].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[15].OneofWrappers = []any{
+		(*ClaimedLocation_Header)(nil),
+		(*ClaimedLocation_Query)(nil),
+		(*ClaimedLocation_Form)(nil),
+		(*ClaimedLocation_Json)(nil),
+		(*ClaimedLocation_Claim)(nil),
+	}
+	file_hookbridge_provider_v1_pack_proto_msgTypes[17].OneofWrappers = []any{
 		(*TimestampPlace_Header)(nil),
 		(*TimestampPlace_Query)(nil),
 		(*TimestampPlace_Form)(nil),
 		(*TimestampPlace_Json)(nil),
 		(*TimestampPlace_Item)(nil),
+		(*TimestampPlace_Claim)(nil),
+		(*TimestampPlace_JwsHeader)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[10].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[20].OneofWrappers = []any{
 		(*Part_Header)(nil),
 		(*Part_Query)(nil),
 		(*Part_Form)(nil),
 		(*Part_Json)(nil),
 		(*Part_Literal)(nil),
+		(*Part_Envelope)(nil),
+		(*Part_KeyMatching)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[11].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[21].OneofWrappers = []any{
 		(*Condition_Header)(nil),
 		(*Condition_Query)(nil),
 		(*Condition_Form)(nil),
 		(*Condition_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[12].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
 		(*Instant_Header)(nil),
 		(*Instant_Query)(nil),
 		(*Instant_Form)(nil),
@@ -2030,7 +3264,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_provider_v1_pack_proto_rawDesc), len(file_hookbridge_provider_v1_pack_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
