@@ -61,7 +61,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), forwardCommand(), replayCommand(), schemaCommand(),
+	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), forwardCommand(), replayCommand(), schemaCommand(), providersCommand(),
 		subscriptionsCommand(), deadLettersCommand(), eventsCommand(), tokenCommand(), versionCommand())
 	return cmd
 }

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+func providersCommand() *cobra.Command {
+	var like string
+	list := &cobra.Command{
+		Use:     "list",
+		Short:   "List the providers, what their signature covers and how each description was proven",
+		Example: "  hookbridge providers list\n  hookbridge providers list --like pay",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			catalogue, err := provider.Builtin()
+			if err != nil {
+				return err
+			}
+			return listProviders(cmd.OutOrStdout(), catalogue, like)
+		},
+	}
+	cmd := &cobra.Command{
+		Use:   "providers [list | show KEY]",
+		Short: "See which providers there are, what each needs, and where to paste what",
+		Long: "providers lists the providers that this build knows; show says what one of them needs, where to paste what in its settings,\n" +
+			"what its signature covers, how it retries, and what nobody has confirmed. It asks no bridge.",
+		Example: "  hookbridge providers\n  hookbridge providers show stripe",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("providers wants list or show, got %q", args[0])}
+			}
+			return nil
+		},
+		RunE: list.RunE,
+	}
+	cmd.PersistentFlags().StringVar(&like, "like", "", "only those with this `TEXT` in their key or name")
+	cmd.AddCommand(list, &cobra.Command{
+		Use:     "show KEY",
+		Short:   "Show what a provider needs, and where to paste what",
+		Example: "  hookbridge providers show github",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("providers show wants one KEY, got %d arguments", len(args))}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			catalogue, err := provider.Builtin()
+			if err != nil {
+				return err
+			}
+			pack, ok := catalogue.Get(args[0])
+			if !ok {
+				return noProvider(catalogue, args[0])
+			}
+			return showProvider(cmd.OutOrStdout(), pack)
+		},
+	})
+	return cmd
+}
+
+func listProviders(w io.Writer, catalogue *provider.Catalogue, like string) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := fmt.Fprintln(table, "KEY\tNAME\tSIGNATURE COVERS\tPROVEN BY"); err != nil {
+		return err
+	}
+	proofs, shown := map[string]int{}, 0
+	for _, key := range catalogue.Keys() {
+		pack, _ := catalogue.Get(key)
+		name := pack.Spec().GetName()
+		if !strings.Contains(strings.ToLower(key+" "+name), strings.ToLower(like)) {
+			continue
+		}
+		covered := cmp.Or(strings.Join(pack.Covered(), ", "), "nothing")
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", key, name, covered, pack.Proof()); err != nil {
+			return err
+		}
+		proofs[pack.Proof()]++
+		shown++
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	var counts []string
+	for _, proof := range provider.Proofs() {
+		if proofs[proof] > 0 {
+			counts = append(counts, fmt.Sprintf("%d by %s", proofs[proof], proof))
+		}
+	}
+	_, err := fmt.Fprintf(w, "\n%d providers: %s\n", shown, cmp.Or(strings.Join(counts, ", "), "none like this"))
+	return err
+}
+
+// showProvider prints a provider's traits for a terminal, without the marks of Markdown.
+func showProvider(w io.Writer, pack *provider.Pack) error {
+	spec := pack.Spec()
+	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", spec.GetName(), spec.GetDocsUrl()); err != nil {
+		return err
+	}
+	plain := strings.NewReplacer("`", "", "**", "")
+	for _, trait := range pack.Traits() {
+		if _, err := fmt.Fprintf(w, "%s\n%s\n", plain.Replace(trait.Name), wrap(plain.Replace(trait.Text), "  ", 100)); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nIn the configuration\n  sources:\n    - {name: %s, provider: %s%s%s}\n",
+		strings.ReplaceAll(spec.GetKey(), "_", "-"), spec.GetKey(), secretsExample(spec), settingsExample(spec))
+	return err
+}
+
+// secretsExample is empty for a provider that publishes its keys.
+func secretsExample(spec *providerv1.Pack) string {
+	needed := slices.ContainsFunc(spec.GetSchemes(), func(s *providerv1.Scheme) bool { return s.GetKeySource() == nil })
+	switch {
+	case !needed:
+		return ""
+	case slices.ContainsFunc(spec.GetHandshakes(), func(h *providerv1.Handshake) bool { return h.GetCaptures() != nil }):
+		return `, secrets: ["captured"]`
+	}
+	return fmt.Sprintf(`, secrets: ["env:%s_SECRET"]`, strings.ToUpper(spec.GetKey()))
+}
+
+// settingsExample has the settings that must be given.
+func settingsExample(spec *providerv1.Pack) string {
+	var settings []string
+	for _, s := range spec.GetSettings() {
+		switch {
+		case s.GetDefault() != "" || s.GetOptional():
+		case s.GetSecret():
+			settings = append(settings, fmt.Sprintf("%s: \"env:%s_%s\"", s.GetName(), strings.ToUpper(spec.GetKey()), strings.ToUpper(s.GetName())))
+		default:
+			settings = append(settings, s.GetName()+": ...")
+		}
+	}
+	if len(settings) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", settings: {%s}", strings.Join(settings, ", "))
+}
+
+// wrap breaks a text into lines of at most width characters where it has spaces, each after an indent.
+func wrap(text, indent string, width int) string {
+	var b strings.Builder
+	line := 0
+	for n, word := range strings.Fields(text) {
+		switch {
+		case n == 0:
+			b.WriteString(indent)
+		case line+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			line = 0
+		default:
+			b.WriteByte(' ')
+			line++
+		}
+		b.WriteString(word)
+		line += len(word)
+	}
+	return b.String()
+}
+
+// noProvider says which key was perhaps meant.
+func noProvider(catalogue *provider.Catalogue, key string) error {
+	var near []string
+	for _, k := range catalogue.Keys() {
+		pack, _ := catalogue.Get(k)
+		if strings.Contains(k, key) || strings.Contains(strings.ToLower(pack.Spec().GetName()), strings.ToLower(key)) {
+			near = append(near, k)
+		}
+	}
+	slices.Sort(near)
+	if len(near) == 0 {
+		return fmt.Errorf("no provider %q; hookbridge providers lists them", key)
+	}
+	return fmt.Errorf("no provider %q; did you mean %s?", key, strings.Join(near, ", "))
+}
