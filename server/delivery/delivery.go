@@ -18,6 +18,9 @@ type Request struct {
 	URL    *url.URL
 	Header http.Header
 	Body   []byte
+	// Document is the JSON that the body carries: the same bytes, or what a field of a form holds. It is set before the verification
+	// where that reads it; nil: there is none.
+	Document []byte
 	// StartedAt is when its head had arrived: about since then the sender waits. Zero: not before ReceivedAt.
 	StartedAt time.Time
 	// ReceivedAt is when all of it had arrived, the clock that timestamps are compared with.
@@ -37,7 +40,7 @@ type Verified struct {
 	OccurredAt, ReceivedAt time.Time
 	// OrderingKey is the entity it is about, or empty.
 	OrderingKey string
-	// Body is the raw bytes. Document is the JSON in it: the same bytes, or what a form field carried.
+	// Body is the raw bytes. Document is the JSON that they carry; nil where they carry none.
 	Body, Document []byte
 	ContentType    string
 	// Header is what the pack's allow-list keeps, sorted by name, without credentials.

@@ -78,6 +78,7 @@ func (c verifyCase) request() *delivery.Request {
 		URL:        &url.URL{Scheme: "https", Host: "hooks.example.com", Path: "/webhooks/demo", RawQuery: c.query},
 		Header:     header,
 		Body:       []byte(body),
+		Document:   []byte(body),
 		ReceivedAt: stampTime.Add(c.at),
 	}
 }

@@ -3,6 +3,7 @@ package signature
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -12,6 +13,8 @@ type encoding struct {
 	name string
 	// padded and bare are set for the two forms of base64.
 	padded, bare *base64.Encoding
+	// hexOfSize is the length of a text that is read as hex all the same; 0: none is.
+	hexOfSize int
 }
 
 // newEncoding returns the encoding of a name. A strict one takes only the text that encoding the same bytes would give, so that no
@@ -33,12 +36,22 @@ func newEncoding(name string, strict bool) (encoding, error) {
 	return e, nil
 }
 
+// newEitherEncoding is for values of a known size whose sender writes them as hex or as base64: which one, their length says.
+func newEitherEncoding(size int) (encoding, error) {
+	if size == 0 {
+		return encoding{}, errors.New("hex-or-base64 is for algorithms whose signatures have one size")
+	}
+	e, err := newEncoding("base64", true)
+	e.name, e.hexOfSize = "hex or base64", 2*size
+	return e, err
+}
+
 // decode appends the bytes of text to dst; scratch is overwritten.
 func (e encoding) decode(dst, scratch []byte, text string) ([]byte, []byte, bool) {
 	scratch = append(scratch[:0], text...)
 	var err error
 	switch {
-	case e.padded == nil:
+	case e.padded == nil || e.hexOfSize == len(text) && len(text) > 0:
 		dst, err = hex.AppendDecode(dst, scratch)
 	case strings.ContainsAny(text, "\r\n"): // which base64 would pass over
 		return dst, scratch, false
@@ -51,7 +64,7 @@ func (e encoding) decode(dst, scratch []byte, text string) ([]byte, []byte, bool
 }
 
 func (e encoding) encode(data []byte) string {
-	if e.padded == nil {
+	if e.padded == nil || e.hexOfSize > 0 {
 		return hex.EncodeToString(data)
 	}
 	return e.padded.EncodeToString(data)

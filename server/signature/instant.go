@@ -17,6 +17,13 @@ const (
 	rfc3339
 	iso8601
 	httpDate
+	secondsOrMilliseconds
+)
+
+// The century from 2000 on, in seconds since 1970: as milliseconds these numbers are in January and February 1970.
+const (
+	centuryBegins = 946684800
+	centuryEnds   = 4102444800
 )
 
 // withoutZone is RFC 3339 as some write it who mean UTC.
@@ -35,9 +42,14 @@ func ParseUnit(name string) (Unit, error) {
 		return iso8601, nil
 	case "http-date":
 		return httpDate, nil
+	case "s-or-ms":
+		return secondsOrMilliseconds, nil
 	}
 	return 0, fmt.Errorf("unknown unit of time %q", name)
 }
+
+// isNumber reports whether the notation is a decimal number.
+func (u Unit) isNumber() bool { return u == seconds || u == milliseconds || u == secondsOrMilliseconds }
 
 // Parse reads a point in time; ok is false where the text is none, or one outside the years 1 to 9999.
 func (u Unit) Parse(text string) (t time.Time, ok bool) {
@@ -49,6 +61,10 @@ func (u Unit) Parse(text string) (t time.Time, ok bool) {
 			if t = time.Unix(n, 0); u == milliseconds {
 				t = time.UnixMilli(n)
 			}
+		}
+	case secondsOrMilliseconds:
+		if t, err = thisCentury(text); err != nil {
+			return time.Time{}, false
 		}
 	case rfc3339:
 		t, err = time.Parse(time.RFC3339, text)
@@ -66,6 +82,20 @@ func (u Unit) Parse(text string) (t time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	return t, true
+}
+
+// thisCentury reads seconds or milliseconds, whichever is between 2000 and 2100.
+func thisCentury(text string) (time.Time, error) {
+	n, err := decimal(text)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case n >= centuryBegins && n < centuryEnds:
+		return time.Unix(n, 0), nil
+	case n >= centuryBegins*1000 && n < centuryEnds*1000:
+		return time.UnixMilli(n), nil
+	}
+	return time.Time{}, strconv.ErrRange
 }
 
 // decimal reads digits and nothing else: no sign, no space, no underscore.

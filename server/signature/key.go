@@ -3,6 +3,7 @@ package signature
 import (
 	"crypto"
 	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/pem"
 	"fmt"
@@ -52,6 +53,8 @@ type keyForm struct {
 	optional           bool
 	encoding           string
 	decoder            encoding
+	// hashed says that the key is the SHA-1 digest of the secret.
+	hashed bool
 }
 
 func newKeyForm(spec *providerv1.KeyForm) (keyForm, error) {
@@ -60,6 +63,7 @@ func newKeyForm(spec *providerv1.KeyForm) (keyForm, error) {
 		excluded: spec.GetExcludedPrefixes(),
 		optional: spec.GetPrefixOptional(),
 		encoding: spec.GetEncoding(),
+		hashed:   spec.GetDigest() == "sha1",
 	}
 	if f.optional && len(f.prefixes) == 0 {
 		return keyForm{}, fmt.Errorf("key: prefix_optional without prefixes")
@@ -107,6 +111,14 @@ func (f keyForm) String() string {
 
 // bytes returns the bytes of the key; ok is false where the secret doesn't have the form.
 func (f keyForm) bytes(secret string) (data []byte, ok bool) {
+	if data, ok = f.decode(secret); ok && f.hashed {
+		sum := sha1.Sum(data)
+		data = sum[:]
+	}
+	return data, ok
+}
+
+func (f keyForm) decode(secret string) (data []byte, ok bool) {
 	if slices.ContainsFunc(f.excluded, func(p string) bool { return strings.HasPrefix(secret, p) }) {
 		return nil, false
 	}

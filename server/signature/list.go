@@ -12,7 +12,8 @@ import (
 
 const (
 	// maxItems bounds the items of one request's signature values, maxSignatures those that are signatures, maxStamps the
-	// different timestamps under which the content has to be hashed. A rotation needs two.
+	// different timestamps under which the content has to be hashed. A rotation needs two. Where headers are numbered there may be one
+	// signature for each number.
 	maxItems      = 32
 	maxSignatures = 10
 	maxStamps     = 4

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -21,7 +22,13 @@ const (
 	inQuery
 	inForm
 	inJSON
+	inBody
+	nowhere
 )
+
+// Absent stands in a description for the value of a setting that a source doesn't have. No text of a delivery is compared with it:
+// what names it counts as absent.
+const Absent = "\x00"
 
 // Place is a place of a request that may hold a value: a header, a query parameter, a form field or a path in the JSON.
 // Places are comparable. The zero Place is nowhere.
@@ -43,7 +50,12 @@ type Located interface {
 
 // PlaceOf returns the place that a message names; ok is false where it names none.
 func PlaceOf(l Located) (p Place, ok bool, err error) {
+	if b, is := l.(interface{ GetBody() bool }); is && b.GetBody() {
+		return Place{kind: inBody}, true, nil
+	}
 	switch {
+	case strings.Contains(l.GetHeader()+l.GetQuery()+l.GetForm()+l.GetJson(), Absent):
+		return Place{kind: nowhere}, true, nil
 	case l.GetHeader() != "":
 		return header(l.GetHeader()), true, nil
 	case l.GetQuery() != "":
@@ -81,6 +93,15 @@ func header(name string) Place {
 
 // jsonPlace translates a path: what gjson would take for more than a key is escaped.
 func jsonPlace(path string) (Place, error) {
+	keys, err := splitPath(path)
+	if err != nil {
+		return Place{}, err
+	}
+	return Place{kind: inJSON, name: path, path: joinPath(keys)}, nil
+}
+
+// splitPath returns the keys of a path.
+func splitPath(path string) ([]string, error) {
 	var keys []string
 	var key strings.Builder
 	escaped := false
@@ -88,32 +109,38 @@ func jsonPlace(path string) (Place, error) {
 		switch {
 		case escaped:
 			if c != '.' && c != '\\' {
-				return Place{}, fmt.Errorf("JSON path %q: a backslash stands before a dot or a backslash", path)
+				return nil, fmt.Errorf("JSON path %q: a backslash stands before a dot or a backslash", path)
 			}
 			key.WriteRune(c)
 			escaped = false
 		case c == '\\':
 			escaped = true
 		case c == '.':
-			keys = append(keys, gjson.Escape(key.String()))
+			keys = append(keys, key.String())
 			key.Reset()
 		default:
 			key.WriteRune(c)
 		}
 	}
-	keys = append(keys, gjson.Escape(key.String()))
+	keys = append(keys, key.String())
 	switch {
 	case escaped:
-		return Place{}, fmt.Errorf("JSON path %q ends with a backslash", path)
+		return nil, fmt.Errorf("JSON path %q ends with a backslash", path)
 	case len(keys) > maxPathDepth:
-		return Place{}, fmt.Errorf("JSON path %q is deeper than %d", path, maxPathDepth)
+		return nil, fmt.Errorf("JSON path %q is deeper than %d", path, maxPathDepth)
+	case slices.Contains(keys, ""):
+		return nil, fmt.Errorf("JSON path %q has an empty key", path)
 	}
-	for _, k := range keys {
-		if k == "" {
-			return Place{}, fmt.Errorf("JSON path %q has an empty key", path)
-		}
+	return keys, nil
+}
+
+// joinPath writes keys in gjson's notation.
+func joinPath(keys []string) string {
+	escaped := make([]string, len(keys))
+	for i, key := range keys {
+		escaped[i] = gjson.Escape(key)
 	}
-	return Place{kind: inJSON, name: path, path: strings.Join(keys, ".")}, nil
+	return strings.Join(escaped, ".")
 }
 
 // String names the place for people.
@@ -127,6 +154,10 @@ func (p Place) String() string {
 		return "form field " + p.name
 	case inJSON:
 		return "JSON field " + p.name
+	case inBody:
+		return "the body"
+	case nowhere:
+		return "what a setting names that the source doesn't have"
 	}
 	return "nowhere"
 }
@@ -162,6 +193,8 @@ func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
 		case gjson.Number, gjson.True, gjson.False:
 			return result.Raw, true
 		}
+	case inBody:
+		return string(r.Body), len(r.Body) > 0
 	}
 	return "", false
 }
@@ -169,7 +202,7 @@ func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
 var errTwice = errors.New("is there more than once")
 
 // single is Lookup for what is signed: a place that occurs several times is an error, because another reader could take another
-// one. JSON is read from the body.
+// one.
 func (p Place) single(r *delivery.Request) (value string, ok bool, err error) {
 	n := 1
 	switch p.kind {
@@ -181,10 +214,41 @@ func (p Place) single(r *delivery.Request) (value string, ok bool, err error) {
 		}
 	case inForm:
 		_, n = FormValue(r.Body, p.name)
+	case inJSON:
+		n = p.occurrences(r.Document)
 	}
 	if n > 1 {
 		return "", false, fmt.Errorf("%s %w", p, errTwice)
 	}
-	value, ok = p.Lookup(r, r.Body)
+	value, ok = p.Lookup(r, r.Document)
 	return value, ok, nil
+}
+
+// occurrences is 2 where a key on the way to the value occurs several times in its object.
+func (p Place) occurrences(document []byte) int {
+	keys, err := splitPath(p.name)
+	if err != nil {
+		return 0
+	}
+	at := gjson.ParseBytes(document)
+	for _, key := range keys {
+		if !at.IsObject() {
+			at = at.Get(gjson.Escape(key))
+			continue
+		}
+		n, next := 0, gjson.Result{}
+		at.ForEach(func(k, v gjson.Result) bool {
+			if k.String() == key {
+				if n++; n == 1 {
+					next = v
+				}
+			}
+			return n < 2
+		})
+		if n != 1 {
+			return n
+		}
+		at = next
+	}
+	return 1
 }

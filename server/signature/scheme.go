@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,12 +17,18 @@ type Scheme struct {
 	name      string
 	algorithm algorithm
 	places    []signaturePlace
+	every     *every // of a token that stands in every element of a list; there is no other place then
 	list      *list // nil: a value is one signature
 	encoding  encoding
 	content   content
 	id        []Place
 	stamp     *stamp // nil: no timestamp
 	key       keyForm
+	// bodyDigests are part of what is signed; urlForms are the forms of the URL that are tried, none: as it is.
+	bodyDigests []bodyDigest
+	urlForms    []string
+	// most is how many signatures of one request are tried.
+	most int
 	// want says where a signature is expected and in which form.
 	want string
 	pool sync.Pool // of *verification
@@ -45,7 +52,7 @@ type stamp struct {
 func Compile(spec *providerv1.Scheme) (*Scheme, error) {
 	s := &Scheme{name: spec.GetName()}
 	for _, step := range []func(*providerv1.Scheme) error{
-		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent,
+		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent, s.compileBodyDigests,
 	} {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)
@@ -61,14 +68,28 @@ func (s *Scheme) compileAlgorithm(spec *providerv1.Scheme) error {
 		return err
 	}
 	if s.algorithm.signs() {
-		if s.encoding, err = newEncoding(spec.GetEncoding(), true); err != nil {
+		if spec.GetEncoding() == "hex-or-base64" {
+			s.encoding, err = newEitherEncoding(s.algorithm.size)
+		} else {
+			s.encoding, err = newEncoding(spec.GetEncoding(), true)
+		}
+		if err != nil {
 			return err
 		}
-	} else if spec.GetEncoding() != "" || spec.GetContent() != "" || spec.GetTimestamp() != nil || len(spec.GetId()) > 0 {
+	} else if signsNothing(spec) {
 		return fmt.Errorf("%s has no encoding, content, timestamp or id: it signs nothing", s.algorithm.name)
 	}
 	s.key, err = newKeyForm(spec.GetKey())
+	if err == nil && s.key.hashed && s.algorithm.family != hmacs && s.algorithm.family != digests {
+		return fmt.Errorf("key: digest is for HMACs and digests, not for %s", s.algorithm.name)
+	}
 	return err
+}
+
+// signsNothing reports what only an algorithm that signs can have; it is false where nothing of it is there.
+func signsNothing(spec *providerv1.Scheme) bool {
+	return spec.GetEncoding() != "" || spec.GetContent() != "" || spec.GetTimestamp() != nil || len(spec.GetId()) > 0 ||
+		len(spec.GetContentParts()) > 0 || len(spec.GetBodyDigests()) > 0 || len(spec.GetUrlForms()) > 0
 }
 
 func (s *Scheme) compileTimestamp(spec *providerv1.Scheme) error {
@@ -108,12 +129,11 @@ func (s *Scheme) compileTimestamp(spec *providerv1.Scheme) error {
 }
 
 func (s *Scheme) compilePlaces(spec *providerv1.Scheme) error {
+	s.most = maxSignatures
 	for _, at := range spec.GetSignature() {
-		p, ok, err := PlaceOf(at)
-		if err != nil || !ok {
-			return errors.Join(errors.New("signature: a place is wanted"), err)
+		if err := s.compilePlace(at); err != nil {
+			return fmt.Errorf("signature: %w", err)
 		}
-		s.places = append(s.places, signaturePlace{at: p, prefix: at.GetPrefix()})
 	}
 	if len(s.places) == 0 {
 		return errors.New("signature: it is nowhere")
@@ -128,17 +148,61 @@ func (s *Scheme) compilePlaces(spec *providerv1.Scheme) error {
 	return nil
 }
 
+func (s *Scheme) compilePlace(at *providerv1.SignaturePlace) error {
+	p, ok, err := PlaceOf(at)
+	switch {
+	case err != nil || !ok:
+		return errors.Join(errors.New("a place is wanted"), err)
+	case strings.Contains(at.GetPrefix(), Absent):
+		p = Place{kind: nowhere}
+	case at.GetCount() > 0:
+		return s.compileNumbered(at)
+	case s.every != nil:
+		return errors.New("where every element has a token, there is no other place")
+	}
+	if at.GetJson() != "" && s.algorithm.family == tokens {
+		if s.every, err = newEvery(at.GetJson()); err != nil {
+			return err
+		}
+		if s.every != nil && (len(s.places) > 0 || at.GetPrefix() != "" || s.list != nil) {
+			return errors.New("where every element has a token, there is no other place, no prefix and no list")
+		}
+	}
+	s.places = append(s.places, signaturePlace{at: p, prefix: at.GetPrefix()})
+	return nil
+}
+
+// compileNumbered makes a place of every header of a numbered row. They are for what is cheap to compare: there may be many.
+func (s *Scheme) compileNumbered(at *providerv1.SignaturePlace) error {
+	if at.GetHeader() == "" || s.algorithm.family != hmacs && s.algorithm.family != digests {
+		return errors.New("count is for headers, with HMACs and digests")
+	}
+	for n := range int(at.GetCount()) {
+		p := signaturePlace{at: header(at.GetHeader() + strconv.Itoa(n+1)), prefix: at.GetPrefix()}
+		s.places = append(s.places, p)
+	}
+	s.most = max(s.most, int(at.GetCount()))
+	return nil
+}
+
 func (s *Scheme) compileContent(spec *providerv1.Scheme) error {
 	if !s.algorithm.signs() {
 		return nil
 	}
 	var err error
-	if s.content, err = newContent(spec.GetContent()); err != nil {
+	if len(spec.GetContentParts()) > 0 {
+		s.content, err = newContentOf(spec.GetContentParts())
+	} else {
+		s.content, err = newContent(spec.GetContent())
+	}
+	if err != nil {
 		return err
 	}
-	varies := slices.ContainsFunc(s.content, func(p part) bool { return p.kind != literal && p.kind != secretPart })
+	if s.urlForms = spec.GetUrlForms(); len(s.urlForms) > 0 && !s.content.usesURL() {
+		return errors.New("url_forms: the URL is not signed")
+	}
 	switch {
-	case !varies:
+	case !s.content.varies():
 		return errors.New("content: nothing of the delivery is signed")
 	case s.content.has(idPart) != (len(s.id) > 0):
 		return errors.New("content: {id} and id go together")
@@ -175,7 +239,15 @@ func (s *Scheme) Tolerance() (tolerance time.Duration, ok bool) {
 }
 
 // UsesURL reports whether the URL is signed.
-func (s *Scheme) UsesURL() bool { return s.content.has(urlPart) }
+func (s *Scheme) UsesURL() bool { return s.content.usesURL() }
+
+// ReadsDocument reports whether Verify reads Request.Document.
+func (s *Scheme) ReadsDocument() bool {
+	inDocument := func(p Place) bool { return p.kind == inJSON }
+	return slices.ContainsFunc(s.places, func(p signaturePlace) bool { return p.at.kind == inJSON }) ||
+		slices.ContainsFunc(s.id, inDocument) || s.stamp != nil && slices.ContainsFunc(s.stamp.at, inDocument) ||
+		slices.ContainsFunc(s.content, func(p part) bool { return p.at.kind == inJSON })
+}
 
 // ID returns the places of the id that is signed; none where the scheme signs no id.
 func (s *Scheme) ID() []Place { return slices.Clone(s.id) }
@@ -195,7 +267,7 @@ func (s *Scheme) Credentials() []string {
 }
 
 // CoversBody reports whether the proof covers the body's bytes.
-func (s *Scheme) CoversBody() bool { return s.content.has(bodyPart) }
+func (s *Scheme) CoversBody() bool { return s.content.coversBody() || len(s.bodyDigests) > 0 }
 
 // Covers reports whether nobody without the secret can change the value at a place.
 func (s *Scheme) Covers(p Place) bool {
@@ -203,7 +275,8 @@ func (s *Scheme) Covers(p Place) bool {
 	case inForm, inJSON:
 		return s.CoversBody() || s.content.names(p)
 	case inQuery:
-		return s.UsesURL() || s.content.names(p)
+		// With some escapes undone, what is a parameter's value may become a parameter of its own.
+		return s.content.usesURL() && !slices.Contains(s.urlForms, "decoded") || s.content.names(p)
 	case inHeader:
 		isID := s.content.has(idPart) && len(s.id) == 1 && s.id[0] == p
 		isStamp := s.content.has(stampPart) && !s.stamp.item && len(s.stamp.at) == 1 && s.stamp.at[0] == p
@@ -233,6 +306,9 @@ func (s *Scheme) describe() string {
 		form = "Basic <credentials>"
 	default:
 		form = strings.ReplaceAll(form, "<signature>", "<"+s.encoding.name+">")
+	}
+	if s.every != nil {
+		return s.every.String() + " as " + form
 	}
 	texts := make([]string, len(s.places))
 	for i, p := range s.places {

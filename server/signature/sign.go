@@ -3,39 +3,29 @@ package signature
 import (
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/hookbridge/hookbridge/server/delivery"
 )
 
-// Sign returns the headers that prove r, which has method, URL, body and the headers that are signed. The id is used where the
-// scheme signs one; the timestamp is at, in the precision that the scheme has. ErrCannotSign where the key only verifies, or where
-// the signature is not in a header.
-func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (http.Header, error) {
+// Sign returns r, which has method, URL, body and what else is signed, as its sender would send it: mostly with more headers, and
+// where signature, id or timestamp are in the query, in a form or in the JSON body, with another URL or body. r itself is not changed.
+// The id is used where the scheme signs one, and for whatever else is signed and isn't there; the timestamp is at, in the precision
+// that the scheme has. ErrCannotSign where the key only verifies, or where r can't hold what belongs into it.
+func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (*delivery.Request, error) {
+	d := newDraft(r)
+	stamp, err := s.announce(d, id, at)
+	if err != nil {
+		return nil, err
+	}
+	if s.every != nil {
+		return s.signEvery(d, string(key.raw))
+	}
 	place := s.places[0]
-	if place.at.kind != inHeader {
-		return nil, fmt.Errorf("%w: the signature is in %s", ErrCannotSign, place.at)
+	if s.signsItself(place.at) {
+		return nil, fmt.Errorf("%w: the signature in %s would be part of what is signed", ErrCannotSign, place.at)
 	}
-	headers := http.Header{}
-	if len(s.id) > 0 {
-		if s.id[0].kind != inHeader {
-			return nil, fmt.Errorf("%w: the id is in %s", ErrCannotSign, s.id[0])
-		}
-		headers.Set(s.id[0].name, id)
-	}
-	stamp := ""
-	if s.stamp != nil {
-		stamp = s.stamp.unit.Format(at)
-	}
-	if s.stamp != nil && !s.stamp.item {
-		if place := s.stamp.at[0]; place.kind == inHeader {
-			headers.Set(place.name, stamp)
-		} else if !s.stampWithin() {
-			return nil, fmt.Errorf("%w: the timestamp is in %s", ErrCannotSign, place)
-		}
-	}
-	text, err := s.signature(r, headers, key, stamp)
+	text, err := s.signature(d.request, key, stamp)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +38,73 @@ func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (h
 			return nil, err
 		}
 	}
-	headers.Set(place.at.name, place.prefix+text)
-	return headers, nil
+	return d.request, d.set(place.at, place.prefix+text)
+}
+
+// announce puts into a draft what is signed beside its own content, and returns the text of the timestamp.
+func (s *Scheme) announce(d *draft, id string, at time.Time) (stamp string, err error) {
+	if len(s.id) > 0 {
+		if err := d.set(s.id[0], id); err != nil {
+			return "", err
+		}
+	}
+	if s.stamp != nil {
+		stamp = s.stamp.unit.Format(at)
+		if !s.stamp.item {
+			if err := d.setTime(s.stamp.at[0], stamp, s.stamp.unit); err != nil {
+				return "", err
+			}
+		}
+	}
+	for i := range s.content {
+		p := &s.content[i]
+		if p.kind != placePart || p.optional != 0 || id == "" {
+			continue
+		}
+		if _, ok := p.at.Lookup(d.request, d.request.Document); !ok {
+			if err := d.set(p.at, id); err != nil {
+				return "", err
+			}
+		}
+	}
+	for i := range s.bodyDigests {
+		b := &s.bodyDigests[i]
+		if err := d.set(b.at, b.text(d.request.Body)); err != nil {
+			return "", err
+		}
+	}
+	return stamp, nil
+}
+
+// signsItself reports whether the signature at a place would be part of what it signs.
+func (s *Scheme) signsItself(at Place) bool {
+	switch at.kind {
+	case inForm:
+		return s.CoversBody() || s.content.has(sortedFormPart)
+	case inJSON, inBody:
+		return s.CoversBody()
+	case inQuery:
+		return s.content.usesURL()
+	}
+	return false
+}
+
+// signEvery puts the token into every element.
+func (s *Scheme) signEvery(d *draft, token string) (*delivery.Request, error) {
+	paths, ok := s.every.paths(d.request.Document)
+	if !ok {
+		return nil, fmt.Errorf("%w: the body has no list for %s", ErrCannotSign, s.every)
+	}
+	for _, path := range paths {
+		if err := d.setJSON(path, token); err != nil {
+			return nil, err
+		}
+	}
+	return d.request, nil
 }
 
 // signature returns the text of one signature, without prefix and list.
-func (s *Scheme) signature(r *delivery.Request, own http.Header, key *Key, stamp string) (string, error) {
+func (s *Scheme) signature(r *delivery.Request, key *Key, stamp string) (string, error) {
 	switch s.algorithm.family {
 	case tokens:
 		return string(key.raw), nil
@@ -62,18 +113,11 @@ func (s *Scheme) signature(r *delivery.Request, own http.Header, key *Key, stamp
 	case publicKeys:
 		return "", fmt.Errorf("%w: %s needs the private key, and the secret is the public one", ErrCannotSign, s.algorithm.name)
 	}
-	signed := *r
-	signed.Header = r.Header.Clone()
-	if signed.Header == nil {
-		signed.Header = http.Header{}
-	}
-	for name, values := range own {
-		signed.Header[name] = values
-	}
 	v := &verification{}
-	if err := s.resolve(&signed, v); err != nil {
+	if err := s.resolve(r, v); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrCannotSign, err)
 	}
+	s.address(s.addresses(r.URL)[0], v)
 	m := key.mac()
 	defer key.macs.Put(m)
 	return s.encoding.encode(s.hashed(m, key, r.Body, v, stamp)), nil

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -33,6 +34,8 @@ type verification struct {
 	values []string
 	id     string
 	items  int
+	// absent are the groups of the content that are left out.
+	absent uint32
 	// present says that a place had a value, unfit what was wrong with the first one that could not be read.
 	present Place
 	unfit   error
@@ -70,6 +73,9 @@ func (v *verification) reset() {
 // timestamp may be from it, either way, that far included; 0 means that it isn't checked. Errors: ErrMissing, ErrMalformed,
 // ErrMismatch, ErrStale.
 func (s *Scheme) Verify(r *delivery.Request, keys []*Key, tolerance time.Duration) (Match, error) {
+	if s.every != nil {
+		return s.every.verify(r, keys, s.want)
+	}
 	v, ok := s.pool.Get().(*verification)
 	if !ok {
 		v = &verification{}
@@ -91,7 +97,38 @@ func (s *Scheme) Verify(r *delivery.Request, keys []*Key, tolerance time.Duratio
 	if err := s.checkStamps(v, shared); err != nil {
 		return Match{}, err
 	}
+	if !s.content.usesURL() {
+		m, err := s.try(r, keys, v, tolerance)
+		return m, v.orMismatch(err, len(keys))
+	}
 	var refused error
+	for _, address := range s.addresses(r.URL) {
+		s.address(address, v)
+		m, err := s.try(r, keys, v, tolerance)
+		if err == nil {
+			return m, nil
+		}
+		if !errors.Is(err, errNoMatch) {
+			refused = err
+		}
+	}
+	return Match{}, v.orMismatch(cmp.Or(refused, errNoMatch), len(keys))
+}
+
+// errNoMatch means that none of the signatures is right.
+var errNoMatch = errors.New("no match")
+
+// orMismatch says for people that none of the signatures is right.
+func (v *verification) orMismatch(err error, keys int) error {
+	if !errors.Is(err, errNoMatch) {
+		return err
+	}
+	return fmt.Errorf("%w: %s matches under none of the secrets (%d)", ErrMismatch, v.present, keys)
+}
+
+// try checks the signatures over one content against the keys.
+func (s *Scheme) try(r *delivery.Request, keys []*Key, v *verification, tolerance time.Duration) (Match, error) {
+	refused := errNoMatch
 	for i, key := range keys {
 		for c := range s.matching(r, key, v) {
 			m, err := s.accept(r, c, v, tolerance)
@@ -102,10 +139,7 @@ func (s *Scheme) Verify(r *delivery.Request, keys []*Key, tolerance time.Duratio
 			refused = err
 		}
 	}
-	if refused != nil {
-		return Match{}, refused
-	}
-	return Match{}, fmt.Errorf("%w: %s matches under none of the secrets (%d)", ErrMismatch, v.present, len(keys))
+	return Match{}, refused
 }
 
 // collect finds the signatures.
@@ -120,7 +154,7 @@ func (s *Scheme) collect(r *delivery.Request, v *verification) error {
 			}
 			continue
 		}
-		if value, ok := p.at.Lookup(r, r.Body); ok {
+		if value, ok := p.at.Lookup(r, r.Document); ok {
 			if err := s.collectValue(p, value, v); err != nil {
 				return err
 			}
@@ -163,7 +197,7 @@ func (s *Scheme) collectValue(p *signaturePlace, value string, v *verification) 
 
 // add decodes a signature and keeps it as a candidate; one that can't be decoded is only noted, another may match.
 func (v *verification) add(s *Scheme, place Place, text string) error {
-	if len(v.candidates) == maxSignatures {
+	if len(v.candidates) == s.most {
 		return errTooMany
 	}
 	if len(text) > maxSignatureText {
@@ -289,6 +323,9 @@ func (s *Scheme) matching(r *delivery.Request, key *Key, v *verification) iter.S
 
 // accept finishes a verification whose signature is right: only now is the time looked at.
 func (s *Scheme) accept(r *delivery.Request, c candidate, v *verification, tolerance time.Duration) (Match, error) {
+	if err := s.checkBody(r); err != nil {
+		return Match{}, err
+	}
 	m := Match{ID: v.id}
 	if s.stamp == nil {
 		return m, nil

@@ -1,0 +1,97 @@
+package signature
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
+)
+
+// Condition is true or false for a request. One that names a setting which the source doesn't have never holds.
+type Condition struct {
+	place   Place
+	equals  *string
+	matches *regexp.Regexp
+	absent  bool
+	// setting is the name of the secret setting that the value must be; secret is its digest, nil as long as it isn't known.
+	setting string
+	secret  *[sha256.Size]byte
+}
+
+// NewCondition checks a condition and makes it ready.
+func NewCondition(spec *providerv1.Condition) (Condition, error) {
+	place, ok, err := PlaceOf(spec)
+	if err != nil {
+		return Condition{}, err
+	}
+	if !ok {
+		return Condition{}, errors.New("names no place")
+	}
+	c := Condition{place: place, equals: spec.Equals, absent: spec.GetAbsent()}
+	if c.equals != nil {
+		c.setting, _ = SettingNamed(*c.equals)
+	}
+	if spec.GetMatches() != "" {
+		if c.matches, err = WholeMatch(spec.GetMatches()); err != nil {
+			return Condition{}, fmt.Errorf("matches: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// WholeMatch compiles a regular expression that a whole text must match.
+func WholeMatch(expression string) (*regexp.Regexp, error) {
+	// By itself first: what closes a group of its own accord must not compile by the parentheses around it.
+	if _, err := regexp.Compile(expression); err != nil {
+		return nil, err
+	}
+	return regexp.Compile(`\A(?:` + expression + `)\z`)
+}
+
+// SettingNamed returns the name in a text that is "{setting:NAME}" and nothing else.
+func SettingNamed(text string) (name string, ok bool) {
+	if name, ok = strings.CutPrefix(text, "{setting:"); !ok {
+		return "", false
+	}
+	name, ok = strings.CutSuffix(name, "}")
+	return name, ok && !strings.ContainsAny(name, "{}")
+}
+
+// Place returns what the condition looks at.
+func (c Condition) Place() Place { return c.place }
+
+// WithSecrets returns the condition with the value of the secret setting that it compares with. Without it, it never holds.
+func (c Condition) WithSecrets(secrets map[string]string) Condition {
+	if secret, ok := secrets[c.setting]; ok && c.setting != "" && secret != "" {
+		digest := sha256.Sum256([]byte(secret))
+		c.secret = &digest
+	}
+	return c
+}
+
+// Holds reports whether the condition is true. JSON is read from document, everything else from r.
+func (c Condition) Holds(r *delivery.Request, document []byte) bool {
+	if c.place.kind == nowhere {
+		return false
+	}
+	value, ok := c.place.Lookup(r, document)
+	switch {
+	case c.absent:
+		return !ok
+	case !ok:
+		return false
+	case c.setting != "":
+		digest := sha256.Sum256([]byte(value))
+		return c.secret != nil && subtle.ConstantTimeCompare(digest[:], c.secret[:]) == 1
+	case c.equals != nil:
+		return value == *c.equals && !strings.Contains(value, Absent)
+	case c.matches != nil:
+		return c.matches.MatchString(value)
+	}
+	return true
+}
