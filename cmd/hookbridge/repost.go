@@ -69,15 +69,15 @@ func (r *reposter) post(ctx context.Context, e *hookbridgev1.Event) (answer, err
 			return answer{}, fmt.Errorf("read the body of event %d: %w", e.GetSequence(), err)
 		}
 	}
-	headers, err := r.headers(e, content)
+	delivery, err := r.delivery(e, content)
 	if err != nil {
 		return answer{}, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.target.String(), bytes.NewReader(content.GetBody()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, delivery.URL.String(), bytes.NewReader(delivery.Body))
 	if err != nil {
 		return answer{}, err
 	}
-	request.Header = headers
+	request.Header = delivery.Header
 	started := r.now()
 	response, err := r.http.Do(request)
 	if err != nil {
@@ -93,31 +93,32 @@ func (r *reposter) post(ctx context.Context, e *hookbridgev1.Event) (answer, err
 	return answer{status: response.StatusCode, took: r.now().Sub(started)}, nil
 }
 
-// headers are those that were stored, and over them those of a new signature.
-func (r *reposter) headers(e *hookbridgev1.Event, content *hookbridgev1.Content) (http.Header, error) {
-	headers := http.Header{}
+// delivery is what was stored, and over it what a new signature needs: mostly headers.
+func (r *reposter) delivery(e *hookbridgev1.Event, content *hookbridgev1.Content) (provider.Signed, error) {
+	d := provider.Signed{URL: r.target, Header: http.Header{}, Body: content.GetBody()}
 	for _, h := range content.GetHeaders() {
-		headers.Add(h.GetName(), h.GetValue())
+		d.Header.Add(h.GetName(), h.GetValue())
 	}
 	if r.secret != "" {
 		pack, ok := r.catalogue.Get(e.GetProvider())
 		if !ok {
-			return nil, fmt.Errorf("this version can't sign for the provider %q", e.GetProvider())
+			return d, fmt.Errorf("this version can't sign for the provider %q", e.GetProvider())
 		}
 		source, err := provider.NewSource(provider.SourceConfig{Name: e.GetSource(), Pack: pack, Secrets: []string{r.secret}, PublicURL: true})
 		if err != nil {
-			return nil, fmt.Errorf("--secret: %w", err)
+			return d, fmt.Errorf("--secret: %w", err)
 		}
-		signed, err := source.Sign(r.target, content.GetBody(), e.GetType(), e.GetId(), r.now())
+		signed, err := source.Resign(r.target, content.GetContentType(), content.GetBody(), e.GetType(), e.GetId(), r.now())
 		if err != nil {
-			return nil, fmt.Errorf("sign for %s: %w", e.GetProvider(), err)
+			return d, fmt.Errorf("sign for %s: %w", e.GetProvider(), err)
 		}
-		for name, values := range signed {
-			headers[name] = values
+		for name, values := range signed.Header {
+			d.Header[name] = values
 		}
+		d.URL, d.Body = signed.URL, signed.Body
 	}
 	if content.GetContentType() != "" {
-		headers.Set("Content-Type", content.GetContentType())
+		d.Header.Set("Content-Type", content.GetContentType())
 	}
-	return headers, nil
+	return d, nil
 }

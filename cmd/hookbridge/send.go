@@ -131,17 +131,17 @@ func (d *draft) post(ctx context.Context, out io.Writer, target, id string) erro
 	if err != nil {
 		return usageError{fmt.Errorf("--url: %w", err)}
 	}
-	headers, err := d.source.Sign(u, d.body, d.typ, id, time.Now())
+	signed, err := d.source.Deliver(u, d.body, d.typ, id, time.Now())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(d.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, signed.URL.String(), bytes.NewReader(signed.Body))
 	if err != nil {
 		return err
 	}
-	req.Header = headers
+	req.Header = signed.Header
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.authorities}}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)

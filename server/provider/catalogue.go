@@ -78,7 +78,7 @@ func Parse(file string, data []byte) (*Pack, error) {
 	if want := spec.GetKey() + ".yaml"; path.Base(file) != want {
 		return nil, fmt.Errorf("%s: key: the file of %q is called %s", file, spec.GetKey(), want)
 	}
-	pack, err := newPack(spec)
+	pack, err := checkSettings(spec)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

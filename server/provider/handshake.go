@@ -87,16 +87,12 @@ func newSegments(template string) ([]segment, error) {
 
 // answer returns the answer of the first handshake that matches, or nil. The body is looked at only for handshakes of this method
 // that are signed, or aren't, as signed says.
-func (p *Pack) answer(r *delivery.Request, kind body, signed bool) (*Answer, error) {
-	var document []byte
-	read := false
+func (p *Pack) answer(r *delivery.Request, content *reading, signed bool) (*Answer, error) {
 	for _, h := range p.handshakes {
 		if h.signed != signed || h.method != r.Method {
 			continue
 		}
-		if !read {
-			document, read = kind.document(r.Body), true
-		}
+		document := content.document()
 		if !holds(h.when, r, document) {
 			continue
 		}
@@ -122,6 +118,9 @@ func render(segments []segment, r *delivery.Request, document []byte, asJSON boo
 	var b strings.Builder
 	for _, s := range segments {
 		if (s.place == signature.Place{}) {
+			if strings.Contains(s.text, signature.Absent) {
+				return "", fmt.Errorf("%w: the source doesn't have a setting that the answer needs", ErrHandshakeRefused)
+			}
 			b.WriteString(s.text)
 			continue
 		}

@@ -1,12 +1,9 @@
 package provider
 
 import (
-	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
@@ -21,8 +18,10 @@ var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Se
 
 // Pack is one provider, compiled. It is safe for concurrent use.
 type Pack struct {
-	spec       *providerv1.Pack
-	schemes    []*signature.Scheme
+	spec    *providerv1.Pack
+	schemes []*signature.Scheme
+	// when has, for each scheme, the conditions under which it is looked at.
+	when       [][]condition
 	id         []selector
 	typ        []selector
 	occurred   []instant
@@ -33,13 +32,6 @@ type Pack struct {
 	methods    []string
 }
 
-// body is a kind of body that is taken.
-type body struct {
-	mediaType string
-	form      bool
-	field     string
-}
-
 func newPack(spec *providerv1.Pack) (*Pack, error) {
 	p := &Pack{spec: spec, methods: []string{http.MethodPost}}
 	for n, s := range spec.GetSchemes() {
@@ -47,7 +39,11 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		if err != nil {
 			return nil, fmt.Errorf("schemes[%d]: %w", n, err)
 		}
-		p.schemes = append(p.schemes, scheme)
+		when, err := newConditions(s.GetWhen())
+		if err != nil {
+			return nil, fmt.Errorf("schemes[%d].%w", n, err)
+		}
+		p.schemes, p.when = append(p.schemes, scheme), append(p.when, when)
 	}
 	var err error
 	if p.id, err = newSelectors("id", spec.GetId()); err != nil {
@@ -59,15 +55,18 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 	if p.ordering, err = newSelectors("ordering_key", spec.GetOrderingKey()); err != nil {
 		return nil, err
 	}
+	for _, list := range [][]selector{p.id, p.typ, p.ordering} {
+		for n := range list {
+			list[n].batched = spec.GetBatch() != nil
+		}
+	}
 	if p.occurred, err = newInstants(spec.GetOccurredAt()); err != nil {
 		return nil, err
 	}
 	if p.stored, err = p.storedHeaders(); err != nil {
 		return nil, err
 	}
-	for _, b := range spec.GetBodies() {
-		p.bodies = append(p.bodies, body{mediaType: b.GetMediaType(), form: b.GetFormat() == "form", field: b.GetField()})
-	}
+	p.bodies = newBodies(spec.GetBodies())
 	for n, h := range spec.GetHandshakes() {
 		shake, err := newHandshake(h)
 		if err != nil {
@@ -113,44 +112,3 @@ func (p *Pack) maxBody() int64 {
 }
 
 func (p *Pack) deadline() time.Duration { return p.spec.GetDeadline().AsDuration() }
-
-// bodyOf finds the kind of body that a Content-Type names.
-func (p *Pack) bodyOf(contentType string) (body, error) {
-	if contentType == "" {
-		return p.bodies[0], nil
-	}
-	mediaType, _, err := mime.ParseMediaType(contentType)
-	if err == nil || errors.Is(err, mime.ErrInvalidMediaParameter) {
-		for _, b := range p.bodies {
-			if b.mediaType == mediaType {
-				return b, nil
-			}
-		}
-	}
-	var want []string
-	for _, b := range p.bodies {
-		want = append(want, b.mediaType)
-	}
-	return body{}, fmt.Errorf("%w: want Content-Type %s", ErrMediaType, strings.Join(want, " or "))
-}
-
-// Document returns the JSON that a body of this content type carries; nil where it carries none. ErrMediaType.
-func (p *Pack) Document(contentType string, body []byte) ([]byte, error) {
-	kind, err := p.bodyOf(contentType)
-	if err != nil {
-		return nil, err
-	}
-	return kind.document(body), nil
-}
-
-// document is the JSON that a body carries; none where a form has no field for it.
-func (b body) document(raw []byte) []byte {
-	switch {
-	case !b.form:
-		return raw
-	case b.field == "":
-		return nil
-	}
-	value, _ := signature.FormValue(raw, b.field)
-	return value
-}

@@ -36,29 +36,36 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 	if err != nil && r.Method == http.MethodPost {
 		return Outcome{}, err
 	}
-	answer, err := s.cfg.Pack.answer(r, kind, false)
+	content := &reading{kind: kind, request: r}
+	answer, err := s.cfg.Pack.answer(r, content, false)
 	if err != nil || answer != nil {
 		return Outcome{Answer: answer}, err
 	}
-	proof, scheme, err := s.verify(r)
+	proof, scheme, err := s.verify(r, content)
 	if err != nil {
 		return Outcome{}, err
 	}
-	answer, err = s.cfg.Pack.answer(r, kind, true)
+	answer, err = s.cfg.Pack.answer(r, content, true)
 	if err != nil || answer != nil {
 		return Outcome{Answer: answer}, err
 	}
 	if r.Method != http.MethodPost {
 		return Outcome{}, fmt.Errorf("%w: no handshake of this form is known", ErrHandshakeRefused)
 	}
-	return Outcome{Verified: s.event(r, kind, proof, scheme)}, nil
+	return Outcome{Verified: s.event(r, content.document(), proof, scheme)}, nil
 }
 
-// verify asks the source's schemes in their order. The first whose signature is there decides.
-func (s *Source) verify(r *delivery.Request) (signature.Match, *signature.Scheme, error) {
-	// Without a scheme nothing is proven.
-	missing := ErrSignatureMissing
-	for n, a := range s.schemes {
+// verify asks the source's schemes in their order. The first whose signature is there decides. The document is only looked for where
+// a scheme reads it.
+func (s *Source) verify(r *delivery.Request, content *reading) (signature.Match, *signature.Scheme, error) {
+	if s.readsDocument {
+		content.document()
+	}
+	var missing error
+	for _, a := range s.schemes {
+		if !holds(a.when, r, r.Document) {
+			continue
+		}
 		match, err := a.scheme.Verify(r, a.keys, a.tolerance)
 		switch {
 		case err == nil:
@@ -66,16 +73,18 @@ func (s *Source) verify(r *delivery.Request) (signature.Match, *signature.Scheme
 			return match, a.scheme, nil
 		case !errors.Is(err, signature.ErrMissing):
 			return signature.Match{}, nil, err
-		case n == 0:
+		case missing == nil:
 			missing = err
 		}
+	}
+	if missing == nil {
+		missing = ErrSignatureMissing // Without a scheme nothing is proven.
 	}
 	return signature.Match{}, nil, missing
 }
 
 // event reads a verified delivery.
-func (s *Source) event(r *delivery.Request, kind body, proof signature.Match, scheme *signature.Scheme) *delivery.Verified {
-	document := kind.document(r.Body)
+func (s *Source) event(r *delivery.Request, document []byte, proof signature.Match, scheme *signature.Scheme) *delivery.Verified {
 	started := r.StartedAt
 	if started.IsZero() {
 		started = r.ReceivedAt
@@ -99,12 +108,12 @@ func (s *Source) event(r *delivery.Request, kind body, proof signature.Match, sc
 			TimeCovered: proof.TimeCovered,
 		},
 	}
-	typ, places := value(s.cfg.Pack.typ, r, document)
+	typ, places := value(s.cfg.Pack.typ, r, document, document)
 	v.Type, v.Auth.TypeCovered = printable(typ, maxType), covers(scheme, places)
 	if v.Type == "" {
 		v.Type = unknownType
 	}
-	ordering, _ := value(s.cfg.Pack.ordering, r, document)
+	ordering, _ := value(s.cfg.Pack.ordering, r, document, document)
 	v.OrderingKey = printable(ordering, maxType)
 	s.identify(v, r, proof, scheme)
 	return v
@@ -112,7 +121,7 @@ func (s *Source) event(r *delivery.Request, kind body, proof signature.Match, sc
 
 // identify gives the event its id: the provider's, the signed one, or one of the body.
 func (s *Source) identify(v *delivery.Verified, r *delivery.Request, proof signature.Match, scheme *signature.Scheme) {
-	id, places := value(s.cfg.Pack.id, r, v.Document)
+	id, places := value(s.cfg.Pack.id, r, v.Document, v.Document)
 	v.Auth.IDCovered = covers(scheme, places)
 	if id == "" {
 		id = proof.ID

@@ -1,9 +1,13 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -14,18 +18,21 @@ import (
 type selector struct {
 	when  []condition
 	parts []part
+	// batched says that what it reads is one of the events of a delivery.
+	batched bool
 }
 
 type part struct {
 	place    signature.Place
 	literal  string
 	optional bool
+	// envelope says that the place is in the whole document instead of the event's element.
+	envelope bool
+	// key is for the first of the document's keys that matches.
+	key *regexp.Regexp
 }
 
-type condition struct {
-	place  signature.Place
-	equals *string
-}
+type condition = signature.Condition
 
 func newSelectors(field string, specs []*providerv1.Selector) ([]selector, error) {
 	var list []selector
@@ -35,32 +42,48 @@ func newSelectors(field string, specs []*providerv1.Selector) ([]selector, error
 		if s.when, err = newConditions(spec.GetWhen()); err != nil {
 			return nil, fmt.Errorf("%s[%d].%w", field, n, err)
 		}
-		for m, p := range spec.GetParts() {
-			place, ok, err := signature.PlaceOf(p)
+		for m, spec := range spec.GetParts() {
+			p, err := newSelectorPart(spec)
 			if err != nil {
 				return nil, fmt.Errorf("%s[%d].parts[%d]: %w", field, n, m, err)
 			}
-			if !ok && p.GetLiteral() == "" {
-				return nil, fmt.Errorf("%s[%d].parts[%d]: names no place", field, n, m)
-			}
-			s.parts = append(s.parts, part{place: place, literal: p.GetLiteral(), optional: p.GetOptional()})
+			s.parts = append(s.parts, p)
 		}
 		list = append(list, s)
 	}
 	return list, nil
 }
 
+func newSelectorPart(spec *providerv1.Part) (part, error) {
+	p := part{literal: spec.GetLiteral(), optional: spec.GetOptional()}
+	var ok bool
+	var err error
+	switch {
+	case p.literal != "":
+		return p, nil
+	case spec.GetKeyMatching() != "":
+		p.place = signature.AnyKey()
+		p.key, err = signature.WholeMatch(spec.GetKeyMatching())
+		return p, err
+	case spec.GetEnvelope() != "":
+		p.envelope = true
+		p.place, err = signature.PlaceNamed("json", spec.GetEnvelope())
+		return p, err
+	}
+	if p.place, ok, err = signature.PlaceOf(spec); err == nil && !ok {
+		err = errors.New("names no place")
+	}
+	return p, err
+}
+
 func newConditions(specs []*providerv1.Condition) ([]condition, error) {
 	var list []condition
 	for n, spec := range specs {
-		place, ok, err := signature.PlaceOf(spec)
+		c, err := signature.NewCondition(spec)
 		if err != nil {
 			return nil, fmt.Errorf("when[%d]: %w", n, err)
 		}
-		if !ok {
-			return nil, fmt.Errorf("when[%d]: names no place", n)
-		}
-		list = append(list, condition{place: place, equals: spec.Equals})
+		list = append(list, c)
 	}
 	return list, nil
 }
@@ -68,44 +91,56 @@ func newConditions(specs []*providerv1.Condition) ([]condition, error) {
 // holds reports whether all conditions do.
 func holds(conditions []condition, r *delivery.Request, document []byte) bool {
 	for _, c := range conditions {
-		value, ok := c.place.Lookup(r, document)
-		if !ok || c.equals != nil && value != *c.equals {
+		if !c.Holds(r, document) {
 			return false
 		}
 	}
 	return true
 }
 
-// value is what the first selector yields, and the places it came from; "" where none does.
-func value(selectors []selector, r *delivery.Request, document []byte) (text string, places []signature.Place) {
+// value is what the first selector yields, and the places it came from; "" where none does. With a batch the document is the event's
+// element, and the envelope the whole; else they are the same.
+func value(selectors []selector, r *delivery.Request, document, envelope []byte) (text string, places []signature.Place) {
 	for _, s := range selectors {
 		if !holds(s.when, r, document) {
 			continue
 		}
-		if text, ok := s.join(r, document); ok {
-			for _, c := range s.when {
-				places = append(places, c.place)
-			}
-			for _, p := range s.parts {
-				if p.literal == "" {
-					places = append(places, p.place)
-				}
-			}
-			return text, places
+		if text, ok := s.join(r, document, envelope); ok {
+			return text, s.places()
 		}
 	}
 	return "", nil
 }
 
+// places are all that decide what the selector yields.
+func (s selector) places() []signature.Place {
+	var places []signature.Place
+	add := func(p signature.Place) {
+		if s.batched {
+			p = p.InElement()
+		}
+		places = append(places, p)
+	}
+	for _, c := range s.when {
+		add(c.Place())
+	}
+	for _, p := range s.parts {
+		switch {
+		case p.literal != "":
+		case p.envelope:
+			places = append(places, p.place)
+		default:
+			add(p.place)
+		}
+	}
+	return places
+}
+
 // join puts the parts together with dots.
-func (s selector) join(r *delivery.Request, document []byte) (string, bool) {
+func (s selector) join(r *delivery.Request, document, envelope []byte) (string, bool) {
 	var parts []string
 	for _, p := range s.parts {
-		if p.literal != "" {
-			parts = append(parts, p.literal)
-			continue
-		}
-		text, ok := p.place.Lookup(r, document)
+		text, ok := p.lookup(r, document, envelope)
 		switch {
 		case ok:
 			parts = append(parts, text)
@@ -114,6 +149,25 @@ func (s selector) join(r *delivery.Request, document []byte) (string, bool) {
 		}
 	}
 	return strings.Join(parts, "."), len(parts) > 0
+}
+
+func (p part) lookup(r *delivery.Request, document, envelope []byte) (text string, ok bool) {
+	switch {
+	case p.literal != "":
+		return p.literal, !strings.Contains(p.literal, signature.Absent)
+	case p.envelope:
+		return p.place.Lookup(r, envelope)
+	case p.key != nil:
+		gjson.ParseBytes(document).ForEach(func(key, _ gjson.Result) bool {
+			ok = key.Type == gjson.String && key.Str != "" && p.key.MatchString(key.Str)
+			if ok {
+				text = key.Str
+			}
+			return !ok
+		})
+		return text, ok
+	}
+	return p.place.Lookup(r, document)
 }
 
 // instant is a place that may hold a point in time.

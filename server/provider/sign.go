@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,29 +9,94 @@ import (
 	"time"
 
 	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/signature"
 )
 
-// Sign returns the headers with which the provider would deliver a JSON body at a time: the signature, and id and type where they are
-// in headers. u is the URL that it is sent to. ErrCannotSign where the source's secrets only verify.
+// Signed is a delivery as its provider would send it.
+type Signed struct {
+	// URL is where it is sent to, with whatever of the proof is in the query; nil where none was given.
+	URL    *url.URL
+	Header http.Header
+	// Body is the document in the form that the provider sends first, with whatever of the proof is in it.
+	Body []byte
+}
+
+// Deliver makes of a JSON document what the provider would send at a time: the body in its form, the signature, and id and type where
+// they are in headers. u is the URL that it is sent to. ErrCannotSign where the source's secrets only verify.
+func (s *Source) Deliver(u *url.URL, document []byte, typ, id string, at time.Time) (Signed, error) {
+	kind := s.cfg.Pack.bodies[0]
+	raw, contentType, err := kind.wrap(document)
+	if err != nil {
+		return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, err)
+	}
+	return s.sign(&delivery.Request{
+		Method: http.MethodPost, URL: u, Header: http.Header{"Content-Type": {contentType}}, Body: raw, Document: document, ReceivedAt: at,
+	}, kind, typ, id)
+}
+
+// Resign is Deliver for a body as it was sent once, of some content type; empty for the provider's usual one.
+func (s *Source) Resign(u *url.URL, contentType string, body []byte, typ, id string, at time.Time) (Signed, error) {
+	kind, err := s.cfg.Pack.bodyOf(contentType)
+	if err != nil {
+		return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, err)
+	}
+	if contentType == "" {
+		contentType = kind.mediaType
+	}
+	return s.sign(&delivery.Request{
+		Method: http.MethodPost, URL: u, Header: http.Header{"Content-Type": {contentType}}, Body: body,
+		Document: kind.document(contentType, body), ReceivedAt: at,
+	}, kind, typ, id)
+}
+
+// Sign returns the headers of a body as it is. ErrCannotSign also where headers alone don't prove it.
 func (s *Source) Sign(u *url.URL, body []byte, typ, id string, at time.Time) (http.Header, error) {
-	headers := http.Header{"Content-Type": {s.cfg.Pack.bodies[0].mediaType}}
-	r := &delivery.Request{Method: http.MethodPost, URL: u, Header: headers, Body: body, ReceivedAt: at}
+	signed, err := s.Resign(u, "", body, typ, id, at)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(signed.Body, body) || u != nil && *signed.URL != *u {
+		return nil, fmt.Errorf("source %q: %w with headers alone", s.cfg.Name, ErrCannotSign)
+	}
+	return signed.Header, nil
+}
+
+func (s *Source) sign(r *delivery.Request, kind body, typ, id string) (Signed, error) {
 	s.cfg.Pack.announce(r, typ, id)
 	var errs []error
 	for _, a := range s.schemes {
 		for _, key := range a.keys {
-			signed, err := a.scheme.Sign(r, key, id, at)
+			signed, err := a.sign(r, kind, key, id, r.ReceivedAt)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			for name, values := range signed {
-				headers[name] = values
-			}
-			return headers, nil
+			return signed, nil
 		}
 	}
-	return nil, fmt.Errorf("source %q: %w", s.cfg.Name, errors.Join(errs...))
+	return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, errors.Join(errs...))
+}
+
+// sign signs by one scheme. Where that reads the document and doesn't sign the bytes around it, the document is signed first and then
+// put into its form.
+func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id string, at time.Time) (Signed, error) {
+	inside := a.scheme.ReadsDocument() && !a.scheme.CoversBody() && !bytes.Equal(r.Body, r.Document)
+	if inside {
+		own := *r
+		own.Body, r = r.Document, &own
+	}
+	signed, err := a.scheme.Sign(r, key, id, at)
+	if err != nil {
+		return Signed{}, err
+	}
+	if inside {
+		var contentType string
+		if signed.Body, contentType, err = kind.wrap(signed.Document); err != nil {
+			return Signed{}, err
+		}
+		signed.Header.Set("Content-Type", contentType)
+	}
+	return Signed{URL: signed.URL, Header: signed.Header, Body: signed.Body}, nil
 }
 
 // announce puts id and type where the pack looks for them in headers first. A type whose second part is in the body is cut
@@ -49,7 +115,7 @@ func (p *Pack) announce(r *delivery.Request, typ, id string) {
 		}
 		if len(s.parts) > 1 {
 			rest := selector{parts: s.parts[1:]}
-			if text, ok := rest.join(r, r.Body); ok && len(typ) > len(text)+1 && typ[len(typ)-len(text)-1:] == "."+text {
+			if text, ok := rest.join(r, r.Document, r.Document); ok && len(typ) > len(text)+1 && typ[len(typ)-len(text)-1:] == "."+text {
 				typ = typ[:len(typ)-len(text)-1]
 			}
 		}

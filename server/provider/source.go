@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
@@ -16,8 +17,14 @@ const holdMargin = 1500 * time.Millisecond
 type SourceConfig struct {
 	Name string
 	Pack *Pack
-	// Secrets are all active. Their order is that of Authenticity.secret.
+	// Secrets are all active. Their order is that of Authenticity.secret. A source may do without where the provider publishes its keys.
 	Secrets []string
+	// Captured says that a handshake brings the secret. Until it has, everything else is refused.
+	Captured bool
+	// Settings are those that the pack asks for, secret ones with their value.
+	Settings map[string]string
+	// Scheme restricts the source to one of the pack's schemes, by its name. Empty: every scheme that there is a secret for.
+	Scheme string
 	// Tolerance and MaxBody replace the pack's where they aren't 0.
 	Tolerance time.Duration
 	MaxBody   int64
@@ -33,11 +40,14 @@ type SourceConfig struct {
 type Source struct {
 	cfg     SourceConfig
 	schemes []active
+	// readsDocument says that a scheme has to look into the body.
+	readsDocument bool
 }
 
 // active is a scheme that the source has secrets for.
 type active struct {
 	scheme *signature.Scheme
+	when   []condition
 	keys   []*signature.Key
 	// positions are the keys' places in the list of secrets.
 	positions []int
@@ -61,14 +71,27 @@ func (e *SecretError) Error() string {
 // Unwrap returns the reason.
 func (e *SecretError) Unwrap() error { return e.Reason }
 
-// NewSource checks the secrets against the forms that the pack's keys have. Each secret that has none is a SecretError; no error
-// contains a secret.
+// NewSource checks the settings, and the secrets against the forms that the pack's keys have. Each secret that has none is a
+// SecretError, each setting that is wrong a SettingError; no error contains a value.
 func NewSource(cfg SourceConfig) (*Source, error) {
+	pack, err := cfg.Pack.with(cfg.Name, cfg.Settings)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Pack = pack
+	if err := checkScheme(cfg); err != nil {
+		return nil, err
+	}
 	s := &Source{cfg: cfg}
 	fits := make([]bool, len(cfg.Secrets))
 	reasons := make([]error, len(cfg.Secrets))
-	for _, scheme := range cfg.Pack.schemes {
-		a := active{scheme: scheme}
+	published := false
+	for n, scheme := range cfg.Pack.schemes {
+		if cfg.Scheme != "" && cfg.Scheme != scheme.Name() {
+			continue
+		}
+		published = published || pack.spec.GetSchemes()[n].GetKeySource() != nil
+		a := active{scheme: scheme, when: pack.when[n]}
 		if tolerance, ok := scheme.Tolerance(); ok {
 			a.tolerance = tolerance
 			if cfg.Tolerance > 0 {
@@ -94,6 +117,8 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			return nil, fmt.Errorf("%s signs the URL: http.public_url must say which one the provider calls", cfg.Pack.spec.GetName())
 		}
 		s.schemes = append(s.schemes, a)
+		s.readsDocument = s.readsDocument || scheme.ReadsDocument() ||
+			slices.ContainsFunc(a.when, func(c condition) bool { return c.Place().InDocument() })
 	}
 	var errs []error
 	for n, ok := range fits {
@@ -101,13 +126,30 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
-	if len(cfg.Secrets) == 0 {
+	if len(cfg.Secrets) == 0 && !cfg.Captured && !published {
 		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	return s, nil
+}
+
+// checkScheme says which schemes there are where the source names another, and that no handshake brings the secret where it waits
+// for one.
+func checkScheme(cfg SourceConfig) error {
+	var names []string
+	for _, scheme := range cfg.Pack.schemes {
+		names = append(names, scheme.Name())
+	}
+	if cfg.Scheme != "" && !slices.Contains(names, cfg.Scheme) {
+		return fmt.Errorf("source %q: %s has no scheme %q; there is %s", cfg.Name, cfg.Pack.spec.GetName(), cfg.Scheme, enumerate(names, "and"))
+	}
+	captures := func(h *providerv1.Handshake) bool { return h.GetCaptures() != nil }
+	if cfg.Captured && !slices.ContainsFunc(cfg.Pack.spec.GetHandshakes(), captures) {
+		return fmt.Errorf("source %q: no handshake of %s brings a secret that could be captured", cfg.Name, cfg.Pack.spec.GetName())
+	}
+	return nil
 }
 
 // Name returns the source's name.

@@ -84,6 +84,14 @@ func (d *draft) setRaw(path, value string) error {
 	return nil
 }
 
+// WithField returns form data with one more field.
+func WithField(data []byte, name, value string) []byte {
+	if len(data) > 0 {
+		data = append(data, '&')
+	}
+	return append(data, url.QueryEscape(name)+"="+url.QueryEscape(value)...)
+}
+
 // withPair returns form data in which a field has one value: where it was first, else at the end. The rest stays as it is written.
 func withPair(data, name, value string) string {
 	pair := url.QueryEscape(name) + "=" + url.QueryEscape(value)

@@ -3,6 +3,7 @@ package signature
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,20 @@ func FormValue(data []byte, name string) (value []byte, n int) {
 		}
 	}
 	return value, n
+}
+
+// FormFields yields the fields of application/x-www-form-urlencoded data in their order; those with a broken escape are passed over.
+func FormFields(data []byte) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for pair := range bytes.SplitSeq(data, []byte("&")) {
+			rawName, rawValue, _ := bytes.Cut(pair, []byte("="))
+			name, nameOK := unescape(rawName)
+			value, valueOK := unescape(rawValue)
+			if nameOK && valueOK && len(name) > 0 && !yield(string(name), string(value)) {
+				return
+			}
+		}
+	}
 }
 
 // keyIs compares an escaped key, without unescaping one that can't be it.

@@ -23,6 +23,8 @@ const (
 	inForm
 	inJSON
 	inBody
+	// inElement is a path in one of the events of a delivery that carries many.
+	inElement
 	nowhere
 )
 
@@ -71,6 +73,9 @@ func PlaceOf(l Located) (p Place, ok bool, err error) {
 
 // PlaceNamed returns the place of a template's segment, {header:X-Name}.
 func PlaceNamed(kind, name string) (Place, error) {
+	if strings.Contains(name, Absent) {
+		return Place{kind: nowhere}, nil
+	}
 	if name == "" {
 		return Place{}, fmt.Errorf("{%s} needs a name, as in {%s:name}", kind, kind)
 	}
@@ -152,7 +157,7 @@ func (p Place) String() string {
 		return "query parameter " + p.name
 	case inForm:
 		return "form field " + p.name
-	case inJSON:
+	case inJSON, inElement:
 		return "JSON field " + p.name
 	case inBody:
 		return "the body"
@@ -161,6 +166,21 @@ func (p Place) String() string {
 	}
 	return "nowhere"
 }
+
+// InDocument reports whether the place is in the JSON.
+func (p Place) InDocument() bool { return p.kind == inJSON || p.kind == inElement }
+
+// InElement returns the place of the same path in an event of a batch: a proof that names the path in the whole document says nothing
+// of it.
+func (p Place) InElement() Place {
+	if p.kind == inJSON {
+		p.kind = inElement
+	}
+	return p
+}
+
+// AnyKey returns the place that is the keys of the JSON document. It holds no value; a proof that covers the body covers it.
+func AnyKey() Place { return Place{kind: inElement, name: "(its keys)"} }
 
 // Header returns the name of the header that the place is, in canonical form, or "".
 func (p Place) Header() string {
@@ -186,7 +206,7 @@ func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
 	case inForm:
 		value, _ := FormValue(r.Body, p.name)
 		return string(value), len(value) > 0
-	case inJSON:
+	case inJSON, inElement:
 		switch result := gjson.GetBytes(document, p.path); result.Type {
 		case gjson.String:
 			return result.Str, result.Str != ""

@@ -18,7 +18,7 @@ type Scheme struct {
 	algorithm algorithm
 	places    []signaturePlace
 	every     *every // of a token that stands in every element of a list; there is no other place then
-	list      *list // nil: a value is one signature
+	list      *list  // nil: a value is one signature
 	encoding  encoding
 	content   content
 	id        []Place
@@ -272,6 +272,8 @@ func (s *Scheme) CoversBody() bool { return s.content.coversBody() || len(s.body
 // Covers reports whether nobody without the secret can change the value at a place.
 func (s *Scheme) Covers(p Place) bool {
 	switch p.kind {
+	case inElement:
+		return s.CoversBody()
 	case inForm, inJSON:
 		return s.CoversBody() || s.content.names(p)
 	case inQuery:

@@ -1,0 +1,208 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/signature"
+)
+
+const (
+	// maxFields bounds the fields of a form that become a document, maxFormParts the parts of a multipart body.
+	maxFields    = 1000
+	maxFormParts = 100
+)
+
+// body is a kind of body that is taken.
+type body struct {
+	mediaType string
+	// format is that of hookbridge.provider.v1.Body; "json" where it is empty there.
+	format string
+	field  string
+}
+
+func newBodies(specs []*providerv1.Body) []body {
+	var list []body
+	for _, spec := range specs {
+		b := body{mediaType: spec.GetMediaType(), format: spec.GetFormat(), field: spec.GetField()}
+		if b.format == "" {
+			b.format = "json"
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// bodyOf finds the kind of body that a Content-Type names.
+func (p *Pack) bodyOf(contentType string) (body, error) {
+	if contentType == "" {
+		return p.bodies[0], nil
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err == nil || errors.Is(err, mime.ErrInvalidMediaParameter) {
+		for _, b := range p.bodies {
+			if b.mediaType == mediaType {
+				return b, nil
+			}
+		}
+	}
+	var want []string
+	for _, b := range p.bodies {
+		want = append(want, b.mediaType)
+	}
+	return body{}, fmt.Errorf("%w: want Content-Type %s", ErrMediaType, strings.Join(want, " or "))
+}
+
+// Document returns the JSON that a body of this content type carries; nil where it carries none. ErrMediaType.
+func (p *Pack) Document(contentType string, body []byte) ([]byte, error) {
+	kind, err := p.bodyOf(contentType)
+	if err != nil {
+		return nil, err
+	}
+	return kind.document(contentType, body), nil
+}
+
+// document is the JSON that a body carries; nil where it carries none, and where it can be read in more than one way.
+func (b body) document(contentType string, raw []byte) []byte {
+	if len(raw) == 0 {
+		return nil
+	}
+	switch b.format {
+	case "json":
+		return raw
+	case "form":
+		if b.field == "" {
+			return nil
+		}
+		value, _ := signature.FormValue(raw, b.field)
+		return value
+	case "fields":
+		return fieldsDocument(raw)
+	case "multipart":
+		return multipartDocument(contentType, raw, b.field)
+	case "jwt":
+		return payload(raw)
+	}
+	return nil
+}
+
+// fieldsDocument writes the fields of a form as an object of texts. Of a field that occurs several times the first counts.
+func fieldsDocument(raw []byte) []byte {
+	if bytes.Count(raw, []byte("&")) >= maxFields {
+		return nil
+	}
+	seen := map[string]bool{}
+	document := []byte{'{'}
+	for name, value := range signature.FormFields(raw) {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if len(document) > 1 {
+			document = append(document, ',')
+		}
+		document = gjson.AppendJSONString(document, name)
+		document = append(document, ':')
+		document = gjson.AppendJSONString(document, value)
+	}
+	return append(document, '}')
+}
+
+// multipartDocument returns the one part of a field. A body with an error anywhere, or with the field twice, has no document: another
+// reader could see another one.
+func multipartDocument(contentType string, raw []byte, field string) (document []byte) {
+	_, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil || field == "" {
+		return nil
+	}
+	reader := multipart.NewReader(bytes.NewReader(raw), parameters["boundary"])
+	found := false
+	for range maxFormParts {
+		part, err := reader.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return document
+		}
+		if err != nil {
+			return nil
+		}
+		if part.FormName() != field {
+			continue
+		}
+		encoding := part.Header.Get("Content-Transfer-Encoding")
+		if found || encoding != "" && encoding != "binary" && encoding != "8bit" && encoding != "7bit" {
+			return nil
+		}
+		found = true
+		if document, err = io.ReadAll(part); err != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// payload is that of a JWS in its compact form. What it is worth is for the scheme to say.
+func payload(raw []byte) []byte {
+	parts := bytes.Split(bytes.TrimSpace(raw), []byte("."))
+	if len(parts) != 3 {
+		return nil
+	}
+	decoded, err := base64.RawURLEncoding.Strict().AppendDecode(nil, parts[1])
+	if err != nil {
+		return nil
+	}
+	return decoded
+}
+
+// wrap makes a body of a document, as a sender does, and says of which content type it is.
+func (b body) wrap(document []byte) (raw []byte, contentType string, err error) {
+	switch {
+	case b.format == "json":
+		return document, b.mediaType, nil
+	case b.format == "form" && b.field != "":
+		return signature.WithField(nil, b.field, string(document)), b.mediaType, nil
+	case b.format == "fields":
+		var fields map[string]any
+		if err := json.Unmarshal(document, &fields); err != nil {
+			return nil, "", fmt.Errorf("%w: the body has to be a JSON object, whose members become the fields of a form", ErrCannotSign)
+		}
+		gjson.ParseBytes(document).ForEach(func(key, value gjson.Result) bool {
+			raw = signature.WithField(raw, key.String(), value.String())
+			return true
+		})
+		return raw, b.mediaType, nil
+	case b.format == "multipart" && b.field != "":
+		var out bytes.Buffer
+		w := multipart.NewWriter(&out)
+		err := w.WriteField(b.field, string(document))
+		return out.Bytes(), w.FormDataContentType(), errors.Join(err, w.Close())
+	}
+	// As it is: what an opaque body looks like is up to the caller.
+	return document, b.mediaType, nil
+}
+
+// reading reads the document of a request when it is first asked for.
+type reading struct {
+	kind    body
+	request *delivery.Request
+	done    bool
+}
+
+// document returns the document, which is Request.Document from then on.
+func (r *reading) document() []byte {
+	if !r.done {
+		r.done = true
+		r.request.Document = r.kind.document(r.request.Header.Get("Content-Type"), r.request.Body)
+	}
+	return r.request.Document
+}
