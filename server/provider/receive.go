@@ -108,8 +108,8 @@ func (s *Source) event(r *delivery.Request, document []byte, proof signature.Mat
 			TimeCovered: proof.TimeCovered,
 		},
 	}
-	typ, places := value(s.cfg.Pack.typ, r, document, document)
-	v.Type, v.Auth.TypeCovered = printable(typ, maxType), covers(scheme, places)
+	typ, from := value(s.cfg.Pack.typ, r, document, document)
+	v.Type, v.Auth.TypeCovered = printable(typ, maxType), from.coveredBy(scheme)
 	if v.Type == "" {
 		v.Type = unknownType
 	}
@@ -121,11 +121,12 @@ func (s *Source) event(r *delivery.Request, document []byte, proof signature.Mat
 
 // identify gives the event its id: the provider's, the signed one, or one of the body.
 func (s *Source) identify(v *delivery.Verified, r *delivery.Request, proof signature.Match, scheme *signature.Scheme) {
-	id, places := value(s.cfg.Pack.id, r, v.Document, v.Document)
-	v.Auth.IDCovered = covers(scheme, places)
+	id, from := value(s.cfg.Pack.id, r, v.Document, v.Document)
+	v.Auth.IDCovered = from.coveredBy(scheme)
 	if id == "" {
+		// Who can take the provider's id away has the event another one.
 		id = proof.ID
-		v.Auth.IDCovered = scheme.CoversFirst(scheme.ID())
+		v.Auth.IDCovered = scheme.CoversFirst(scheme.ID()) && from.passedBy(scheme)
 	}
 	switch {
 	case id != "" && len(id) <= maxID && printable(id, maxID) == id:
@@ -134,19 +135,10 @@ func (s *Source) identify(v *delivery.Verified, r *delivery.Request, proof signa
 		// An id that can't be stored as it is still has to be the same each time.
 		v.ID = digest([]byte(id))
 	case s.cfg.DigestWindow > 0:
-		v.ID, v.DedupeWindow, v.Auth.IDCovered = digest(r.Body), s.cfg.DigestWindow, v.Auth.BodyCovered
+		v.ID, v.DedupeWindow, v.Auth.IDCovered = digest(r.Body), s.cfg.DigestWindow, v.Auth.BodyCovered && from.passedBy(scheme)
 	default:
 		v.ID, v.DedupeWindow, v.Auth.IDCovered = "delivery:"+rand.Text(), time.Duration(0), false
 	}
-}
-
-func covers(scheme *signature.Scheme, places []signature.Place) bool {
-	for _, p := range places {
-		if !scheme.Covers(p) {
-			return false
-		}
-	}
-	return len(places) > 0
 }
 
 func digest(b []byte) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,42 +99,87 @@ func holds(conditions []condition, r *delivery.Request, document []byte) bool {
 	return true
 }
 
-// value is what the first selector yields, and the places it came from; "" where none does. With a batch the document is the event's
-// element, and the envelope the whole; else they are the same.
-func value(selectors []selector, r *delivery.Request, document, envelope []byte) (text string, places []signature.Place) {
-	for _, s := range selectors {
-		if !holds(s.when, r, document) {
-			continue
-		}
-		if text, ok := s.join(r, document, envelope); ok {
-			return text, s.places()
+// origin says where a value came from.
+type origin struct {
+	// places are all that the selector which yielded it looked at.
+	places []signature.Place
+	// skipped has, for each selector before that, the places for which it yielded nothing.
+	skipped [][]signature.Place
+}
+
+// coveredBy reports whether nobody without the secret can have changed the value: neither what it is made of, nor that the selectors
+// before it yield nothing.
+func (o origin) coveredBy(scheme *signature.Scheme) bool {
+	for _, p := range o.places {
+		if !scheme.Covers(p) {
+			return false
 		}
 	}
-	return "", nil
+	return len(o.places) > 0 && o.passedBy(scheme)
+}
+
+// passedBy reports whether nobody without the secret can have brought about that the selectors before yield nothing.
+func (o origin) passedBy(scheme *signature.Scheme) bool {
+	return !slices.ContainsFunc(o.skipped, func(places []signature.Place) bool { return !slices.ContainsFunc(places, scheme.Covers) })
+}
+
+// value is what the first selector yields, and where it came from; "" where none does. With a batch the document is the event's
+// element, and the envelope the whole; else they are the same.
+func value(selectors []selector, r *delivery.Request, document, envelope []byte) (text string, from origin) {
+	for _, s := range selectors {
+		if holds(s.when, r, document) {
+			if text, ok := s.join(r, document, envelope); ok {
+				from.places = s.places()
+				return text, from
+			}
+		}
+		from.skipped = append(from.skipped, s.failing(r, document, envelope))
+	}
+	return "", from
+}
+
+// failing are the places for which the selector yields nothing.
+func (s selector) failing(r *delivery.Request, document, envelope []byte) []signature.Place {
+	var places []signature.Place
+	for _, c := range s.when {
+		if !c.Holds(r, document) {
+			places = append(places, s.inEvent(c.Place()))
+		}
+	}
+	for _, p := range s.parts {
+		if _, ok := p.lookup(r, document, envelope); !ok && p.literal == "" {
+			places = append(places, s.of(p))
+		}
+	}
+	return places
 }
 
 // places are all that decide what the selector yields.
 func (s selector) places() []signature.Place {
 	var places []signature.Place
-	add := func(p signature.Place) {
-		if s.batched {
-			p = p.InElement()
-		}
-		places = append(places, p)
-	}
 	for _, c := range s.when {
-		add(c.Place())
+		places = append(places, s.inEvent(c.Place()))
 	}
 	for _, p := range s.parts {
-		switch {
-		case p.literal != "":
-		case p.envelope:
-			places = append(places, p.place)
-		default:
-			add(p.place)
+		if p.literal == "" {
+			places = append(places, s.of(p))
 		}
 	}
 	return places
+}
+
+func (s selector) inEvent(p signature.Place) signature.Place {
+	if s.batched {
+		return p.InElement()
+	}
+	return p
+}
+
+func (s selector) of(p part) signature.Place {
+	if p.envelope {
+		return p.place
+	}
+	return s.inEvent(p.place)
 }
 
 // join puts the parts together with dots.

@@ -123,11 +123,12 @@ func TestReceive(t *testing.T) {
 			},
 		},
 		{
+			// The header may have been taken away: the id would be another one.
 			name: "no id: a digest of the body, for a while", provider: "hmac", body: `{"event":"ping"}`,
 			want: want{
 				ID:   "sha256:2e7cda3ca871a2f6dadd2ace4a66385bdefba7d32c11f8846fb0b628f354f82c",
 				Type: "ping", DedupeWindow: 5 * time.Minute,
-				Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true, IDCovered: true, TypeCovered: true},
+				Auth: delivery.Auth{Scheme: "hmac-sha256", BodyCovered: true, TypeCovered: true},
 			},
 		},
 		{

@@ -1,0 +1,421 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"google.golang.org/protobuf/proto"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/signature"
+)
+
+// flipper changes single bits of a request that is authentic. Each change must be refused, and for the right reason.
+type flipper struct {
+	t      *testing.T
+	pack   *Pack
+	source *Source
+	c      *providerv1.Case
+	active active
+	spec   *providerv1.Scheme
+}
+
+// flip changes what the proof covers: the signature, the body, the timestamp, the id and whatever else is signed, the secret, the clock.
+func flip(t *testing.T, pack *Pack, source *Source, c *providerv1.Case) {
+	t.Helper()
+	f := &flipper{t: t, pack: pack, source: source, c: c}
+	for _, a := range source.schemes {
+		r := f.request()
+		if _, err := a.scheme.Verify(r, a.keys, a.tolerance); holds(a.when, r, r.Document) && err == nil {
+			f.active = a
+			break
+		}
+	}
+	if f.active.scheme == nil {
+		return // proven by code of its own, which has tests of its own
+	}
+	for _, s := range source.cfg.Pack.spec.GetSchemes() {
+		if s.GetName() == f.active.scheme.Name() {
+			f.spec = s
+		}
+	}
+	f.signature()
+	f.body()
+	f.signedPlaces()
+	f.clock()
+	f.secret()
+}
+
+// request is the case's, with its document.
+func (f *flipper) request() *delivery.Request {
+	r := fixtureRequest(f.t, f.c)
+	kind, err := f.source.cfg.Pack.bodyOf(r.Header.Get("Content-Type"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r.Document = kind.document(r.Header.Get("Content-Type"), r.Body)
+	return r
+}
+
+// refused wants a request refused for one of the reasons.
+func (f *flipper) refused(source *Source, r *delivery.Request, what string, reasons ...string) {
+	f.t.Helper()
+	outcome, err := source.Receive(r)
+	if err == nil {
+		f.t.Fatalf("%s: accepted, as %+v", what, outcome)
+	}
+	if got := reasonOf(err); !slices.Contains(reasons, got) {
+		f.t.Fatalf("%s: refused with %v, want %v", what, err, reasons)
+	}
+}
+
+// rewrite changes the value at a place of a request; false where it isn't there.
+func rewrite(r *delivery.Request, l signature.Located, change func(string) string) bool {
+	place, ok, err := signature.PlaceOf(l)
+	if err != nil || !ok {
+		return false
+	}
+	return rewritePlace(r, place, l, change)
+}
+
+func rewritePlace(r *delivery.Request, place signature.Place, l signature.Located, change func(string) string) bool {
+	value, ok := place.Lookup(r, r.Document)
+	if !ok {
+		return false
+	}
+	next := change(value)
+	switch {
+	case l.GetHeader() != "":
+		r.Header.Set(l.GetHeader(), next)
+	case l.GetQuery() != "":
+		query := r.URL.Query()
+		query.Set(l.GetQuery(), next)
+		u := *r.URL
+		u.RawQuery = query.Encode()
+		r.URL = &u
+	default:
+		// In the body the text stands as it is, or the case is none that can be changed like this.
+		if n := bytes.Count(r.Body, []byte(value)); n != 1 {
+			return false
+		}
+		r.Body = bytes.Replace(r.Body, []byte(value), []byte(next), 1)
+	}
+	return true
+}
+
+// signature flips every bit of every signature, in all of the places where there is one.
+func (f *flipper) signature() {
+	f.t.Helper()
+	if f.spec.GetAlgorithm() == "code" || strings.Contains(f.spec.GetSignature()[0].GetJson(), "*") {
+		return
+	}
+	for bit, more := 0, true; more; bit++ {
+		r := f.request()
+		more = false
+		for _, place := range f.numbered() {
+			rewrite(r, place, func(value string) string {
+				next, flipped := f.flippedIn(value, place.GetPrefix(), bit)
+				more = more || flipped
+				return next
+			})
+		}
+		if more {
+			f.refused(f.source, r, "a bit of the signature flipped", "SIGNATURE_MISMATCH")
+		} else if bit == 0 {
+			f.t.Fatal("the case has no signature whose bits could be flipped")
+		}
+	}
+}
+
+// numbered are the places of signatures, those that are numbered each by itself.
+func (f *flipper) numbered() []*providerv1.SignaturePlace {
+	var list []*providerv1.SignaturePlace
+	for _, place := range f.spec.GetSignature() {
+		if place.GetCount() == 0 {
+			list = append(list, place)
+		}
+		for n := range place.GetCount() {
+			own := proto.CloneOf(place)
+			own.Place = &providerv1.SignaturePlace_Header{Header: place.GetHeader() + string('1'+n)}
+			list = append(list, own)
+		}
+	}
+	return list
+}
+
+// flippedIn flips one bit in each signature of a value; false where they have no such bit.
+func (f *flipper) flippedIn(value, prefix string, bit int) (string, bool) {
+	rest, ok := strings.CutPrefix(value, prefix)
+	if !ok {
+		return value, false
+	}
+	list := f.spec.GetList()
+	if list == nil {
+		next, flipped := f.flipped(rest, bit)
+		return prefix + next, flipped
+	}
+	flipped := false
+	groups := []string{rest}
+	if list.GetGroup() != "" {
+		groups = strings.Split(rest, list.GetGroup())
+	}
+	for g, group := range groups {
+		items := strings.Split(group, list.GetSeparator())
+		for i, item := range items {
+			head, text := "", item
+			if list.GetAssign() != "" {
+				key, after, _ := strings.Cut(item, list.GetAssign())
+				if !slices.Contains(list.GetTake(), strings.TrimSpace(key)) {
+					continue
+				}
+				head, text = key+list.GetAssign(), after
+			} else if i < int(list.GetSkip()) {
+				continue
+			}
+			next, done := f.flipped(strings.TrimSpace(text), bit)
+			items[i], flipped = head+next, flipped || done
+		}
+		groups[g] = strings.Join(items, list.GetSeparator())
+	}
+	return prefix + strings.Join(groups, list.GetGroup()), flipped
+}
+
+// flipped flips one bit of what a signature stands for.
+func (f *flipper) flipped(text string, bit int) (string, bool) {
+	head, decode, encode := "", hex.DecodeString, hex.EncodeToString
+	std, url := base64.StdEncoding, base64.URLEncoding
+	if !strings.HasSuffix(text, "=") {
+		std, url = base64.RawStdEncoding, base64.RawURLEncoding
+	}
+	switch notation := f.spec.GetEncoding(); {
+	case f.spec.GetAlgorithm() == "token":
+		decode, encode = func(s string) ([]byte, error) { return []byte(s), nil }, func(b []byte) string { return string(b) }
+	case f.spec.GetAlgorithm() == "basic":
+		head, text, _ = strings.Cut(text, " ")
+		head += " "
+		decode, encode = base64.StdEncoding.DecodeString, base64.StdEncoding.EncodeToString
+	case f.spec.GetAlgorithm() == "jws":
+		at := strings.LastIndex(text, ".") + 1
+		head, text = text[:at], text[at:]
+		decode, encode = base64.RawURLEncoding.DecodeString, base64.RawURLEncoding.EncodeToString
+	case notation == "base64":
+		decode, encode = std.DecodeString, std.EncodeToString
+	case notation == "base64url":
+		decode, encode = url.DecodeString, url.EncodeToString
+	case notation == "hex-or-base64":
+		if _, err := hex.DecodeString(text); err != nil {
+			decode, encode = std.DecodeString, std.EncodeToString
+		}
+	}
+	data, err := decode(text)
+	if err != nil || bit >= 8*len(data) {
+		return head + text, false
+	}
+	data[bit/8] ^= 1 << (bit % 8)
+	return head + encode(data), true
+}
+
+// body flips 64 bits that are spread over the body, where the proof covers it.
+func (f *flipper) body() {
+	f.t.Helper()
+	if body := f.request().Body; f.active.scheme.CoversBody() {
+		reasons := []string{"SIGNATURE_MISMATCH"}
+		if f.active.scheme.ReadsDocument() || len(f.active.when) > 0 {
+			reasons = append(reasons, "SIGNATURE_MISSING", "SIGNATURE_MALFORMED")
+		}
+		for n := range min(64, 8*len(body)) {
+			r := f.request()
+			r.Body = bytes.Clone(body)
+			r.Body[n*len(body)/64%len(body)] ^= 1 << (n % 8)
+			f.refused(f.source, r, "a bit of the body flipped", reasons...)
+		}
+		if len(body) > 0 {
+			r := f.request()
+			r.Body = body[:len(body)-1]
+			f.refused(f.source, r, "the body without its end", reasons...)
+		}
+	}
+}
+
+// signedPlaces flips the lowest bit of every letter and digit of the id, of the timestamp and of what else is signed by name.
+func (f *flipper) signedPlaces() {
+	f.t.Helper()
+	content := f.spec.GetContent()
+	for _, part := range f.spec.GetContentParts() {
+		content += part.GetText()
+	}
+	segments, err := signature.ParseTemplate(content)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, s := range segments {
+		switch s.Name {
+		case "ts":
+			for _, at := range f.spec.GetTimestamp().GetAt() {
+				f.flipAt(at)
+			}
+		case "id":
+			for _, at := range f.spec.GetId() {
+				f.flipAt(at)
+			}
+		case "header", "query", "form", "json":
+			f.flipAt(located{s.Name, strings.TrimSuffix(s.Args, "|lower")})
+		}
+	}
+}
+
+func (f *flipper) flipAt(at signature.Located) {
+	f.t.Helper()
+	for n, more := 0, true; more; n++ {
+		r := f.request()
+		found := rewrite(r, at, func(value string) string {
+			next := []byte(value)
+			seen := 0
+			for i, c := range next {
+				if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+					if seen == n {
+						next[i] ^= 1
+						return string(next)
+					}
+					seen++
+				}
+			}
+			more = false
+			return value
+		})
+		if !found {
+			return
+		}
+		if more {
+			// A date may have become none.
+			f.refused(f.source, r, "a bit of "+placeText(at)+" flipped", "SIGNATURE_MISMATCH", "SIGNATURE_MALFORMED")
+		}
+	}
+}
+
+// located is a place that a template names.
+type located struct{ kind, name string }
+
+func (l located) of(kind string) string {
+	if l.kind == kind {
+		return l.name
+	}
+	return ""
+}
+func (l located) GetHeader() string { return l.of("header") }
+func (l located) GetQuery() string  { return l.of("query") }
+func (l located) GetForm() string   { return l.of("form") }
+func (l located) GetJson() string   { return l.of("json") }
+
+// clock moves the clock just outside of the tolerance, either way.
+func (f *flipper) clock() {
+	f.t.Helper()
+	r := f.request()
+	match, err := f.active.scheme.Verify(r, f.active.keys, f.active.tolerance)
+	if err != nil || !match.TimeCovered {
+		return
+	}
+	for _, offset := range []time.Duration{f.active.tolerance, -f.active.tolerance} {
+		r.ReceivedAt = match.Time.Add(offset)
+		if _, err := f.active.scheme.Verify(r, f.active.keys, f.active.tolerance); err != nil {
+			f.t.Fatalf("at the end of the tolerance: %v", err)
+		}
+		r.ReceivedAt = r.ReceivedAt.Add(offset / offset.Abs())
+		f.refused(f.source, r, "a nanosecond outside of the tolerance", "TIMESTAMP_OUT_OF_TOLERANCE")
+	}
+}
+
+// secret flips a bit of each letter of the secrets: what is still of the key's form is another key.
+func (f *flipper) secret() {
+	f.t.Helper()
+	if !slices.ContainsFunc([]string{"hmac-", "sha", "token", "basic"}, func(p string) bool { return strings.HasPrefix(f.spec.GetAlgorithm(), p) }) {
+		return // a public key, whose bits can be more than its numbers
+	}
+	end := 0
+	if strings.HasPrefix(f.spec.GetKey().GetEncoding(), "base64") {
+		end = 3 // the last bits don't count
+	}
+	for n := range f.c.GetSecrets()[0] {
+		var secrets []string
+		for _, secret := range f.c.GetSecrets() {
+			changed := []byte(secret)
+			if n < len(secret)-end {
+				changed[n] ^= 1
+			}
+			secrets = append(secrets, string(changed))
+		}
+		if slices.Equal(secrets, f.c.GetSecrets()) {
+			return
+		}
+		cfg := f.source.cfg
+		cfg.Pack, cfg.Secrets = f.pack, secrets
+		other, err := NewSource(cfg)
+		if err != nil {
+			continue // it is none of the form
+		}
+		// Another key may be one of another scheme, which finds nothing of its own.
+		f.refused(other, f.request(), "a bit of the secret flipped", "SIGNATURE_MISMATCH", "SIGNATURE_MISSING", "SIGNATURE_MALFORMED")
+	}
+}
+
+// A token stands in each element of a list: with one changed, everything is refused.
+func TestEveryElement(t *testing.T) {
+	source := newTestSource(t, `
+key: graph
+name: Graph
+docs_url: https://example.com
+schemes: [{name: token, algorithm: token, signature: [{json: "value.*.clientState"}]}]
+bodies: [{media_type: application/json}]
+retries: true
+evidence: [made up]
+`, SourceConfig{Secrets: []string{"first", "second"}})
+	for _, tc := range []struct{ body, reason string }{
+		{`{"value":[{"clientState":"first"}]}`, ""},
+		{`{"value":[{"clientState":"first"},{"clientState":"second"}]}`, ""},
+		{`{"value":[{"clientState":"first"},{"clientState":"third"}]}`, "SIGNATURE_MISMATCH"},
+		{`{"value":[{"clientState":"third"},{"clientState":"first"}]}`, "SIGNATURE_MISMATCH"},
+		{`{"value":[{"clientState":"first"},{}]}`, "SIGNATURE_MISMATCH"},
+		{`{"value":[{"clientState":"first"},"x"]}`, "SIGNATURE_MISMATCH"},
+		{`{"value":[{"clientState":"first"},{"clientState":["first"]}]}`, "SIGNATURE_MISMATCH"},
+		{`{"value":[{}]}`, "SIGNATURE_MISSING"},
+		{`{"value":[]}`, "SIGNATURE_MISSING"},
+		{`{"value":{"clientState":"first"}}`, "SIGNATURE_MISSING"},
+		{`{"value":[{"clientState":"first"} {"clientState":"x"}]}`, "SIGNATURE_MISSING"},
+		{``, "SIGNATURE_MISSING"},
+	} {
+		outcome, err := source.Receive(post(nil, []byte(tc.body)))
+		switch {
+		case tc.reason == "" && (err != nil || outcome.Verified == nil || outcome.Verified.Auth.BodyCovered):
+			t.Errorf("%s: %v, %+v", tc.body, err, outcome.Verified)
+		case tc.reason != "" && (err == nil || reasonOf(err) != tc.reason):
+			t.Errorf("%s: %v, want %s", tc.body, err, tc.reason)
+		}
+	}
+	signed, err := source.Deliver(nil, []byte(`{"value":[{"a":1},{"a":2}]}`), "", "", now)
+	if err != nil || gjson.GetBytes(signed.Body, "value.#.clientState").Raw != `["first","first"]` {
+		t.Errorf("signed %s, %v", signed.Body, err)
+	}
+}
+
+// newTestSource makes a source of a pack that is written in the test.
+func newTestSource(t testing.TB, pack string, cfg SourceConfig) *Source {
+	t.Helper()
+	key := strings.TrimSpace(strings.TrimPrefix(strings.SplitN(strings.TrimSpace(pack), "\n", 2)[0], "key:"))
+	parsed, err := Parse(key+".yaml", []byte(pack))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Name, cfg.Pack = "test", parsed
+	source, err := NewSource(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
