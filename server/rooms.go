@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,10 +33,10 @@ import (
 )
 
 // endpoints makes the sources of a configuration.
-func (s *Server) endpoints(cfg *config.Config) ([]*edge.Endpoint, error) {
+func endpoints(cfg *config.Config, catalogue *provider.Catalogue) ([]*edge.Endpoint, error) {
 	var list []*edge.Endpoint
 	for n, c := range cfg.Sources {
-		source, err := cfg.Open(c, s.catalogue)
+		source, err := cfg.Open(c, catalogue)
 		if err != nil {
 			return nil, fmt.Errorf("sources[%d] %q: %w", n, c.Name, err)
 		}
@@ -100,9 +101,9 @@ func decodeWith(live *schema.Live) gateway.Decode {
 
 // redecodeWith makes data again that was too large to be stored. The document is found as it was when the event was received: by the
 // provider's pack and the content type.
-func redecodeWith(live *schema.Live, catalogue *provider.Catalogue) func(*hookbridgev1.Event, []byte) *anypb.Any {
+func redecodeWith(live *schema.Live, catalogue *atomic.Pointer[provider.Catalogue]) func(*hookbridgev1.Event, []byte) *anypb.Any {
 	return func(event *hookbridgev1.Event, body []byte) *anypb.Any {
-		pack, ok := catalogue.Get(event.GetProvider())
+		pack, ok := catalogue.Load().Get(event.GetProvider())
 		if !ok {
 			return nil
 		}
@@ -117,7 +118,7 @@ func redecodeWith(live *schema.Live, catalogue *provider.Catalogue) func(*hookbr
 // openSubscriptions loads the subscriptions and lets retention ask them.
 func (s *Server) openSubscriptions(ctx context.Context, cfg *config.Config) (err error) {
 	s.subscriptions, err = subscription.New(ctx, subscription.Config{
-		Journal: s.journal, Redecode: redecodeWith(s.schema, s.catalogue), Policies: policies(cfg),
+		Journal: s.journal, Redecode: redecodeWith(s.schema, &s.catalogue), Policies: policies(cfg),
 		Registry: s.schema.Registry, Sources: s.providers,
 		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
 		Logger:    s.log, Registerer: s.registry, Now: s.now,

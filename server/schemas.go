@@ -55,28 +55,26 @@ func unknownProviders(set schema.Set, catalogue *provider.Catalogue) error {
 
 // CheckSchemas says what is wrong with the images of a configuration, as New would: one error for each, nil for those that are
 // right. It is for config.Options.
-func CheckSchemas(catalogue *provider.Catalogue) func([]config.Schema) []error {
-	return func(images []config.Schema) []error {
-		errs := make([]error, len(images))
-		sets := []schema.Set{schema.Builtin()}
-		for i, image := range images {
-			set, err := schema.Image(image.Name, image.Image)
-			if err == nil {
-				err = unknownProviders(set, catalogue)
-			}
-			errs[i] = err
-			sets = append(sets, set)
+func CheckSchemas(catalogue *provider.Catalogue, images []config.Schema) []error {
+	errs := make([]error, len(images))
+	sets := []schema.Set{schema.Builtin()}
+	for i, image := range images {
+		set, err := schema.Image(image.Name, image.Image)
+		if err == nil {
+			err = unknownProviders(set, catalogue)
 		}
-		if slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
-			return errs
-		}
-		_, err := schema.New(schema.Config{Sets: sets})
-		for _, problem := range problemsOf(err) {
-			at := slices.IndexFunc(images, func(s config.Schema) bool { return s.Name == problem.Set })
-			errs[max(at, 0)] = errors.Join(errs[max(at, 0)], problem)
-		}
+		errs[i] = err
+		sets = append(sets, set)
+	}
+	if slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
 		return errs
 	}
+	_, err := schema.New(schema.Config{Sets: sets})
+	for _, problem := range problemsOf(err) {
+		at := slices.IndexFunc(images, func(s config.Schema) bool { return s.Name == problem.Set })
+		errs[max(at, 0)] = errors.Join(errs[max(at, 0)], problem)
+	}
+	return errs
 }
 
 // problemsOf takes the error of schema.New apart.

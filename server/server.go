@@ -42,7 +42,9 @@ type Server struct {
 	log *slog.Logger
 	now func() time.Time
 
-	catalogue     *provider.Catalogue
+	// builtin has the providers that are compiled in, catalogue those of the configuration too.
+	builtin       *provider.Catalogue
+	catalogue     atomic.Pointer[provider.Catalogue]
 	journal       *journal.Store
 	edge          *edge.Handler
 	subscriptions *subscription.Manager
@@ -85,14 +87,19 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := registerBuildInfo(s.registry, opts.Version); err != nil {
 		return nil, err
 	}
-	if s.catalogue, err = provider.Builtin(); err != nil {
+	if s.builtin, err = provider.Builtin(); err != nil {
 		return nil, fmt.Errorf("providers: %w", err)
 	}
-	endpoints, err := s.endpoints(opts.Config)
+	catalogue, err := opts.Config.Extend(s.builtin)
 	if err != nil {
 		return nil, err
 	}
-	sets, err := SchemaSets(opts.Config.Schemas, s.catalogue)
+	s.catalogue.Store(catalogue)
+	endpoints, err := endpoints(opts.Config, catalogue)
+	if err != nil {
+		return nil, err
+	}
+	sets, err := SchemaSets(opts.Config.Schemas, catalogue)
 	if err != nil {
 		return nil, err
 	}
@@ -187,15 +194,19 @@ func (s *Server) Addrs() Addrs {
 	}
 }
 
-// Reload takes over the sources, secrets, subscription policies, schemas, principals and certificates of a new configuration, without
+// Reload takes over the providers, sources, secrets, subscription policies, schemas, principals and certificates of a new configuration, without
 // dropping a request. Streams whose grants are gone are sent nothing more when it returns, and end within a second. After an error
 // everything is as it was.
 func (s *Server) Reload(cfg *config.Config) error {
-	endpoints, err := s.endpoints(cfg)
+	catalogue, err := cfg.Extend(s.builtin)
 	if err != nil {
 		return err
 	}
-	sets, err := SchemaSets(cfg.Schemas, s.catalogue)
+	endpoints, err := endpoints(cfg, catalogue)
+	if err != nil {
+		return err
+	}
+	sets, err := SchemaSets(cfg.Schemas, catalogue)
 	if err != nil {
 		return err
 	}
@@ -216,6 +227,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	certificates()
 	// The schema before the sources: a delivery to a new source finds the messages that came with it.
 	s.schema.Use(registry)
+	s.catalogue.Store(catalogue)
 	s.edge.SetSources(endpoints)
 	s.subscriptions.SetPolicies(policies(cfg))
 	old := s.cfg.Swap(cfg)

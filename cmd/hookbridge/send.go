@@ -81,7 +81,11 @@ func newDraft(cfg *config.Config, args []string, file string) (*draft, error) {
 	if len(args) > 1 {
 		d.typ = args[1]
 	}
-	catalogue, err := provider.Builtin()
+	builtin, err := provider.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := cfg.Extend(builtin)
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +95,7 @@ func newDraft(cfg *config.Config, args []string, file string) (*draft, error) {
 		if s.Name != args[0] {
 			continue
 		}
-		pack, _ := catalogue.Get(s.Provider)
-		if d.source, err = provider.NewSource(provider.SourceConfig{Name: s.Name, Pack: pack, Secrets: reveal(s.Secrets), PublicURL: true}); err != nil {
+		if d.source, err = cfg.Open(s, catalogue); err != nil {
 			return nil, err
 		}
 	}
@@ -161,12 +164,4 @@ func (d *draft) post(ctx context.Context, out io.Writer, target, id string) erro
 		return errors.New("the bridge refused it")
 	}
 	return nil
-}
-
-func reveal(secrets []config.Secret) []string {
-	var list []string
-	for _, s := range secrets {
-		list = append(list, s.Reveal())
-	}
-	return list
 }

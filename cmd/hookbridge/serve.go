@@ -46,7 +46,7 @@ func load(file string) (*config.Config, error) {
 		return nil, err
 	}
 	options := config.For(catalogue)
-	options.CheckSchemas = server.CheckSchemas(catalogue)
+	options.CheckSchemas = server.CheckSchemas
 	return config.Load(file, options)
 }
 

@@ -90,6 +90,9 @@ func localVocabulary(ctx context.Context, file string) (*vocabulary, error) {
 			return nil, err
 		}
 		images = cfg.Schemas
+		if catalogue, err = cfg.Extend(catalogue); err != nil {
+			return nil, err
+		}
 	}
 	sets, err := server.SchemaSets(images, catalogue)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 // completion turns the message, whose shape is right, into a Config, and reports what is wrong with its values.
@@ -22,8 +23,10 @@ type completion struct {
 	*problems
 	options Options
 	dir     string
-	// files are those of secrets, schemas and certificates, readable or not.
+	// files are those of secrets, packs, schemas and certificates, readable or not.
 	files []string
+	// catalogue has the providers of the options and those of the configuration; nil where the options have none.
+	catalogue *provider.Catalogue
 }
 
 // closed are the keys that protect something. Without a value they must not count as left out.
@@ -46,15 +49,23 @@ func (c *completion) config(m *configv1.Config) *Config {
 				durationRange{Default: 30 * time.Second, Min: time.Second, Max: 10 * time.Minute}),
 			TLS: c.tls("http.tls", m.GetHttp().GetTls()),
 		},
-		GRPC:          c.listener("grpc", m.GetGrpc(), defaultGRPC),
-		Admin:         c.listener("admin", m.GetAdmin(), defaultAdmin),
-		Journal:       c.journal(m.GetJournal()),
+		GRPC:    c.listener("grpc", m.GetGrpc(), defaultGRPC),
+		Admin:   c.listener("admin", m.GetAdmin(), defaultAdmin),
+		Journal: c.journal(m.GetJournal()),
+		Rejections: Rejections{
+			MaxBytes: c.size("rejections.max_bytes", m.GetRejections().GetMaxBytes(),
+				sizeRange{Default: 16 << 20, Min: 1 << 20, Max: 1 << 30}),
+			MaxAge: c.duration("rejections.max_age", m.GetRejections().GetMaxAge(),
+				durationRange{Default: 168 * time.Hour, Min: time.Hour, Max: 720 * time.Hour}),
+			Bodies: m.GetRejections().GetBodies(),
+		},
 		Subscriptions: c.subscriptions(m.GetSubscriptions()),
 		Schemas:       c.schemas(m.GetSchemas()),
 		Log:           c.log(m.GetLog()),
 		ShutdownTimeout: c.duration("shutdown_timeout", m.GetShutdownTimeout(),
 			durationRange{Default: 20 * time.Second, Min: time.Second, Max: 10 * time.Minute}),
 	}
+	config.Providers = c.providers(m.GetProviders())
 	config.Sources = c.sources(m.GetSources(), config)
 	config.Principals = c.principals(m.GetAuth(), m.GetGrpc().GetTls().GetClientCa()+m.GetAdmin().GetTls().GetClientCa() != "")
 	c.exposed("grpc", config.GRPC, m.GetAuth() != nil)

@@ -2,9 +2,11 @@ package config
 
 import (
 	"log/slog"
+	"maps"
 	"net/netip"
 	"net/url"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -17,6 +19,10 @@ type Config struct {
 	GRPC    Listener
 	Admin   Listener
 	Journal Journal
+	// Rejections says what is kept of deliveries that were refused.
+	Rejections Rejections
+	// Providers are the operator's own packs, in the order of the file. Files are unique.
+	Providers []Provider
 	// Sources has at least one element, in the order of the file. Names are unique.
 	Sources []Source
 	// Subscriptions are the operator's decisions, in the order of the file. Names are unique.
@@ -85,13 +91,36 @@ type NATS struct {
 	Replicas        int
 }
 
+// Rejections says what is kept of deliveries that were refused.
+type Rejections struct {
+	MaxBytes int64
+	MaxAge   time.Duration
+	// Bodies says that bodies are kept, too.
+	Bodies bool
+}
+
+// Provider is a file with a pack of the operator's own, as it was when Load read it.
+type Provider struct {
+	// Name is the path as the configuration has it, File the same absolute.
+	Name, File string
+	// Pack is the content: a hookbridge.provider.v1.Pack in YAML if there was an Options.Catalogue.
+	Pack []byte
+}
+
 // Source is an endpoint for one provider's deliveries.
 type Source struct {
 	Name string
-	// Provider is one of Options.Providers.
+	// Provider is one of Options.Providers, or of the configuration's own.
 	Provider string
-	// Secrets has at least one element; each is accepted.
+	// Secrets are all accepted. There are none only where the provider publishes its keys, or where one is captured.
 	Secrets []Secret
+	// Captured says that the provider's handshake brings a secret.
+	Captured bool
+	// Settings and SecretSettings are what the pack asks for, by name.
+	Settings       map[string]string
+	SecretSettings map[string]Secret
+	// Scheme is the only scheme of the pack that counts; empty: each that there is a secret for.
+	Scheme string
 	// Enforce refuses a body that doesn't fit the schema.
 	Enforce bool
 	// DigestWindow is for how long equal bodies without an id count as one delivery; 0 means that they don't (dedupe: none).
@@ -126,7 +155,7 @@ type Log struct {
 }
 
 // NeedsRestart returns the keys of the sections in which next differs from c and that take effect only when the bridge is
-// started anew: everything but sources, subscriptions, schemas, principals and what TLS consists of. It is empty when a reload is
+// started anew: everything but providers, sources, subscriptions, schemas, principals and what TLS consists of. It is empty when a reload is
 // enough.
 func (c *Config) NeedsRestart(next *Config) []string {
 	var keys []string
@@ -142,6 +171,7 @@ func (c *Config) NeedsRestart(next *Config) []string {
 		{"grpc", c.GRPC.bound(), next.GRPC.bound()},
 		{"admin", c.Admin.bound(), next.Admin.bound()},
 		{"journal", c.Journal, next.Journal},
+		{"rejections", c.Rejections, next.Rejections},
 		{"log", c.Log, next.Log},
 		{"shutdown_timeout", c.ShutdownTimeout, next.ShutdownTimeout},
 	} {
@@ -172,8 +202,8 @@ func (t *TLS) bound() *TLS {
 	return &TLS{}
 }
 
-// Files returns the files that Load read: the configuration itself, the files with certificates and keys, those with secrets and the
-// images.
+// Files returns the files that Load read: the configuration itself, the files with certificates and keys, the packs,
+// those with secrets and the images.
 func (c *Config) Files() []string {
 	var files []string
 	if c.File != "" {
@@ -182,8 +212,15 @@ func (c *Config) Files() []string {
 	for _, t := range []*TLS{c.HTTP.TLS, c.GRPC.TLS, c.Admin.TLS} {
 		files = append(files, t.files()...)
 	}
+	for _, p := range c.Providers {
+		files = append(files, p.File)
+	}
 	for _, s := range c.Sources {
-		for _, secret := range s.Secrets {
+		secrets := slices.Clone(s.Secrets)
+		for _, name := range slices.Sorted(maps.Keys(s.SecretSettings)) {
+			secrets = append(secrets, s.SecretSettings[name])
+		}
+		for _, secret := range secrets {
 			if secret.file != "" {
 				files = append(files, secret.file)
 			}

@@ -97,7 +97,7 @@ func (d *document) got(path string) string {
 
 // sensitive says whether a value at path may be or contain a secret.
 func sensitive(path string) bool {
-	return strings.Contains(path, ".secrets") || strings.Contains(path, ".tokens") || path == "journal.nats.url" || path == "http.public_url"
+	return strings.Contains(path, ".secrets") || strings.Contains(path, ".settings.") || strings.Contains(path, ".tokens") || path == "journal.nats.url" || path == "http.public_url"
 }
 
 func quote(value string) string {
@@ -156,6 +156,8 @@ func (p *problems) walkField(node *yaml.Node, field protoreflect.FieldDescriptor
 		p.add(path, "anchors and aliases are not supported; write the value out")
 	case node.Kind == yaml.ScalarNode && node.Tag == "!!null" && (field.Message() == nil || field.IsList()):
 		p.add(path, "has no value; give one or leave the key out")
+	case field.IsMap():
+		p.walkMap(node, field, path)
 	case !field.IsList():
 		p.walkValue(node, field, path)
 	case node.Kind != yaml.SequenceNode:
@@ -175,6 +177,28 @@ func (p *problems) walkField(node *yaml.Node, field protoreflect.FieldDescriptor
 			default:
 				p.walkValue(item, field, element)
 			}
+		}
+	}
+}
+
+// walkMap indexes a mapping of names to texts, each as if its name were a key.
+func (p *problems) walkMap(node *yaml.Node, field protoreflect.FieldDescriptor, path string) {
+	if node.Kind != yaml.MappingNode {
+		p.add(path, "want a mapping, got %s", kindName(node))
+		return
+	}
+	seen := map[string]int{}
+	for pair := range slices.Chunk(node.Content, 2) {
+		key, value := pair[0], pair[1]
+		child := path + "." + key.Value
+		switch line, twice := seen[key.Value]; {
+		case key.Kind != yaml.ScalarNode:
+			p.addAt(key.Line, key.Column, path, "want a key, got %s", kindName(key))
+		case twice:
+			p.addAt(key.Line, key.Column, child, "is given twice, first on line %d", line)
+		default:
+			seen[key.Value] = key.Line
+			p.walkField(value, field.MapValue(), child)
 		}
 	}
 }

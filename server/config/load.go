@@ -12,6 +12,7 @@ import (
 	"buf.build/go/protoyaml"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 // maxFile bounds what Load reads; the largest configuration that makes sense is far below it.
@@ -21,13 +22,16 @@ const maxFile = 4 << 20
 type Options struct {
 	// Providers are the keys of the provider catalogue. A source with another provider is an error. Empty: any is taken.
 	Providers []string
+	// Catalogue has the built-in providers, to which the configuration's own are added. Nil: these are read and not looked into, and no
+	// setting is secret.
+	Catalogue *provider.Catalogue
 	// CheckSource is asked about each source that is right by itself, once the rest of the configuration is known: whether the
 	// provider can do with such secrets, whether it needs http.public_url. Its error is reported with the source; it must not
-	// contain a secret. Nil: nothing more is checked.
+	// contain a secret. Nil: with a Catalogue, whether it can be opened; else nothing more is checked.
 	CheckSource func(*Config, Source) error
-	// CheckSchemas is asked about the images that could be read: one error for each, in their order, nil for those that are right. A
-	// joined error is reported problem by problem. Nil: nothing more is checked.
-	CheckSchemas func([]Schema) []error
+	// CheckSchemas is asked about the images that could be read, with all the providers that there are: one error for each, in their
+	// order, nil for those that are right. A joined error is reported problem by problem. Nil: nothing more is checked.
+	CheckSchemas func(*provider.Catalogue, []Schema) []error
 	// LookupEnv reads the environment. Nil: os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
 }

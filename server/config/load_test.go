@@ -74,6 +74,7 @@ func TestLoadExample(t *testing.T) {
 			Dir: filepath.Join(dir, "data"), MaxAge: 168 * time.Hour, MaxBytes: 10 << 30, HoldBytes: 5 << 30,
 			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20, DeadLetterBytes: 1 << 30,
 		},
+		Rejections: Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 		Sources: []Source{
 			{
 				Name: "github", Provider: "github", DigestWindow: 5 * time.Minute, Secrets: []Secret{
@@ -150,6 +151,7 @@ shutdown_timeout: 1s
 				Prefix: "hooks", Replicas: 5,
 			},
 		},
+		Rejections: Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 		Sources: []Source{
 			{Name: "a", Provider: "hmac", Secrets: []Secret{secret}, MaxBody: 25 << 20, Tolerance: 10 * time.Minute, Rate: 0.5, Burst: 3},
 			{Name: "b", Provider: "hmac", Secrets: []Secret{secret}, DigestWindow: time.Hour},
@@ -171,7 +173,7 @@ func TestProblems(t *testing.T) {
 		{"empty file", "", `1:1: sources: want at least one source, got nothing`},
 		{"only a comment", "# nothing\n", `1:1: sources: want at least one source, got nothing`},
 		{"null", "---\n", `2:1: sources: want at least one source, got nothing`},
-		{"no mapping", "- a\n", `1:1: want a mapping with the keys http, grpc, admin, journal, sources, subscriptions, schemas, auth, log, shutdown_timeout; got a list
+		{"no mapping", "- a\n", `1:1: want a mapping with the keys http, grpc, admin, journal, sources, subscriptions, providers, rejections, schemas, auth, log, shutdown_timeout; got a list
 1:1: sources: want at least one source, got nothing`},
 		{"broken syntax", "http:\n  listen: a: b\n", `2:1: is no YAML: mapping values are not allowed in this context`},
 		{"broken syntax on the first line", "a: [", `1:1: is no YAML: did not find expected node content`},
@@ -370,6 +372,7 @@ func TestDemo(t *testing.T) {
 			Dir: filepath.Join(dir, "data"), MaxAge: 168 * time.Hour, MaxBytes: 10 << 30, HoldBytes: 5 << 30,
 			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20, DeadLetterBytes: 1 << 30,
 		},
+		Rejections:      Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 		Sources:         []Source{{Name: "demo", Provider: "hmac", Secrets: []Secret{NewSecret("my_shared_secret")}, DigestWindow: 5 * time.Minute}},
 		ShutdownTimeout: 20 * time.Second,
 	}

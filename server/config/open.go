@@ -2,22 +2,18 @@ package config
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 // For returns the options with which a bridge of these providers reads its configuration: a source is checked as it is opened later.
 func For(catalogue *provider.Catalogue) Options {
-	return Options{
-		Providers: catalogue.Keys(),
-		CheckSource: func(c *Config, s Source) error {
-			_, err := c.Open(s, catalogue)
-			return err
-		},
-	}
+	return Options{Providers: catalogue.Keys(), Catalogue: catalogue}
 }
 
-// Open makes the endpoint that a source of the configuration describes. Its error doesn't name the source and contains no secret.
+// Open makes the endpoint that a source of the configuration describes, with the providers that Extend returns. Its error contains no
+// secret.
 func (c *Config) Open(s Source, catalogue *provider.Catalogue) (*provider.Source, error) {
 	pack, ok := catalogue.Get(s.Provider)
 	if !ok {
@@ -27,8 +23,15 @@ func (c *Config) Open(s Source, catalogue *provider.Catalogue) (*provider.Source
 	for i, secret := range s.Secrets {
 		secrets[i] = secret.Reveal()
 	}
+	settings := maps.Clone(s.Settings)
+	for name, secret := range s.SecretSettings {
+		if settings == nil {
+			settings = map[string]string{}
+		}
+		settings[name] = secret.Reveal()
+	}
 	opened, err := provider.NewSource(provider.SourceConfig{
-		Name: s.Name, Pack: pack, Secrets: secrets, Tolerance: s.Tolerance, MaxBody: s.MaxBody,
+		Name: s.Name, Pack: pack, Secrets: secrets, Captured: s.Captured, Settings: settings, Scheme: s.Scheme, Tolerance: s.Tolerance, MaxBody: s.MaxBody,
 		DigestWindow: s.DigestWindow, Enforce: s.Enforce, PublicURL: c.HTTP.PublicURL != nil,
 	})
 	if err != nil {

@@ -60,7 +60,7 @@ func leaves(message protoreflect.MessageDescriptor, path string) []key {
 		field := message.Fields().Get(i)
 		name := strings.TrimPrefix(path+"."+field.TextName(), ".")
 		switch {
-		case field.Message() == nil:
+		case field.Message() == nil || field.IsMap():
 			all = append(all, key{name, field})
 		case field.IsList():
 			all = append(all, leaves(field.Message(), name+"[0]")...)
@@ -185,6 +185,11 @@ func TestEveryKeyCounts(t *testing.T) {
 		"sources[0].tolerance":                    "1s",
 		"sources[0].rate":                         "1",
 		"sources[0].burst":                        "1",
+		"sources[0].settings":                     "{x: y}",
+		"sources[0].scheme":                       "signature",
+		"rejections.max_bytes":                    "1MiB",
+		"rejections.max_age":                      "1h",
+		"rejections.bodies":                       "true",
 		"subscriptions[0].name":                   "y",
 		"subscriptions[0].hold":                   "all",
 		"auth.principals[0].name":                 "y",
@@ -197,6 +202,13 @@ func TestEveryKeyCounts(t *testing.T) {
 		"schemas": func() string {
 			path := filepath.Join(t.TempDir(), "acme.binpb")
 			if err := os.WriteFile(path, []byte("an image"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return "[" + path + "]"
+		}(),
+		"providers": func() string {
+			path := filepath.Join(t.TempDir(), "acme.yaml")
+			if err := os.WriteFile(path, []byte("key: acme"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			return "[" + path + "]"
@@ -353,7 +365,7 @@ func reference(root protoreflect.MessageDescriptor) string {
 		}
 		for i := range message.Fields().Len() {
 			field := message.Fields().Get(i)
-			if field.Message() == nil {
+			if field.Message() == nil || field.IsMap() {
 				continue
 			}
 			child := strings.TrimPrefix(path+"."+field.TextName(), ".")
@@ -371,6 +383,8 @@ func kindOf(field protoreflect.FieldDescriptor) string {
 	switch {
 	case field.IsList():
 		return "List. "
+	case field.IsMap():
+		return "Mapping. "
 	case field.Kind() == protoreflect.BoolKind:
 		return "true or false. "
 	case field.Kind() == protoreflect.Int32Kind, field.Kind() == protoreflect.DoubleKind:

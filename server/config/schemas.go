@@ -30,7 +30,7 @@ func (c *completion) schemas(names []string) []Schema {
 		first[s.File] = i
 		c.files = append(c.files, s.File)
 		var err error
-		if s.Image, err = readImage(s.File); err != nil {
+		if s.Image, err = readBounded(s.File, maxImage); err != nil {
 			c.add(path, "%v", err)
 			continue
 		}
@@ -39,23 +39,24 @@ func (c *completion) schemas(names []string) []Schema {
 	return schemas
 }
 
-func readImage(path string) ([]byte, error) {
+// readBounded reads a file that must not be empty, nor larger than most.
+func readBounded(path string, most int64) ([]byte, error) {
 	file, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	image, err := io.ReadAll(io.LimitReader(file, maxImage+1))
+	content, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err != nil {
 		return nil, fileError(path, err)
 	}
-	if len(image) > maxImage {
-		return nil, fmt.Errorf("file %s is larger than %s", path, formatSize(maxImage))
+	if int64(len(content)) > most {
+		return nil, fmt.Errorf("file %s is larger than %s", path, formatSize(most))
 	}
-	if len(image) == 0 {
+	if len(content) == 0 {
 		return nil, fmt.Errorf("file %s is empty", path)
 	}
-	return image, nil
+	return content, nil
 }
 
 // checkSchemas lets the caller refuse images, if all of them could be read: what one lacks may be in another.
@@ -64,7 +65,7 @@ func (c *completion) checkSchemas(config *Config) {
 	if c.options.CheckSchemas == nil || len(config.Schemas) == 0 || slices.ContainsFunc(c.list, refused) {
 		return
 	}
-	for i, err := range c.options.CheckSchemas(config.Schemas) {
+	for i, err := range c.options.CheckSchemas(c.catalogue, config.Schemas) {
 		c.unfit(fmt.Sprintf("schemas[%d]", i), err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 const withSource = "sources: [{name: a, provider: hmac, secrets: [env:A]}]\n"
@@ -82,7 +84,12 @@ func TestSchemaProblems(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			path := write(t, map[string]string{"hookbridge.yaml": withSource + "schemas: " + tc.schemas, "acme.binpb": "1", "b.binpb": "2", "empty.binpb": ""})
-			_, err := Load(path, Options{LookupEnv: env("A", "1"), CheckSchemas: tc.check})
+			_, err := Load(path, Options{LookupEnv: env("A", "1"), CheckSchemas: func(_ *provider.Catalogue, images []Schema) []error {
+				if tc.check == nil {
+					return make([]error, len(images))
+				}
+				return tc.check(images)
+			}})
 			problems, ok := errors.AsType[*Error](err)
 			if !ok {
 				t.Fatalf("got %v", err)

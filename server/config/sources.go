@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 		s := Source{
 			Name:     m.GetName(),
 			Provider: c.provider(path+".provider", m.GetProvider()),
-			Secrets:  c.secrets(path+".secrets", m.GetSecrets()),
+			Scheme:   m.GetScheme(),
 			Enforce:  m.GetValidation() == "enforce",
 			MaxBody:  c.size(path+".max_body", m.GetMaxBody(), sizeRange{Min: 1 << 10, Max: 25 << 20}),
 			Tolerance: c.duration(path+".tolerance", m.GetTolerance(),
@@ -29,6 +30,8 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 			Rate:  m.GetRate(),
 			Burst: int(m.GetBurst()),
 		}
+		c.secrets(path+".secrets", m.GetSecrets(), &s)
+		c.settings(path+".settings", m.GetSettings(), &s)
 		s.DigestWindow = c.window(path+".digest_window", m.GetDigestWindow(), 5*time.Minute, config.Journal.MaxAge)
 		if m.GetDedupe() == "none" {
 			s.DigestWindow = 0
@@ -62,37 +65,109 @@ func (c *completion) unique(list string, i int, name string, first map[string]in
 
 func (c *completion) provider(path, key string) string {
 	known := c.options.Providers
+	if c.catalogue != nil {
+		known = c.catalogue.Keys()
+	}
 	if key != "" && len(known) > 0 && !slices.Contains(known, key) && !c.at(path) {
 		c.add(path, "there is no provider %s%s", quote(key), didYouMean(key, known))
 	}
 	return key
 }
 
-func (c *completion) secrets(path string, references []string) []Secret {
-	var secrets []Secret
+// captured stands in the list of secrets for the one that the provider's handshake brings.
+const captured = "captured"
+
+func (c *completion) secrets(path string, references []string, s *Source) {
 	for i, reference := range references {
 		element := fmt.Sprintf("%s[%d]", path, i)
-		if c.at(element) {
-			continue
+		switch {
+		case c.at(element):
+		case reference == captured && i < len(references)-1:
+			c.add(element, "captured is the last of the secrets")
+		case reference == captured:
+			s.Captured = true
+		default:
+			if secret, ok := c.secret(element, reference); ok {
+				s.Secrets = append(s.Secrets, secret)
+			}
 		}
-		secret, err := readSecret(reference, c.options.LookupEnv, func(path string) string {
-			path = c.absolute(path)
-			c.files = append(c.files, path)
-			return path
-		})
-		if err != nil {
-			c.add(element, "%v", err)
-			continue
-		}
-		secrets = append(secrets, secret)
 	}
-	return secrets
+	if len(references) == 0 && !c.at(path) && !c.publishes(s.Provider) {
+		c.add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.document.butGot(path))
+	}
+}
+
+// publishes reports whether a provider publishes its keys, so that a source needs no secret.
+func (c *completion) publishes(key string) bool {
+	if c.catalogue == nil {
+		return false
+	}
+	pack, ok := c.catalogue.Get(key)
+	return ok && pack.PublishesKeys()
+}
+
+func (c *completion) secret(path, reference string) (Secret, bool) {
+	secret, err := readSecret(reference, c.options.LookupEnv, func(path string) string {
+		path = c.absolute(path)
+		c.files = append(c.files, path)
+		return path
+	})
+	if err != nil {
+		c.add(path, "%v", err)
+	}
+	return secret, err == nil
+}
+
+// settings takes the values; those of secret settings are references.
+func (c *completion) settings(path string, values map[string]string, s *Source) {
+	secret := c.secretSettings(s.Provider)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		element := path + "." + name
+		switch {
+		case c.at(element):
+		case !slices.Contains(secret, name):
+			if s.Settings == nil {
+				s.Settings = map[string]string{}
+			}
+			s.Settings[name] = values[name]
+		default:
+			if value, ok := c.secret(element, values[name]); ok {
+				if s.SecretSettings == nil {
+					s.SecretSettings = map[string]Secret{}
+				}
+				s.SecretSettings[name] = value
+			}
+		}
+	}
+}
+
+// secretSettings are the names of a provider's settings that are secret.
+func (c *completion) secretSettings(key string) []string {
+	var names []string
+	if c.catalogue == nil {
+		return nil
+	}
+	if pack, ok := c.catalogue.Get(key); ok {
+		for _, s := range pack.Settings() {
+			if s.GetSecret() {
+				names = append(names, s.GetName())
+			}
+		}
+	}
+	return names
 }
 
 // checkSources lets the caller refuse sources that are right by themselves. It is asked when everything that is not in a source
 // is right: what it looks at besides the source is then what the file says.
 func (c *completion) checkSources(config *Config) {
-	if c.options.CheckSource == nil || slices.ContainsFunc(c.list, func(p Problem) bool {
+	check := c.options.CheckSource
+	if check == nil && c.catalogue != nil {
+		check = func(config *Config, s Source) error {
+			_, err := config.Open(s, c.catalogue)
+			return err
+		}
+	}
+	if check == nil || slices.ContainsFunc(c.list, func(p Problem) bool {
 		return !strings.HasPrefix(p.Path, "sources[")
 	}) {
 		return
@@ -102,7 +177,7 @@ func (c *completion) checkSources(config *Config) {
 		if slices.ContainsFunc(c.list, func(p Problem) bool { return p.Path == path || strings.HasPrefix(p.Path, path+".") }) {
 			continue
 		}
-		if err := c.options.CheckSource(config, s); err != nil {
+		if err := check(config, s); err != nil {
 			c.refused(path, err)
 		}
 	}
@@ -118,6 +193,10 @@ func (c *completion) refused(path string, err error) {
 	}
 	if secret, ok := errors.AsType[*provider.SecretError](err); ok {
 		c.add(fmt.Sprintf("%s.secrets[%d]", path, secret.Position), "%v", secret.Reason)
+		return
+	}
+	if setting, ok := errors.AsType[*provider.SettingError](err); ok {
+		c.add(path+".settings."+setting.Setting, "%v", setting.Reason)
 		return
 	}
 	c.add(path, "%v", err)

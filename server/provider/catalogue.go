@@ -13,6 +13,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
+	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 )
@@ -24,6 +25,8 @@ var files embed.FS
 type Catalogue struct {
 	packs   map[string]*Pack
 	samples map[string][]Sample
+	// files are those of the packs that aren't compiled in, by key.
+	files map[string]string
 }
 
 // Sample is a body that a provider could send.
@@ -35,7 +38,7 @@ type Sample struct {
 
 // Builtin returns the packs that are compiled in.
 func Builtin() (*Catalogue, error) {
-	c := &Catalogue{packs: map[string]*Pack{}, samples: map[string][]Sample{}}
+	c := &Catalogue{packs: map[string]*Pack{}, samples: map[string][]Sample{}, files: map[string]string{}}
 	entries, err := fs.ReadDir(files, "packs")
 	if err != nil {
 		return nil, err
@@ -66,14 +69,8 @@ func Parse(file string, data []byte) (*Pack, error) {
 		return nil, fmt.Errorf("%s: lines end with a line feed, and with nothing else", file)
 	}
 	spec := &providerv1.Pack{}
-	if err := (protoyaml.UnmarshalOptions{Path: file}).Unmarshal(data, spec); err != nil {
-		if !strings.HasPrefix(err.Error(), file) {
-			err = fmt.Errorf("%s: %w", file, err)
-		}
-		return nil, err
-	}
-	if err := protovalidate.Validate(spec); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if err := (protoyaml.UnmarshalOptions{Path: file, Validator: rules{}}).Unmarshal(data, spec); err != nil {
+		return nil, oneByOne(file, err)
 	}
 	if want := spec.GetKey() + ".yaml"; path.Base(file) != want {
 		return nil, fmt.Errorf("%s: key: the file of %q is called %s", file, spec.GetKey(), want)
@@ -83,6 +80,39 @@ func Parse(file string, data []byte) (*Pack, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return pack, nil
+}
+
+// rules are those of the description; protoyaml says where they are broken.
+type rules struct{}
+
+// Validate implements protoyaml.Validator.
+func (rules) Validate(m proto.Message) error { return protovalidate.Validate(m) }
+
+// oneByOne makes one error of each problem that protoyaml found: its place and its text, without the line of the file beneath.
+func oneByOne(file string, err error) error {
+	var errs []error
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimRight(line, "\n"); strings.HasPrefix(line, file+":") {
+			errs = append(errs, errors.New(line))
+		}
+	}
+	if len(errs) == 0 {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return errors.Join(errs...)
+}
+
+// With returns a catalogue that has one more pack, of a file. A provider that is there already is an error.
+func (c *Catalogue) With(file string, pack *Pack) (*Catalogue, error) {
+	if _, twice := c.packs[pack.Key()]; twice {
+		if earlier := c.files[pack.Key()]; earlier != "" {
+			return nil, fmt.Errorf("%s: the provider %q is in %s already", file, pack.Key(), earlier)
+		}
+		return nil, fmt.Errorf("%s: the provider %q is built in; give yours another key", file, pack.Key())
+	}
+	more := &Catalogue{packs: maps.Clone(c.packs), samples: c.samples, files: maps.Clone(c.files)}
+	more.packs[pack.Key()], more.files[pack.Key()] = pack, file
+	return more, nil
 }
 
 // Get returns a pack by its key.

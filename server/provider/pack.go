@@ -104,6 +104,11 @@ func (p *Pack) Key() string { return p.spec.GetKey() }
 // Spec returns the description that the pack was made of. It must not be changed.
 func (p *Pack) Spec() *providerv1.Pack { return p.spec }
 
+// PublishesKeys reports whether a source can do without a secret, because the provider publishes its keys.
+func (p *Pack) PublishesKeys() bool {
+	return slices.ContainsFunc(p.spec.GetSchemes(), func(s *providerv1.Scheme) bool { return s.GetKeySource() != nil })
+}
+
 func (p *Pack) maxBody() int64 {
 	if n := p.spec.GetMaxBody(); n > 0 {
 		return n

@@ -42,8 +42,9 @@ type Config struct {
 	Sources []*Source `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
 	// What the operator decides about subscriptions, by name. A subscription needs no entry here. Names are unique.
 	Subscriptions []*SubscriptionPolicy `protobuf:"bytes,6,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
-	// Files with providers of your own, each a hookbridge.provider.v1.Pack as YAML and named after its key ("acme.yaml"), at most 100. One with the key of a
-	// built-in provider is an error. Reloaded like sources.
+	// Files with providers of your own, each a hookbridge.provider.v1.Pack as YAML and named after its key ("acme.yaml"): at most 100
+	// files of at most 1MiB. One with the key of a built-in provider is an error. Reloaded like sources, also when a file changes.
+	// Default none.
 	Providers []string `protobuf:"bytes,17,rep,name=providers,proto3" json:"providers,omitempty"`
 	// What is kept of deliveries that were refused.
 	Rejections *Rejections `protobuf:"bytes,18,opt,name=rejections,proto3" json:"rejections,omitempty"`
@@ -726,8 +727,9 @@ type Source struct {
 	// The catalogue key of the provider, for example "github". Required.
 	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	// References to the secrets: "env:NAME" or "file:PATH", at most 10. Each of them is accepted; put the new one first when
-	// rotating. One newline at the end of a file is not part of the secret. Required, except for providers that publish their keys, and for those
-	// whose handshake brings the secret: "captured" stands for the one that was taken then.
+	// rotating. One newline at the end of a file is not part of the secret. "captured", at the end, stands for the one that the
+	// provider's handshake brings: until it was taken, everything else is refused. Required. Only a source whose provider publishes
+	// its keys may do without.
 	Secrets []string `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// "observe": a body that doesn't fit the schema is stored and marked. "enforce": it is refused. Default observe.
 	Validation string `protobuf:"bytes,4,opt,name=validation,proto3" json:"validation,omitempty"`
@@ -745,8 +747,9 @@ type Source struct {
 	Rate float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
 	// How many verified deliveries may come at once above the rate; needs a rate. Default: the rate of one second.
 	Burst int32 `protobuf:"varint,10,opt,name=burst,proto3" json:"burst,omitempty"`
-	// What the provider's pack asks for beside the secret, by name; `hookbridge providers show KEY` lists it. The value of a secret setting is a
-	// reference like those of `secrets`.
+	// What the provider's pack asks for beside the secret, by name; `hookbridge providers show KEY` lists it. A value is a text of at
+	// most 1024 bytes without braces and control characters; that of a secret setting is a reference like those of `secrets`.
+	// Default none.
 	Settings map[string]string `protobuf:"bytes,11,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Restricts the source to one of the pack's schemes, by its name. Default: every scheme that there is a secret for.
 	Scheme        string `protobuf:"bytes,12,opt,name=scheme,proto3" json:"scheme,omitempty"`

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+// maxPack bounds a file with a pack; the largest that is built in has a few KiB.
+const maxPack = 1 << 20
+
+// providers reads the operator's own packs and adds them to the catalogue.
+func (c *completion) providers(names []string) []Provider {
+	var list []Provider
+	c.catalogue = c.options.Catalogue
+	first := map[string]int{}
+	for i, name := range names {
+		path := fmt.Sprintf("providers[%d]", i)
+		if c.at(path) {
+			continue
+		}
+		if name == "" {
+			c.add(path, "want the path of a file with a pack, like acme.yaml")
+			continue
+		}
+		p := Provider{Name: name, File: c.absolute(name)}
+		if earlier, twice := first[p.File]; twice {
+			c.add(path, "%s is providers[%d] already", quote(name), earlier)
+			continue
+		}
+		first[p.File] = i
+		c.files = append(c.files, p.File)
+		var err error
+		if p.Pack, err = readBounded(p.File, maxPack); err != nil {
+			c.add(path, "%v", err)
+			continue
+		}
+		if c.catalogue != nil {
+			extended, err := extend(c.catalogue, p)
+			if err != nil {
+				c.unfit(path, err)
+				continue
+			}
+			c.catalogue = extended
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// extend adds a pack. Its errors name the file, and where in it.
+func extend(catalogue *provider.Catalogue, p Provider) (*provider.Catalogue, error) {
+	pack, err := provider.Parse(p.Name, p.Pack)
+	if err != nil {
+		return nil, err
+	}
+	return catalogue.With(p.Name, pack)
+}
+
+// Extend returns the providers of a catalogue and those of the configuration.
+func (c *Config) Extend(catalogue *provider.Catalogue) (*provider.Catalogue, error) {
+	var errs []error
+	for i, p := range c.Providers {
+		extended, err := extend(catalogue, p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("providers[%d]: %w", i, err))
+			continue
+		}
+		catalogue = extended
+	}
+	return catalogue, errors.Join(errs...)
+}
