@@ -30,8 +30,13 @@ func checkCommand() *cobra.Command {
 			if _, err := fmt.Fprintf(out, "%s is fine.\n  webhooks  %s\n  gRPC      %s\n  admin     %s\n  journal   %s\n", file, cfg.HTTP.Listen, cfg.GRPC.Listen, cfg.Admin.Listen, cfg.Journal.Dir); err != nil {
 				return err
 			}
+			for _, p := range cfg.Providers {
+				if _, err := fmt.Fprintf(out, "  provider  %s\n", p.Name); err != nil {
+					return err
+				}
+			}
 			for _, s := range cfg.Sources {
-				if _, err := fmt.Fprintf(out, "  source    %s: %s, %d active secrets\n", s.Name, s.Provider, len(s.Secrets)); err != nil {
+				if _, err := fmt.Fprintf(out, "  source    %s: %s, %s\n", s.Name, s.Provider, provenBy(s)); err != nil {
 					return err
 				}
 			}
@@ -45,6 +50,18 @@ func checkCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the configuration `FILE`")
 	return cmd
+}
+
+// provenBy says what a source's deliveries are proven by.
+func provenBy(s config.Source) string {
+	text := fmt.Sprintf("%d active secrets", len(s.Secrets))
+	if s.Captured {
+		text += ", and one that is captured"
+	}
+	if s.Scheme != "" {
+		text += ", scheme " + s.Scheme
+	}
+	return text
 }
 
 // describeSchemas says how many event messages each image adds: 0 is what an image has that was built of the wrong folder.

@@ -320,8 +320,8 @@ A whole file; everything but ` + "`sources`" + ` may be left out:
 
 %s
 Secrets are never written into the file, only where they are: ` + "`env:NAME`" + ` or ` + "`file:PATH`" + `. A change of the file or of a file
-with a secret, a certificate, a key or an image, or SIGHUP, reloads sources, subscriptions, schemas, principals and certificates
-without dropping a request; other sections take effect when the bridge is started anew. A file that is wrong is reported in the log
+with a secret, a provider, a certificate, a key or an image, or SIGHUP, reloads providers, sources, subscriptions, schemas, principals
+and certificates without dropping a request; other sections take effect when the bridge is started anew. A file that is wrong is reported in the log
 and changes nothing.
 
 ## Who may subscribe

@@ -143,11 +143,11 @@ func checkScheme(cfg SourceConfig) error {
 		names = append(names, scheme.Name())
 	}
 	if cfg.Scheme != "" && !slices.Contains(names, cfg.Scheme) {
-		return fmt.Errorf("source %q: %s has no scheme %q; there is %s", cfg.Name, cfg.Pack.spec.GetName(), cfg.Scheme, enumerate(names, "and"))
+		return fmt.Errorf("%s has no scheme %q; there is %s", cfg.Pack.spec.GetName(), cfg.Scheme, enumerate(names, "and"))
 	}
 	captures := func(h *providerv1.Handshake) bool { return h.GetCaptures() != nil }
 	if cfg.Captured && !slices.ContainsFunc(cfg.Pack.spec.GetHandshakes(), captures) {
-		return fmt.Errorf("source %q: no handshake of %s brings a secret that could be captured", cfg.Name, cfg.Pack.spec.GetName())
+		return fmt.Errorf("no handshake of %s brings a secret that could be captured", cfg.Pack.spec.GetName())
 	}
 	return nil
 }

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+// acme is a provider with settings, of which one is secret, and with a handshake that brings its secret.
+const acme = `key: acme
+name: Acme
+docs_url: https://example.com
+schemes:
+  - {name: signature, algorithm: hmac-sha256, signature: [{header: "{setting:header}"}], encoding: hex, content: "{body}"}
+  - {name: token, algorithm: token, signature: [{header: X-Acme-Token}]}
+bodies: [{media_type: application/json}]
+handshakes:
+  - {method: GET, when: [{query: token, equals: "{setting:verify}"}], respond: {content_type: text/plain, body: "{query:challenge}"}}
+  - {method: POST, when: [{header: X-Hook-Secret}], captures: {header: X-Hook-Secret}, respond: {}}
+settings:
+  - {name: header, description: The header of the signature, default: X-Acme-Signature, pattern: "[A-Za-z-]+"}
+  - {name: verify, description: The token of the check, secret: true, optional: true}
+retries: true
+evidence: [made up]
+`
+
+// publishing is a provider that publishes its keys.
+const publishing = `key: pub
+name: Pub
+docs_url: https://example.com
+schemes:
+  - {name: signature, algorithm: ed25519, signature: [{header: S}], encoding: hex, content: "{body}", key_source: {url: "https://example.com/keys", format: pem}}
+bodies: [{media_type: application/json}]
+retries: true
+evidence: [made up]
+`
+
+func loadOwn(t *testing.T, file string) (*Config, *provider.Catalogue, string, error) {
+	t.Helper()
+	builtin, err := provider.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, map[string]string{
+		"hookbridge.yaml": file, "acme.yaml": acme, "pub.yaml": publishing,
+		"stripe.yaml": strings.Replace(acme, "key: acme", "key: stripe", 1),
+		"other.yaml":  acme,
+		"broken.yaml": "key: broken\nfoo: 1\nschemes:\n- {name: X}\n",
+		"unused.yaml": strings.NewReplacer("key: acme", "key: unused", `"{setting:header}"`, "X-A").Replace(acme),
+		"syntax.yaml": "key: [\n",
+		"empty.yaml":  "",
+	})
+	options := For(builtin)
+	options.LookupEnv = env("A", "a secret", "V", "hunter2")
+	config, err := Load(path, options)
+	return config, builtin, path, err
+}
+
+// TestOwnProviders: a source of a provider of one's own is opened with its settings; secret ones are read from where they are.
+func TestOwnProviders(t *testing.T) {
+	config, builtin, path, err := loadOwn(t, `providers: [acme.yaml, pub.yaml]
+sources:
+- {name: a, provider: acme, secrets: [env:A], settings: {header: X-Sig, verify: "env:V"}, scheme: signature}
+- {name: b, provider: acme, secrets: [captured]}
+- {name: c, provider: acme, secrets: [env:A, captured], scheme: token}
+- {name: d, provider: pub}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := config.Sources[0]; got.Settings["header"] != "X-Sig" || got.SecretSettings["verify"].Reveal() != "hunter2" || got.Scheme != "signature" {
+		t.Errorf("got %+v", got)
+	}
+	if b, c := config.Sources[1], config.Sources[2]; !b.Captured || len(b.Secrets) != 0 || !c.Captured || len(c.Secrets) != 1 {
+		t.Errorf("got %+v and %+v", b, c)
+	}
+	dir := filepath.Dir(path)
+	if diff := cmp.Diff([]string{path, filepath.Join(dir, "acme.yaml"), filepath.Join(dir, "pub.yaml")}, config.Files()); diff != "" {
+		t.Errorf("files (-want +got)\n%s", diff)
+	}
+	if _, ok := builtin.Get("acme"); ok {
+		t.Error("the built-in providers have been changed")
+	}
+	catalogue, err := config.Extend(builtin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range config.Sources {
+		if source, err := config.Open(s, catalogue); err != nil || source.Provider() != s.Provider {
+			t.Errorf("%s: %v", s.Name, err)
+		}
+	}
+}
+
+// TestProblemsOfProviders: every problem of a pack is reported with its own file and line, those of a setting where they stand.
+func TestProblemsOfProviders(t *testing.T) {
+	const source = "sources: [{name: a, provider: hmac, secrets: [env:A]}]\n"
+	for _, tc := range []struct{ name, file, want string }{
+		{"built in", "providers: [stripe.yaml]\n" + source, `1:13: providers[0]: stripe.yaml: the provider "stripe" is built in; give yours another key`},
+		{"twice", "providers: [acme.yaml, ./acme.yaml]\n" + source, `1:24: providers[1]: "./acme.yaml" is providers[0] already`},
+		{"under another name", "providers: [other.yaml]\n" + source, `1:13: providers[0]: other.yaml: key: the file of "acme" is called acme.yaml`},
+		{"absent, empty, none", "providers: [none.yaml, empty.yaml, '']\n" + source, `1:13: providers[0]: file DIR/none.yaml can't be read: no such file or directory
+1:24: providers[1]: file DIR/empty.yaml is empty
+1:36: providers[2]: want the path of a file with a pack, like acme.yaml`},
+		{"a setting that nothing uses", "providers: [unused.yaml]\n" + source, `1:13: providers[0]: unused.yaml: settings[0]: nothing uses header`},
+		{"no YAML", "providers: [syntax.yaml]\n" + source, `1:13: providers[0]: syntax.yaml: yaml: line 1: did not find expected node content`},
+		{"broken", "providers: [broken.yaml]\n" + source, `1:13: providers[0]: broken.yaml:2:1 unknown field "foo", expected one of [key name docs_url schemes id type occurred_at ...]
+1:13: providers[0]: broken.yaml:1:1 name: must be at least 1 characters (string.min_len)
+1:13: providers[0]: broken.yaml:1:1 docs_url: value is empty, which is not a valid URI (string.uri_empty)
+1:13: providers[0]: broken.yaml:4:3 schemes[0]: the signature is somewhere (scheme.signature)
+1:13: providers[0]: broken.yaml:4:10 schemes[0].name: does not match regex pattern ` + "`^[a-z][a-z0-9-]{0,31}$`" + ` (string.pattern)
+1:13: providers[0]: broken.yaml:4:3 schemes[0].algorithm: must be in list [hmac-sha1, hmac-sha256, hmac-sha512, ed25519, ecdsa-p256-sha256, rsa-sha256, rsa-sha512, sha1, sha256, token, basic, jws, code] (string.in)
+1:13: providers[0]: broken.yaml:1:1 bodies: must contain at least 1 item(s) (repeated.min_items)
+1:13: providers[0]: broken.yaml:1:1 retries: value is required (required)
+1:13: providers[0]: broken.yaml:1:1 evidence: must contain at least 1 item(s) (repeated.min_items)`},
+		{"settings", "providers: [acme.yaml]\nsources:\n- {name: a, provider: acme, secrets: [env:A], settings: {header: hunter2, verify: hunter2, other: hunter2}}\n", `3:83: sources[0] "a": settings.verify: want a reference, env:NAME or file:PATH; got something else, which is not repeated here because it may be the secret itself`},
+		{"values", "providers: [acme.yaml]\nsources:\n- {name: a, provider: acme, secrets: [env:A], settings: {header: hunter2, other: hunter2}}\n", `3:66: sources[0] "a": settings.header: want what matches [A-Za-z-]+
+3:82: sources[0] "a": settings.other: Acme has no such setting; there is header and verify`},
+		{"the shape of settings", "sources:\n- {name: a, provider: hmac, secrets: [env:A], settings: [x]}\n- {name: b, provider: hmac, secrets: [env:A], settings: {x: y, x: z, y: }}\n- {name: c, provider: hmac, secrets: [env:A], settings: {x: y}}\n", `2:57: sources[0] "a": settings: want a mapping, got a list
+3:64: sources[1] "b": settings.x: is given twice, first on line 3
+3:73: sources[1] "b": settings.y: has no value; give one or leave the key out
+4:61: sources[2] "c": settings.x: HMAC (your own senders) has no such setting; it has none`},
+		{"schemes", "providers: [acme.yaml]\nsources:\n- {name: a, provider: acme, secrets: [env:A], scheme: basic}\n", `3:3: sources[0] "a": Acme has no scheme "basic"; there is signature and token`},
+		{"captured", "sources:\n- {name: a, provider: hmac, secrets: [captured]}\n- {name: b, provider: hmac, secrets: [captured, env:A]}\n- {name: c, provider: hmac}\n", `2:3: sources[0] "a": no handshake of HMAC (your own senders) brings a secret that could be captured
+3:39: sources[1] "b": secrets[0]: captured is the last of the secrets
+4:3: sources[2] "c": secrets: want from 1 to 10 references, each env:NAME or file:PATH, got nothing`},
+		{"rejections", "rejections: {max_bytes: 1KiB, max_age: 1000h}\n" + source, `1:25: rejections.max_bytes: want from 1MiB to 1GiB; got "1KiB"
+1:40: rejections.max_age: want from 1h to 720h; got "1000h"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, _, path, err := loadOwn(t, tc.file)
+			if _, ok := errors.AsType[*Error](err); !ok {
+				t.Fatalf("got %v", err)
+			}
+			got := strings.NewReplacer(path+":", "", filepath.Dir(path), "DIR").Replace(err.Error())
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if strings.Contains(got, "hunter2") {
+				t.Errorf("the error repeats a value: %s", got)
+			}
+		})
+	}
+}
