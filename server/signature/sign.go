@@ -50,6 +50,9 @@ func (s *Scheme) announce(d *draft, id string, at time.Time) (stamp string, err 
 	}
 	if s.stamp != nil {
 		stamp = s.stamp.unit.Format(at)
+		if _, ok := s.stamp.unit.Parse(stamp); !ok {
+			return "", fmt.Errorf("%w: nobody could read the time %s", ErrCannotSign, stamp)
+		}
 		if !s.stamp.item {
 			if err := d.setTime(s.stamp.at[0], stamp, s.stamp.unit); err != nil {
 				return "", err
