@@ -2,15 +2,10 @@ package provider
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tidwall/gjson"
-	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -132,94 +127,6 @@ func (f *flipper) signature() {
 			f.t.Fatal("the case has no signature whose bits could be flipped")
 		}
 	}
-}
-
-// numbered are the places of signatures, those that are numbered each by itself.
-func (f *flipper) numbered() []*providerv1.SignaturePlace {
-	var list []*providerv1.SignaturePlace
-	for _, place := range f.spec.GetSignature() {
-		if place.GetCount() == 0 {
-			list = append(list, place)
-		}
-		for n := range place.GetCount() {
-			own := proto.CloneOf(place)
-			own.Place = &providerv1.SignaturePlace_Header{Header: place.GetHeader() + string('1'+n)}
-			list = append(list, own)
-		}
-	}
-	return list
-}
-
-// flippedIn flips one bit in each signature of a value; false where they have no such bit.
-func (f *flipper) flippedIn(value, prefix string, bit int) (string, bool) {
-	rest, ok := strings.CutPrefix(value, prefix)
-	if !ok {
-		return value, false
-	}
-	list := f.spec.GetList()
-	if list == nil {
-		next, flipped := f.flipped(rest, bit)
-		return prefix + next, flipped
-	}
-	flipped := false
-	groups := []string{rest}
-	if list.GetGroup() != "" {
-		groups = strings.Split(rest, list.GetGroup())
-	}
-	for g, group := range groups {
-		items := strings.Split(group, list.GetSeparator())
-		for i, item := range items {
-			head, text := "", item
-			if list.GetAssign() != "" {
-				key, after, _ := strings.Cut(item, list.GetAssign())
-				if !slices.Contains(list.GetTake(), strings.TrimSpace(key)) {
-					continue
-				}
-				head, text = key+list.GetAssign(), after
-			} else if i < int(list.GetSkip()) {
-				continue
-			}
-			next, done := f.flipped(strings.TrimSpace(text), bit)
-			items[i], flipped = head+next, flipped || done
-		}
-		groups[g] = strings.Join(items, list.GetSeparator())
-	}
-	return prefix + strings.Join(groups, list.GetGroup()), flipped
-}
-
-// flipped flips one bit of what a signature stands for.
-func (f *flipper) flipped(text string, bit int) (string, bool) {
-	head, decode, encode := "", hex.DecodeString, hex.EncodeToString
-	std, url := base64.StdEncoding, base64.URLEncoding
-	if !strings.HasSuffix(text, "=") {
-		std, url = base64.RawStdEncoding, base64.RawURLEncoding
-	}
-	switch notation := f.spec.GetEncoding(); {
-	case f.spec.GetAlgorithm() == "token":
-		decode, encode = func(s string) ([]byte, error) { return []byte(s), nil }, func(b []byte) string { return string(b) }
-	case f.spec.GetAlgorithm() == "basic":
-		head, text, _ = strings.Cut(text, " ")
-		head += " "
-		decode, encode = base64.StdEncoding.DecodeString, base64.StdEncoding.EncodeToString
-	case f.spec.GetAlgorithm() == "jws":
-		at := strings.LastIndex(text, ".") + 1
-		head, text = text[:at], text[at:]
-		decode, encode = base64.RawURLEncoding.DecodeString, base64.RawURLEncoding.EncodeToString
-	case notation == "base64":
-		decode, encode = std.DecodeString, std.EncodeToString
-	case notation == "base64url":
-		decode, encode = url.DecodeString, url.EncodeToString
-	case notation == "hex-or-base64":
-		if _, err := hex.DecodeString(text); err != nil {
-			decode, encode = std.DecodeString, std.EncodeToString
-		}
-	}
-	data, err := decode(text)
-	if err != nil || bit >= 8*len(data) {
-		return head + text, false
-	}
-	data[bit/8] ^= 1 << (bit % 8)
-	return head + encode(data), true
 }
 
 // body flips 64 bits that are spread over the body, where the proof covers it.
@@ -363,59 +270,4 @@ func (f *flipper) secret() {
 		// Another key may be one of another scheme, which finds nothing of its own.
 		f.refused(other, f.request(), "a bit of the secret flipped", "SIGNATURE_MISMATCH", "SIGNATURE_MISSING", "SIGNATURE_MALFORMED")
 	}
-}
-
-// A token stands in each element of a list: with one changed, everything is refused.
-func TestEveryElement(t *testing.T) {
-	source := newTestSource(t, `
-key: graph
-name: Graph
-docs_url: https://example.com
-schemes: [{name: token, algorithm: token, signature: [{json: "value.*.clientState"}]}]
-bodies: [{media_type: application/json}]
-retries: true
-evidence: [made up]
-`, SourceConfig{Secrets: []string{"first", "second"}})
-	for _, tc := range []struct{ body, reason string }{
-		{`{"value":[{"clientState":"first"}]}`, ""},
-		{`{"value":[{"clientState":"first"},{"clientState":"second"}]}`, ""},
-		{`{"value":[{"clientState":"first"},{"clientState":"third"}]}`, "SIGNATURE_MISMATCH"},
-		{`{"value":[{"clientState":"third"},{"clientState":"first"}]}`, "SIGNATURE_MISMATCH"},
-		{`{"value":[{"clientState":"first"},{}]}`, "SIGNATURE_MISMATCH"},
-		{`{"value":[{"clientState":"first"},"x"]}`, "SIGNATURE_MISMATCH"},
-		{`{"value":[{"clientState":"first"},{"clientState":["first"]}]}`, "SIGNATURE_MISMATCH"},
-		{`{"value":[{}]}`, "SIGNATURE_MISSING"},
-		{`{"value":[]}`, "SIGNATURE_MISSING"},
-		{`{"value":{"clientState":"first"}}`, "SIGNATURE_MISSING"},
-		{`{"value":[{"clientState":"first"} {"clientState":"x"}]}`, "SIGNATURE_MISSING"},
-		{``, "SIGNATURE_MISSING"},
-	} {
-		outcome, err := source.Receive(post(nil, []byte(tc.body)))
-		switch {
-		case tc.reason == "" && (err != nil || outcome.Verified == nil || outcome.Verified.Auth.BodyCovered):
-			t.Errorf("%s: %v, %+v", tc.body, err, outcome.Verified)
-		case tc.reason != "" && (err == nil || reasonOf(err) != tc.reason):
-			t.Errorf("%s: %v, want %s", tc.body, err, tc.reason)
-		}
-	}
-	signed, err := source.Deliver(nil, []byte(`{"value":[{"a":1},{"a":2}]}`), "", "", now)
-	if err != nil || gjson.GetBytes(signed.Body, "value.#.clientState").Raw != `["first","first"]` {
-		t.Errorf("signed %s, %v", signed.Body, err)
-	}
-}
-
-// newTestSource makes a source of a pack that is written in the test.
-func newTestSource(t testing.TB, pack string, cfg SourceConfig) *Source {
-	t.Helper()
-	key := strings.TrimSpace(strings.TrimPrefix(strings.SplitN(strings.TrimSpace(pack), "\n", 2)[0], "key:"))
-	parsed, err := Parse(key+".yaml", []byte(pack))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Name, cfg.Pack = "test", parsed
-	source, err := NewSource(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return source
 }

@@ -162,7 +162,7 @@ func FuzzCompile(f *testing.F) {
 
 // FuzzTimestamp: no text is a time that protobuf can't hold, and what is one reads the same when it is written again.
 func FuzzTimestamp(f *testing.F) {
-	for _, text := range []string{"1700000000", "253402300800", "9223372036854775807", "-1", "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.5", "9999-12-31T23:59:59-23:59", "Tue, 14 Nov 2023 22:13:20 GMT", "Tuesday, 14-Nov-23 22:13:20 GMT"} {
+	for _, text := range []string{"1700000000", "253402300800", "1700000000123", "946684799999", "4102444800000", "9223372036854775807", "-1", "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.5", "9999-12-31T23:59:59-23:59", "Tue, 14 Nov 2023 22:13:20 GMT", "Tuesday, 14-Nov-23 22:13:20 GMT"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -214,6 +214,37 @@ func FuzzJSONPlace(f *testing.F) {
 		}
 		if got, ok := place.Lookup(&delivery.Request{}, other); ok {
 			t.Fatalf("%q of %s: got %q", key, other, got)
+		}
+	})
+}
+
+// FuzzTemplate: a template splits into segments that make it up again, or says what is wrong with it.
+func FuzzTemplate(f *testing.F) {
+	for _, template := range []string{"v0:{ts}:{body}", "{{}}", "{{{id}}}", "{header:X-A:B|lower}", "{", "}", "{}", "a}}b", "{{{", "{a{b}"} {
+		f.Add(template)
+	}
+	f.Fuzz(func(t *testing.T, template string) {
+		segments, err := signature.ParseTemplate(template)
+		if err != nil {
+			if segments != nil || !strings.HasPrefix(err.Error(), "template ") {
+				t.Fatalf("got %v and %v", segments, err)
+			}
+			return
+		}
+		again := ""
+		for _, s := range segments {
+			switch {
+			case s.Name == "":
+				again += strings.NewReplacer("{", "{{", "}", "}}").Replace(s.Text)
+			case s.Args == "":
+				again += "{" + s.Name + "}"
+			default:
+				again += "{" + s.Name + ":" + s.Args + "}"
+			}
+		}
+		// A colon with nothing behind it is the only thing that is lost.
+		if strings.ReplaceAll(again, ":}", "}") != strings.ReplaceAll(template, ":}", "}") {
+			t.Fatalf("%q, written again %q", template, again)
 		}
 	})
 }

@@ -110,14 +110,14 @@ func decimal(text string) (int64, error) {
 
 // Format writes a point in time.
 func (u Unit) Format(t time.Time) string {
-	switch u {
-	case milliseconds:
+	switch {
+	case u == milliseconds || u == secondsOrMilliseconds && t.UnixMilli()%1000 != 0:
 		return strconv.FormatInt(t.UnixMilli(), 10)
-	case rfc3339:
+	case u == rfc3339:
 		return t.UTC().Format(time.RFC3339Nano)
-	case iso8601:
+	case u == iso8601:
 		return t.UTC().Format("2006-01-02T15:04:05.999999999")
-	case httpDate:
+	case u == httpDate:
 		return t.UTC().Format(http.TimeFormat)
 	}
 	return strconv.FormatInt(t.Unix(), 10)
