@@ -9,7 +9,7 @@ GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 # The folders with Go sources.
 GO := bench client cmd examples internal proto server
 
-.PHONY: run build test race soak fuzz bench examples workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race soak fuzz bench examples sdks workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -25,6 +25,11 @@ bench: build ## Measure the bridge against what the machine could do at most; ab
 
 examples: ## Run the subscribers in other languages against the real bridge; needs node, npm, python3 with venv, java and mvn.
 	HOOKBRIDGE_EXAMPLES=1 go test -count=1 -timeout 30m -run '^TestSubscribers' ./examples/test
+
+sdks: ## Let the providers' own libraries sign and verify; needs node and npm.
+	@mkdir -p .build/sdk && cp server/provider/testdata/sdk/* .build/sdk/
+	@cd .build/sdk && { npm install --no-audit --no-fund --ignore-scripts --silent || npm install --no-audit --no-fund --ignore-scripts; }
+	HOOKBRIDGE_SDKS=$(CURDIR)/.build/sdk go test -count=1 -timeout 20m -run '^TestOfficialSDKs' ./server/provider ./cmd/hookbridge
 
 workspace:
 	@rm -rf $(WORKSPACE) && mkdir -p $(WORKSPACE)/deps/google/api $(WORKSPACE)/deps/buf/validate

@@ -1,0 +1,100 @@
+package provider
+
+import (
+	"bytes"
+	"testing"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/internal/sdktest"
+)
+
+// TestOfficialSDKs asks the providers' own libraries about the fixtures: what the bridge takes they take, what was changed they refuse, and what they
+// sign the bridge takes. It is what `proof: sdk` stands for.
+func TestOfficialSDKs(t *testing.T) {
+	libraries := sdktest.Start(t)
+	catalogue, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range libraries.Keys() {
+		if _, ok := catalogue.Get(key); !ok {
+			t.Errorf("there is a library of %s and no pack", key)
+		}
+	}
+	for _, key := range catalogue.Keys() {
+		pack, _ := catalogue.Get(key)
+		can := libraries.Ability(key)
+		asked := 0
+		for _, c := range readFixture(t, key).GetCases() {
+			if c.GetOrigin() == "" || c.GetOrigin() != "sdk" && !can.Verify {
+				continue
+			}
+			asked++
+			t.Run(key+"/"+c.GetName(), func(t *testing.T) {
+				if can.Verify {
+					verifies(t, libraries, key, c)
+				}
+				if can.Sign && c.GetOrigin() == "sdk" {
+					signs(t, libraries, pack, c)
+				}
+			})
+		}
+		if (can.Verify || can.Sign) && asked == 0 {
+			t.Errorf("%s: there is a library and no case for it", key)
+		}
+		if pack.Spec().GetProof() == "sdk" && !can.Verify && !can.Sign {
+			t.Errorf("%s says that it is proven by the provider's own code, which is not here", key)
+		}
+	}
+}
+
+func question(t *testing.T, key string, c *providerv1.Case) sdktest.Request {
+	t.Helper()
+	r := fixtureRequest(t, c)
+	headers := map[string]string{}
+	for name, values := range r.Header {
+		headers[name] = values[0]
+	}
+	return sdktest.Request{
+		Key: key, Do: "verify", Secret: c.GetSecrets()[0], Settings: c.GetSettings(), At: r.ReceivedAt.UnixMilli(),
+		Method: r.Method, URL: r.URL.String(), Headers: headers, Body: r.Body,
+	}
+}
+
+func verifies(t *testing.T, libraries *sdktest.Libraries, key string, c *providerv1.Case) {
+	t.Helper()
+	r := question(t, key, c)
+	if answer := libraries.Ask(t, r); !answer.OK {
+		t.Errorf("the provider's own library refuses what the bridge takes: %s", answer.Error)
+	}
+	r.Secret += "x"
+	if answer := libraries.Ask(t, r); answer.OK {
+		t.Error("the provider's own library takes any secret: this proves nothing")
+	}
+}
+
+// signs lets the library sign the case's body with the case's secret; the bridge has to take it, and not with another body.
+func signs(t *testing.T, libraries *sdktest.Libraries, pack *Pack, c *providerv1.Case) {
+	t.Helper()
+	question := question(t, pack.Key(), c)
+	question.Do, question.ID = "sign", "sdk-1"
+	answer := libraries.Ask(t, question)
+	if answer.Error != "" {
+		t.Fatal(answer.Error)
+	}
+	source, r := fixtureSource(t, pack, c), fixtureRequest(t, c)
+	for name, value := range answer.Headers {
+		r.Header.Set(name, value)
+	}
+	outcome, err := source.Receive(r)
+	if err != nil || outcome.Verified == nil {
+		t.Fatalf("the bridge refuses what the provider's own library signed: %v", err)
+	}
+	if !outcome.Verified.Auth.BodyCovered {
+		return
+	}
+	r.Body = bytes.Replace(r.Body, []byte("e"), []byte("E"), 1)
+	if _, err := source.Receive(r); err == nil {
+		t.Error("the bridge takes another body under the same signature")
+	}
+}
