@@ -118,7 +118,9 @@ def chargebee(c):
 
 def recurly(c):
     """While a key is rotated there is a signature of the new one, too."""
-    return {"recurly-signature": f"{AT},{_timed(c, key='a newer key')},{_timed(c)}"}
+    timestamp = f"{AT}123"
+    signatures = [hexed(mac(key, f"{timestamp}.".encode() + c.body)) for key in ("a newer key", c.secret)]
+    return {"recurly-signature": ",".join([timestamp, *signatures])}
 
 
 def chargify(c):
