@@ -99,6 +99,10 @@ def flutterwave_v4(c):
     return _b64(c, "flutterwave-signature")
 
 
+def coinbase_commerce(c):
+    return _hex(c, "X-CC-Webhook-Signature")
+
+
 def coinbase_cdp(c):
     # The second signature is of another version, over headers, too.
     return {"X-Hook0-Signature": f"t={AT},v0={_timed(c)},h=content-type,v1={'0' * 64}"}
@@ -163,6 +167,10 @@ def orb(c):
 
 def lago_hmac(c):
     return _b64(c, "X-Lago-Signature")
+
+
+def wise(c):
+    return {"X-Signature-SHA256": b64(_rsa().sign(c.body, padding.PKCS1v15(), hashes.SHA256()))}
 
 
 def authorize_net(c):

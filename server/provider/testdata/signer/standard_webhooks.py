@@ -42,6 +42,10 @@ def brex(c):
     return _whsec(c, "webhook", "svix")
 
 
+def openai(c):
+    return _whsec(c, "webhook")
+
+
 def anthropic(c):
     return _whsec(c, "webhook")
 
