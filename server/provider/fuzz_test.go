@@ -23,10 +23,11 @@ func FuzzReceive(f *testing.F) {
 		secrets := []string{"0c6c5a1ce3a04b41a4bb4c8d4a4b2f31"}
 		if key == "standard_webhooks" || key == "gitlab" {
 			secrets = []string{"whsec_7Ok0rR5QkNwJ8bYc8bVQe1sG0o1i3pXK"}
-		} else if s, ok := fixtureSecrets(f, key); ok {
-			secrets = s
 		}
 		s, err := NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: secrets, PublicURL: true})
+		if secrets, ok := fixtureSecrets(f, key); err != nil && ok {
+			s, err = NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: secrets, PublicURL: true})
+		}
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -14,10 +14,6 @@ def _whsec(c, *prefixes):
     return _signed(c, unb64(c.secret.removeprefix("v1,").removeprefix("whsec_")), used)
 
 
-def standard_webhooks(c):
-    return _whsec(c, "webhook", "svix")
-
-
 def svix(c):
     return _whsec(c, "svix", "webhook")
 
@@ -88,13 +84,6 @@ def gemini(c):
 
 def recall_ai(c):
     return _whsec(c, "webhook", "svix")
-
-
-def gitlab(c):
-    """The signing token; the secret token is sent as it is."""
-    if c.secret.startswith("whsec_"):
-        return _whsec(c, "webhook")
-    return {"X-Gitlab-Token": c.secret}
 
 
 def polar(c):
