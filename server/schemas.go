@@ -46,8 +46,7 @@ func unknownProviders(set schema.Set, catalogue *provider.Catalogue) error {
 	var errs []error
 	for _, key := range set.Providers() {
 		if _, ok := catalogue.Get(key); !ok && key != "" {
-			errs = append(errs, fmt.Errorf("%s: option (hookbridge.v1.event): there is no provider %q; there are %s",
-				set.Name(), key, strings.Join(catalogue.Keys(), ", ")))
+			errs = append(errs, fmt.Errorf("%s: option (hookbridge.v1.event): there is no provider %q; hookbridge providers lists them", set.Name(), key))
 		}
 	}
 	return errors.Join(errs...)

@@ -137,8 +137,9 @@ func (c *Catalogue) Sample(key, typ string) (Sample, bool) {
 	return Sample{}, false
 }
 
-// readSamples reads samples/<provider>/<type>.json; a slash in a type is a tilde in its file's name.
+// readSamples reads samples/<provider>/<type>.json; a slash in a type is a tilde in its file's name, and a colon is %3A.
 func (c *Catalogue) readSamples() error {
+	written := strings.NewReplacer("~", "/", "%3A", ":")
 	return fs.WalkDir(files, "samples", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -152,7 +153,7 @@ func (c *Catalogue) readSamples() error {
 		if err != nil {
 			return err
 		}
-		c.samples[key] = append(c.samples[key], Sample{Type: strings.ReplaceAll(typ, "~", "/"), Body: body})
+		c.samples[key] = append(c.samples[key], Sample{Type: written.Replace(typ), Body: body})
 		return nil
 	})
 }

@@ -49,7 +49,7 @@ var fixtureClock = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 // origins are the origins of a case, the strongest first, as Pack.proof names them.
 var origins = []string{"vector", "sdk", "signer", "none"}
 
-func readFixture(t *testing.T, key string) *providerv1.Fixture {
+func readFixture(t testing.TB, key string) *providerv1.Fixture {
 	t.Helper()
 	path := filepath.Join(fixtureFolder, key+".yaml")
 	data, err := os.ReadFile(path)
@@ -67,6 +67,21 @@ func readFixture(t *testing.T, key string) *providerv1.Fixture {
 		t.Fatalf("%s: key is %q", path, fixture.GetKey())
 	}
 	return fixture
+}
+
+// fixtureSecrets are the secrets of a pack's first signed case: each pack has a fixture, so that no test has to know what the secrets
+// of a provider look like. ok is false where there is no fixture.
+func fixtureSecrets(t testing.TB, key string) (secrets []string, ok bool) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(fixtureFolder, key+".yaml")); err != nil {
+		return nil, false
+	}
+	for _, c := range readFixture(t, key).GetCases() {
+		if c.GetOrigin() == "signer" {
+			return c.GetSecrets(), true
+		}
+	}
+	return nil, false
 }
 
 func fixtureSource(t *testing.T, pack *Pack, c *providerv1.Case) *Source {

@@ -24,7 +24,10 @@ func FuzzReceive(f *testing.F) {
 		if key == "standard_webhooks" || key == "gitlab" {
 			secrets = []string{"whsec_7Ok0rR5QkNwJ8bYc8bVQe1sG0o1i3pXK"}
 		}
-		s, err := NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: secrets})
+		s, err := NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: secrets, PublicURL: true})
+		if secrets, ok := fixtureSecrets(f, key); err != nil && ok {
+			s, err = NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: secrets, PublicURL: true})
+		}
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -38,9 +38,11 @@ func source(t *testing.T, key string, secret ...string) *Source {
 		secret = []string{"a secret for tests"}
 		if s, ok := secrets[key]; ok {
 			secret[0] = s
+		} else if s, ok := fixtureSecrets(t, key); ok {
+			secret = s
 		}
 	}
-	s, err := NewSource(SourceConfig{Name: "test", Pack: pack, Secrets: secret, DigestWindow: 5 * time.Minute})
+	s, err := NewSource(SourceConfig{Name: "test", Pack: pack, Secrets: secret, DigestWindow: 5 * time.Minute, PublicURL: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +69,9 @@ func TestSamples(t *testing.T) {
 			t.Run(key+"/"+sample.Type, func(t *testing.T) {
 				s := source(t, key)
 				h, err := s.Sign(&url.URL{Path: "/webhooks/test"}, sample.Body, sample.Type, "id-1", now)
+				if errors.Is(err, ErrCannotSign) {
+					t.Skip("nobody but the provider can sign this; see its fixture:", err)
+				}
 				if err != nil {
 					t.Fatal(err)
 				}

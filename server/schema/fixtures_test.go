@@ -25,18 +25,19 @@ type fixture struct {
 	document            []byte
 }
 
-// ownFixtures reads a folder of fixtures: <provider>/<type>.json, where a "/" in a type is written "~", and what follows an "@"
+// ownFixtures reads a folder of fixtures: <provider>/<type>.json, where a "/" in a type is written "~" and a ":" "%3A", and what follows an "@"
 // tells fixtures of one type apart (orders~create@minimal.json).
 func ownFixtures(t testing.TB, dir string) []fixture {
 	t.Helper()
 	var found []fixture
+	written := strings.NewReplacer("~", "/", "%3A", ":")
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" {
 			return err
 		}
 		document, err := os.ReadFile(path)
 		typ, _, _ := strings.Cut(strings.TrimSuffix(entry.Name(), ".json"), "@")
-		found = append(found, fixture{path, filepath.Base(filepath.Dir(path)), strings.ReplaceAll(typ, "~", "/"), document})
+		found = append(found, fixture{path, filepath.Base(filepath.Dir(path)), written.Replace(typ), document})
 		return err
 	})
 	if err != nil {

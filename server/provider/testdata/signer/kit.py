@@ -8,7 +8,8 @@ class Case:
     """What a provider knows when it sends a delivery."""
 
     def __init__(self, case):
-        self.secret = (case.get("secrets") or [""])[0]
+        self.secrets = case.get("secrets") or []
+        self.secret = self.secrets[0] if self.secrets else ""
         self.settings = case.get("settings") or {}
         self.method = case.get("method") or "POST"
         self.url = case.get("url") or "https://hooks.example.com/webhooks/test"
