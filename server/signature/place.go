@@ -21,6 +21,10 @@ const (
 	inQuery
 	inForm
 	inJSON
+	// inBody is the whole body; inClaim and inJWSHeader are in a JSON Web Signature, and in no request by themselves.
+	inBody
+	inClaim
+	inJWSHeader
 )
 
 // Place is a place of a request that may hold a value: a header, a query parameter, a form field or a path in the JSON.
@@ -54,7 +58,27 @@ func PlaceOf(l Located) (p Place, ok bool, err error) {
 		p, err := jsonPlace(l.GetJson())
 		return p, err == nil, err
 	}
-	return Place{}, false, nil
+	return rarePlace(l)
+}
+
+// rarePlace is for the places that only some messages can name.
+func rarePlace(l Located) (p Place, ok bool, err error) {
+	if l, is := l.(interface{ GetBody() bool }); is && l.GetBody() {
+		return Place{kind: inBody}, true, nil
+	}
+	kind, path := inClaim, ""
+	if l, is := l.(interface{ GetClaim() string }); is {
+		path = l.GetClaim()
+	}
+	if l, is := l.(interface{ GetJwsHeader() string }); is && path == "" {
+		kind, path = inJWSHeader, l.GetJwsHeader()
+	}
+	if path == "" {
+		return Place{}, false, nil
+	}
+	p, err = jsonPlace(path)
+	p.kind = kind
+	return p, err == nil, err
 }
 
 // PlaceNamed returns the place of a template's segment, {header:X-Name}.
@@ -127,6 +151,12 @@ func (p Place) String() string {
 		return "form field " + p.name
 	case inJSON:
 		return "JSON field " + p.name
+	case inBody:
+		return "the body"
+	case inClaim:
+		return "claim " + p.name
+	case inJWSHeader:
+		return "token header " + p.name
 	}
 	return "nowhere"
 }
@@ -156,12 +186,9 @@ func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
 		value, _ := FormValue(r.Body, p.name)
 		return string(value), len(value) > 0
 	case inJSON:
-		switch result := gjson.GetBytes(document, p.path); result.Type {
-		case gjson.String:
-			return result.Str, result.Str != ""
-		case gjson.Number, gjson.True, gjson.False:
-			return result.Raw, true
-		}
+		return scalar(gjson.GetBytes(document, p.path))
+	case inBody:
+		return string(r.Body), len(r.Body) > 0
 	}
 	return "", false
 }

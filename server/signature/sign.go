@@ -13,6 +13,13 @@ import (
 // scheme signs one; the timestamp is at, in the precision that the scheme has. ErrCannotSign where the key only verifies, or where
 // the signature is not in a header.
 func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (http.Header, error) {
+	if s.method != nil {
+		signer, ok := s.method.(Signer)
+		if !ok {
+			return nil, fmt.Errorf("%w: only the provider can sign by %s", ErrCannotSign, s.name)
+		}
+		return signer.Sign(r, key, id, at)
+	}
 	place := s.places[0]
 	if place.at.kind != inHeader {
 		return nil, fmt.Errorf("%w: the signature is in %s", ErrCannotSign, place.at)
@@ -60,6 +67,9 @@ func (s *Scheme) signature(r *delivery.Request, own http.Header, key *Key, stamp
 	case basics:
 		return "Basic " + base64.StdEncoding.EncodeToString(key.raw), nil
 	case publicKeys:
+		if key.private != nil {
+			break
+		}
 		return "", fmt.Errorf("%w: %s needs the private key, and the secret is the public one", ErrCannotSign, s.algorithm.name)
 	}
 	signed := *r
@@ -73,6 +83,10 @@ func (s *Scheme) signature(r *delivery.Request, own http.Header, key *Key, stamp
 	v := &verification{}
 	if err := s.resolve(&signed, v); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrCannotSign, err)
+	}
+	if key.private != nil {
+		made, err := s.algorithm.signPrivately(key.private, s.message(nil, r.Body, v, stamp))
+		return s.encoding.encode(made), err
 	}
 	m := key.mac()
 	defer key.macs.Put(m)

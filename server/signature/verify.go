@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -70,6 +71,9 @@ func (v *verification) reset() {
 // timestamp may be from it, either way, that far included; 0 means that it isn't checked. Errors: ErrMissing, ErrMalformed,
 // ErrMismatch, ErrStale.
 func (s *Scheme) Verify(r *delivery.Request, keys []*Key, tolerance time.Duration) (Match, error) {
+	if s.method != nil {
+		return s.VerifyFetching(context.Background(), r, keys, tolerance, nil)
+	}
 	v, ok := s.pool.Get().(*verification)
 	if !ok {
 		v = &verification{}
@@ -166,7 +170,7 @@ func (v *verification) add(s *Scheme, place Place, text string) error {
 	if len(v.candidates) == maxSignatures {
 		return errTooMany
 	}
-	if len(text) > maxSignatureText {
+	if len(text) > maxSignatureText && !(s.algorithm.family == tokensOfJOSE && (len(text) <= maxToken || place.kind == inBody)) {
 		v.reject(fmt.Errorf("%s is too long for %s", place, s.algorithm.name))
 		return nil
 	}
@@ -176,6 +180,8 @@ func (v *verification) add(s *Scheme, place Place, text string) error {
 		v.decoded, ok = appendDigest(v.decoded, []byte(text)), text != ""
 	case basics:
 		v.decoded, ok = appendBasic(v.decoded, text)
+	case tokensOfJOSE:
+		v.decoded, ok = append(v.decoded, text...), true
 	default:
 		v.decoded, v.text, ok = s.encoding.decode(v.decoded, v.text, text)
 	}
@@ -308,11 +314,8 @@ func (s *Scheme) accept(r *delivery.Request, c candidate, v *verification, toler
 		return m, nil
 	}
 	m.TimeCovered = true
-	switch age := r.ReceivedAt.Sub(m.Time); {
-	case age > tolerance:
-		return Match{}, fmt.Errorf("%w: signed %v ago, which is more than %v", ErrStale, age.Round(time.Second), tolerance)
-	case age < -tolerance:
-		return Match{}, fmt.Errorf("%w: signed %v in the future, which is more than %v", ErrStale, -age.Round(time.Second), tolerance)
+	if err := Fresh(m.Time, r.ReceivedAt, tolerance); err != nil {
+		return Match{}, err
 	}
 	return m, nil
 }
