@@ -27,6 +27,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/gateway"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/publickey"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
@@ -39,7 +40,7 @@ func (s *Server) endpoints(cfg *config.Config) ([]*edge.Endpoint, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sources[%d] %q: %w", n, c.Name, err)
 		}
-		endpoint := &edge.Endpoint{Source: source}
+		endpoint := &edge.Endpoint{Source: source.WithNetwork(s.keys)}
 		if c.Rate > 0 {
 			burst := c.Burst
 			if burst == 0 {
@@ -50,6 +51,15 @@ func (s *Server) endpoints(cfg *config.Config) ([]*edge.Endpoint, error) {
 		list = append(list, endpoint)
 	}
 	return list, nil
+}
+
+// origins are where the public keys of all sources are published.
+func origins(endpoints []*edge.Endpoint) []publickey.Origin {
+	var all []publickey.Origin
+	for _, e := range endpoints {
+		all = append(all, e.Source.Origins()...)
+	}
+	return all
 }
 
 func policies(cfg *config.Config) map[string]subscription.Policy {

@@ -67,7 +67,7 @@ func FuzzReceive(f *testing.F) {
 			}
 		}
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
-			outcome, err := sources[i].Receive(&delivery.Request{Method: method, URL: &url.URL{Path: "/webhooks/s"}, Header: h, Body: body, ReceivedAt: now})
+			outcome, err := sources[i].Receive(t.Context(), &delivery.Request{Method: method, URL: &url.URL{Path: "/webhooks/s"}, Header: h, Body: body, ReceivedAt: now})
 			if err == nil || outcome != (Outcome{}) {
 				t.Fatalf("%s took a forged delivery: %v", sources[i].Provider(), h)
 			}
@@ -114,7 +114,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		outcome, err := s.Receive(&delivery.Request{Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: http.Header{}, Body: []byte("x"), ReceivedAt: now})
+		outcome, err := s.Receive(t.Context(), &delivery.Request{Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: http.Header{}, Body: []byte("x"), ReceivedAt: now})
 		if err == nil && outcome.Verified != nil {
 			t.Fatal("a delivery without a signature was taken")
 		}

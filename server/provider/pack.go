@@ -11,6 +11,7 @@ import (
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/signature"
+	"github.com/hookbridge/hookbridge/server/signature/method"
 )
 
 // defaultMaxBody is the largest body where the pack names none.
@@ -36,14 +37,14 @@ type Pack struct {
 // body is a kind of body that is taken.
 type body struct {
 	mediaType string
-	form      bool
+	form, jwt bool
 	field     string
 }
 
 func newPack(spec *providerv1.Pack) (*Pack, error) {
 	p := &Pack{spec: spec, methods: []string{http.MethodPost}}
 	for n, s := range spec.GetSchemes() {
-		scheme, err := signature.Compile(s)
+		scheme, err := signature.Compile(s, method.Table())
 		if err != nil {
 			return nil, fmt.Errorf("schemes[%d]: %w", n, err)
 		}
@@ -66,7 +67,7 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		return nil, err
 	}
 	for _, b := range spec.GetBodies() {
-		p.bodies = append(p.bodies, body{mediaType: b.GetMediaType(), form: b.GetFormat() == "form", field: b.GetField()})
+		p.bodies = append(p.bodies, body{mediaType: b.GetMediaType(), form: b.GetFormat() == "form", jwt: b.GetFormat() == "jwt", field: b.GetField()})
 	}
 	for n, h := range spec.GetHandshakes() {
 		shake, err := newHandshake(h)
@@ -146,6 +147,9 @@ func (p *Pack) Document(contentType string, body []byte) ([]byte, error) {
 // document is the JSON that a body carries; none where a form has no field for it.
 func (b body) document(raw []byte) []byte {
 	switch {
+	case b.jwt:
+		payload, _ := signature.Payload(raw)
+		return payload
 	case !b.form:
 		return raw
 	case b.field == "":

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,8 +31,9 @@ type Outcome struct {
 }
 
 // Receive verifies a request and reads from it what the pack says. Errors: ErrSignatureMissing, ErrSignatureMalformed,
-// ErrSignatureMismatch, ErrTimestamp, ErrHandshakeRefused, ErrMediaType.
-func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
+// ErrSignatureMismatch, ErrTimestamp, ErrKeyUnavailable, ErrHandshakeRefused, ErrMediaType. It waits for nothing but a provider's public key, and
+// for that no longer than ctx says.
+func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, error) {
 	kind, err := s.cfg.Pack.bodyOf(r.Header.Get("Content-Type"))
 	if err != nil && r.Method == http.MethodPost {
 		return Outcome{}, err
@@ -40,8 +42,11 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 	if err != nil || answer != nil {
 		return Outcome{Answer: answer}, err
 	}
-	proof, scheme, err := s.verify(r)
+	proof, scheme, err := s.verify(ctx, r)
 	if err != nil {
+		return Outcome{}, err
+	}
+	if err := s.confirm(ctx, proof); err != nil {
 		return Outcome{}, err
 	}
 	answer, err = s.cfg.Pack.answer(r, kind, true)
@@ -55,14 +60,16 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 }
 
 // verify asks the source's schemes in their order. The first whose signature is there decides.
-func (s *Source) verify(r *delivery.Request) (signature.Match, *signature.Scheme, error) {
+func (s *Source) verify(ctx context.Context, r *delivery.Request) (signature.Match, *signature.Scheme, error) {
 	// Without a scheme nothing is proven.
 	missing := ErrSignatureMissing
 	for n, a := range s.schemes {
-		match, err := a.scheme.Verify(r, a.keys, a.tolerance)
+		match, err := a.scheme.VerifyFetching(ctx, r, a.keys, a.tolerance, s.network)
 		switch {
 		case err == nil:
-			match.Key = a.positions[match.Key]
+			if match.Key < len(a.positions) { // else it was a published one
+				match.Key = a.positions[match.Key]
+			}
 			return match, a.scheme, nil
 		case !errors.Is(err, signature.ErrMissing):
 			return signature.Match{}, nil, err

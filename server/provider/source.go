@@ -33,6 +33,7 @@ type SourceConfig struct {
 type Source struct {
 	cfg     SourceConfig
 	schemes []active
+	network Network
 }
 
 // active is a scheme that the source has secrets for.
@@ -87,7 +88,7 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			fits[n] = true
 			a.keys, a.positions = append(a.keys, key), append(a.positions, n)
 		}
-		if len(a.keys) == 0 {
+		if len(a.keys) == 0 && !scheme.Keyless() {
 			continue
 		}
 		if scheme.UsesURL() && !cfg.PublicURL {
@@ -101,7 +102,7 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
-	if len(cfg.Secrets) == 0 {
+	if len(cfg.Secrets) == 0 && len(s.schemes) == 0 {
 		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
 	}
 	if len(errs) > 0 {
@@ -128,7 +129,9 @@ func (s *Source) MaxBody() int64 {
 func (s *Source) Deadline() time.Duration { return s.cfg.Pack.deadline() }
 
 // FailureStatus returns the HTTP status for a delivery that isn't authentic; 0 for the usual one.
-func (s *Source) FailureStatus() int { return int(s.cfg.Pack.spec.GetAnswers().GetFailure().GetStatus()) }
+func (s *Source) FailureStatus() int {
+	return int(s.cfg.Pack.spec.GetAnswers().GetFailure().GetStatus())
+}
 
 // Methods returns the methods that are taken.
 func (s *Source) Methods() []string { return slices.Clone(s.cfg.Pack.methods) }

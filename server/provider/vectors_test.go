@@ -175,7 +175,7 @@ func checkVector(t *testing.T, key string, v vector) string {
 		for name, value := range header {
 			h[http.CanonicalHeaderKey(name)] = []string{value}
 		}
-		_, err := s.Receive(&delivery.Request{Method: http.MethodPost, URL: &url.URL{}, Header: h, Body: body, ReceivedAt: vectorTime(t, spec, v.Headers)})
+		_, err := s.Receive(t.Context(), &delivery.Request{Method: http.MethodPost, URL: &url.URL{}, Header: h, Body: body, ReceivedAt: vectorTime(t, spec, v.Headers)})
 		return err
 	}
 	body := []byte(v.Body)

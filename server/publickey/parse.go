@@ -20,7 +20,7 @@ const (
 	JWKS      Format = "jwks"
 	PEM       Format = "pem"
 	PEMBase64 Format = "pem-base64"
-	// Nested is a JSON object whose member "key" is a JSON Web Key.
+	// Nested is a JSON object whose member "key" is a JSON Web Key. One with an expired_at is none that can be used.
 	Nested Format = "nested-jwk"
 )
 
@@ -38,6 +38,12 @@ func Parse(format Format, data []byte) ([]Key, error) {
 		}
 		if err := json.Unmarshal(data, &outer); err != nil {
 			return nil, fmt.Errorf("%w: want a JSON object with a key", ErrUnfit)
+		}
+		var life struct {
+			Expired json.RawMessage `json:"expired_at"`
+		}
+		if err := json.Unmarshal(outer.Key, &life); err != nil || (len(life.Expired) > 0 && string(life.Expired) != "null") {
+			return nil, fmt.Errorf("%w: the key has expired", ErrUnfit)
 		}
 		return parseSet(outer.Key)
 	case PEM:

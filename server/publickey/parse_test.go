@@ -73,6 +73,8 @@ func TestParse(t *testing.T) {
 		{"no JSON", publickey.JWKS, `<html>`, "no usable public key: want a JSON Web Key Set"},
 		{"too many", publickey.JWKS, `{"keys":[` + strings.TrimSuffix(strings.Repeat("{},", 101), ",") + `]}`, "no usable public key: the set has more than 100 keys"},
 		{"nested", publickey.Nested, `{"key":` + jwk(t, &ecKey.PublicKey, "n", "ES256", "sig") + `,"request_id":"r"}`, "n ES256 *ecdsa.PublicKey"},
+		{"nested and alive", publickey.Nested, `{"key":` + strings.Replace(jwk(t, &ecKey.PublicKey, "n", "ES256", "sig"), "{", `{"expired_at":null,`, 1) + `}`, "n ES256 *ecdsa.PublicKey"},
+		{"nested and expired", publickey.Nested, `{"key":` + strings.Replace(jwk(t, &ecKey.PublicKey, "n", "ES256", "sig"), "{", `{"expired_at":1700000000,`, 1) + `}`, "no usable public key: the key has expired"},
 		{"nested in nothing", publickey.Nested, `[]`, "no usable public key: want a JSON object with a key"},
 		{"PEM", publickey.PEM, pemOf(t, &rsaKey.PublicKey) + pemOf(t, edPublic), "  *rsa.PublicKey;   ed25519.PublicKey"},
 		{"PKCS 1", publickey.PEM, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)})), "  *rsa.PublicKey"},

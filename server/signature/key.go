@@ -144,6 +144,9 @@ func (s *Scheme) Key(secret string) (*Key, error) {
 			return k, err
 		}
 	}
+	if s.algorithm.family == codes && s.Keyless() {
+		return nil, fmt.Errorf("%w: %s takes none, the provider publishes its keys", ErrKey, s.name)
+	}
 	if s.key.encoding != "pem" && strings.TrimSpace(secret) != secret {
 		return nil, fmt.Errorf("%w: there is white space around it", ErrKey)
 	}

@@ -169,6 +169,17 @@ func (p Place) Header() string {
 	return ""
 }
 
+// InQuery reports whether the place is in the URL's query.
+func (p Place) InQuery() bool { return p.kind == inQuery }
+
+// Path returns the path in the JSON that the place is, as it was written, or "".
+func (p Place) Path() string {
+	if p.kind == inJSON {
+		return p.name
+	}
+	return ""
+}
+
 // Lookup returns the value at the place; of several the first. JSON is read from document, everything else from r. An empty
 // value counts as absent. The document may be anything: what is no JSON yields nothing, or what can be made out of it.
 func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {

@@ -185,8 +185,8 @@ func TestTokenAttacks(t *testing.T) {
 		{"more lines", mint(t, good, `{}`, key) + "\n", "signature malformed: the token has more than one line"},
 		{"four parts", mint(t, good, `{}`, key) + ".e30", "signature malformed: want a JSON Web Signature of three parts"},
 		{"the JSON form", `{"payload":"e30","protected":"e30","signature":"e30"}`, "signature malformed: want a JSON Web Signature of three parts"},
-		{"a header that is a list", mint(t, `["RS256"]`, `{}`, key), "signature malformed: the token's header is no JSON object"},
-		{"something behind the header", mint(t, good+`{}`, `{}`, key), "signature malformed: the token's header is no JSON object of the usual members"},
+		{"a header that is a list", mint(t, `["RS256"]`, `{}`, key), "signature malformed: the token's header is no JSON object of the usual members"},
+		{"something behind the header", mint(t, good+`{}`, `{}`, key), "signature malformed: the token's header is no JSON"},
 		{"a curve of another algorithm", mint(t, `{"alg":"ES256"}`, `{}`, p384), "signature malformed: want a token with the algorithm RS256 or HS256"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -23,6 +23,9 @@ type Match struct {
 	Time time.Time
 	// TimeCovered says that Time was compared with the clock.
 	TimeCovered bool
+	// Confirm is a URL that the operator wants visited now that the delivery is proven, because the provider sends nothing else before. Empty for
+	// nearly all deliveries. The method has seen to it that it leads to the provider.
+	Confirm string
 }
 
 // verification is the memory of one Verify.
