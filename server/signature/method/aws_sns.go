@@ -22,7 +22,7 @@ import (
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
 //
 // Everybody with an AWS account can have SNS sign a message of theirs, so the parameter topic_arn says whose are taken: a topic, or
-// all of an account in a region, with "*" in place of the topic's name. It also says which host the certificate comes from. With confirm "true" a
+// all of an account in a region, with "*" in place of the topic's name; without an ARN nothing is. It also says which host the certificate comes from. With confirm "true" a
 // subscription of that topic is confirmed by itself; otherwise its request is an event like others, for the operator to follow the link in it.
 // Raw message delivery is not signed and can't be verified.
 type sns struct {
@@ -46,12 +46,11 @@ func newSNS(spec *providerv1.Scheme) (signature.Method, error) {
 		return nil, err
 	}
 	s := &sns{topic: values["topic_arn"], confirm: values["confirm"] == "true", certificates: certificates{name: snsName}}
-	if s.topic == "" {
-		return s, nil
-	}
 	parts := topicARN.FindStringSubmatch(s.topic)
 	if parts == nil {
-		return nil, fmt.Errorf("parameters: want topic_arn as arn:aws:sns:REGION:ACCOUNT:TOPIC, got %q", s.topic)
+		// A pack is compiled before anybody has said what the topic is. It takes nothing then.
+		s.topic = ""
+		return s, nil
 	}
 	s.host = "sns." + parts[2] + ".amazonaws.com"
 	if parts[1] == "aws-cn" {

@@ -21,9 +21,8 @@ import (
 // jiraConnect checks requests of Atlassian to a Connect app: a JSON Web Token with a digest of method, path and query.
 // https://developer.atlassian.com/cloud/jira/platform/understanding-jwt-for-connect-apps/
 //
-// The body is not signed. The parameters are client_key, the tenant whose requests are taken (absent: of whoever has the secret), and base_path,
-// the path of the app's base URL, which is left out of what is signed.
-type jiraConnect struct{ client, base string }
+// The body is not signed. The parameter is base_path, the path of the app's base URL, which is left out of what is signed.
+type jiraConnect struct{ base string }
 
 const (
 	jiraHeader = "Authorization"
@@ -32,7 +31,7 @@ const (
 )
 
 func newJiraConnect(spec *providerv1.Scheme) (signature.Method, error) {
-	values, err := parameters(spec, "client_key", "base_path")
+	values, err := parameters(spec, "base_path")
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +39,7 @@ func newJiraConnect(spec *providerv1.Scheme) (signature.Method, error) {
 	if base != "" && !strings.HasPrefix(base, "/") {
 		return nil, fmt.Errorf("parameters: want base_path to begin with a slash, got %q", base)
 	}
-	return &jiraConnect{client: values["client_key"], base: base}, nil
+	return &jiraConnect{base: base}, nil
 }
 
 // Traits implements signature.Method.
@@ -72,9 +71,6 @@ func (j *jiraConnect) Verify(_ context.Context, c signature.Check) (signature.Ma
 	if err := t.Timely(c.Request.ReceivedAt); err != nil {
 		return signature.Match{}, err
 	}
-	if issuer, _ := t.Claim("iss"); j.client != "" && issuer != j.client {
-		return signature.Match{}, fmt.Errorf("%w: the token is of another tenant", signature.ErrMismatch)
-	}
 	if claimed, _ := t.Claim("qsh"); claimed != j.hash(c.Request.Method, c.Request.URL) {
 		return signature.Match{}, fmt.Errorf("%w: the token is for another method, path or query", signature.ErrMismatch)
 	}
@@ -91,7 +87,7 @@ func (j *jiraConnect) Verify(_ context.Context, c signature.Check) (signature.Ma
 // Sign implements signature.Signer.
 func (j *jiraConnect) Sign(r *delivery.Request, key *signature.Key, _ string, at time.Time) (http.Header, error) {
 	claims, err := json.Marshal(map[string]any{
-		"iss": j.client, "iat": at.Unix(), "exp": at.Add(jiraLife).Unix(), "qsh": j.hash(r.Method, r.URL),
+		"iat": at.Unix(), "exp": at.Add(jiraLife).Unix(), "qsh": j.hash(r.Method, r.URL),
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ package method
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/signature"
@@ -24,6 +25,9 @@ func Table() signature.Methods {
 		"plaid":        newPlaid,
 	}
 }
+
+// absent stands for the value of a setting that a source doesn't have.
+const absent = "\x00"
 
 // parameters reads a scheme's parameters. All of their names must be among those that are known; a value that is a setting nobody has put in counts as
 // absent.
@@ -44,7 +48,7 @@ func parameters(spec *providerv1.Scheme, known ...string) (map[string]string, er
 		for _, s := range segments {
 			switch s.Name {
 			case "":
-				text += s.Text
+				text += strings.ReplaceAll(s.Text, absent, "")
 			case "setting":
 			default:
 				return nil, fmt.Errorf("parameters[%d]: unknown {%s}", n, s.Name)

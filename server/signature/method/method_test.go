@@ -152,8 +152,6 @@ func TestParametersThatAreWrong(t *testing.T) {
 		{"{code: paypal, parameters: [{name: webhook_id, value: '{body}'}]}", "parameters[0]: unknown {body}"},
 		{"{code: plaid, parameters: [{name: environment, value: test}]}", `parameters: want environment production or sandbox, got "test"`},
 		{"{code: jira_connect, parameters: [{name: base_path, value: bridge}]}", `parameters: want base_path to begin with a slash, got "bridge"`},
-		{"{code: aws_sns, parameters: [{name: topic_arn, value: 'arn:aws:sqs:us-east-1:123456789012:t'}]}", `parameters: want topic_arn as arn:aws:sns:REGION:ACCOUNT:TOPIC, got "arn:aws:sqs:us-east-1:123456789012:t"`},
-		{"{code: aws_sns, parameters: [{name: topic_arn, value: 'arn:aws:sns:evil.com/x:123456789012:t'}]}", `parameters: want topic_arn as arn:aws:sns:REGION:ACCOUNT:TOPIC, got "arn:aws:sns:evil.com/x:123456789012:t"`},
 	} {
 		spec := &providerv1.Scheme{}
 		if err := protoyaml.Unmarshal([]byte(tc.spec), spec); err != nil {
@@ -174,6 +172,9 @@ func TestUnsetParametersTakeNothing(t *testing.T) {
 		send func(*delivery.Request)
 	}{
 		{"{code: aws_sns, parameters: [{name: topic_arn, value: '{setting:topic_arn}'}]}", func(r *delivery.Request) { r.Body = []byte(snsMessage(t, a, nil)) }},
+		{"{code: aws_sns, parameters: [{name: topic_arn, value: 'arn:aws:sns:evil.example/x:123456789012:t'}]}", func(r *delivery.Request) {
+			r.Body = []byte(snsMessage(t, a, func(m map[string]any) { m["TopicArn"] = "arn:aws:sns:evil.example/x:123456789012:t" }))
+		}},
 		{"{code: paypal, parameters: [{name: webhook_id, value: '{setting:webhook_id}'}]}", func(r *delivery.Request) { payPalSign(t, a, r, "") }},
 	} {
 		scheme := compile(t, tc.spec)
