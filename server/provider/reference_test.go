@@ -107,9 +107,19 @@ func describe(b *strings.Builder, p *Pack) {
 func proof(p *Pack, scheme *signature.Scheme, spec *providerv1.Scheme) string {
 	var at []string
 	for _, place := range spec.GetSignature() {
+		if place.GetBody() {
+			at = append(at, "the body")
+			continue
+		}
 		at = append(at, "`"+place.GetHeader()+"`")
 	}
 	text := fmt.Sprintf("`%s` in %s", spec.GetAlgorithm(), strings.Join(at, " or "))
+	if spec.GetCode() != "" {
+		text = "a method of the provider's own"
+	}
+	if u := spec.GetKeySource().GetUrl(); u != "" {
+		text += ", with a key of `" + u + "`"
+	}
 	if spec.GetContent() != "" {
 		text += fmt.Sprintf(" over `%s`", spec.GetContent())
 	}

@@ -30,6 +30,9 @@ func (s *Source) Sign(u *url.URL, body []byte, typ, id string, at time.Time) (ht
 			return headers, nil
 		}
 	}
+	if len(errs) == 0 {
+		return nil, fmt.Errorf("source %q: %w: only its provider has the key", s.cfg.Name, ErrCannotSign)
+	}
 	return nil, fmt.Errorf("source %q: %w", s.cfg.Name, errors.Join(errs...))
 }
 
