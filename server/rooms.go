@@ -28,19 +28,20 @@ import (
 	"github.com/hookbridge/hookbridge/server/gateway"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/publickey"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
 
 // endpoints makes the sources of a configuration.
-func endpoints(cfg *config.Config, catalogue *provider.Catalogue) ([]*edge.Endpoint, error) {
+func (s *Server) endpoints(cfg *config.Config, catalogue *provider.Catalogue) ([]*edge.Endpoint, error) {
 	var list []*edge.Endpoint
 	for n, c := range cfg.Sources {
 		source, err := cfg.Open(c, catalogue)
 		if err != nil {
 			return nil, fmt.Errorf("sources[%d] %q: %w", n, c.Name, err)
 		}
-		endpoint := &edge.Endpoint{Source: source}
+		endpoint := &edge.Endpoint{Source: source.WithNetwork(s.keys)}
 		if c.Rate > 0 {
 			burst := c.Burst
 			if burst == 0 {
@@ -51,6 +52,15 @@ func endpoints(cfg *config.Config, catalogue *provider.Catalogue) ([]*edge.Endpo
 		list = append(list, endpoint)
 	}
 	return list, nil
+}
+
+// origins are where the public keys of all sources are published.
+func origins(endpoints []*edge.Endpoint) []publickey.Origin {
+	var all []publickey.Origin
+	for _, e := range endpoints {
+		all = append(all, e.Source.Origins()...)
+	}
+	return all
 }
 
 func policies(cfg *config.Config) map[string]subscription.Policy {

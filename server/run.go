@@ -63,6 +63,8 @@ func (s *Server) shutdown(endSubscriptions func()) error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		step("deliveries were still running", errors.Join(err, s.http.Close()))
 	}
+	// Nobody waits for a provider's keys any more.
+	s.keys.Close()
 	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off: that must not
 	// take the time of what follows.
 	ending, giveUp := context.WithTimeout(ctx, s.cfg.Load().ShutdownTimeout/4)
@@ -101,6 +103,9 @@ func (s *Server) Close() error {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}
+	}
+	if s.keys != nil {
+		s.keys.Close()
 	}
 	if s.journal != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -22,6 +22,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/gateway"
 	"github.com/hookbridge/hookbridge/server/ingest"
 	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/keysource"
 	"github.com/hookbridge/hookbridge/server/provider"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
@@ -34,6 +35,8 @@ type Options struct {
 	Version string
 	// Now is the clock of signatures and of the journal; nil for the real one.
 	Now func() time.Time
+	// KeyTransport takes the place of the network when providers' public keys are fetched, for tests; nil for the network.
+	KeyTransport http.RoundTripper
 }
 
 // Server is a bridge that is opened and bound and not yet running.
@@ -52,6 +55,8 @@ type Server struct {
 	registry      *prometheus.Registry
 	auth          *auth.Authenticator
 	keyrings      keyrings
+	// keys fetches what providers publish.
+	keys *keysource.Store
 
 	http, admin *http.Server
 	grpc        *grpc.Server
@@ -95,7 +100,10 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.catalogue.Store(catalogue)
-	endpoints, err := endpoints(opts.Config, catalogue)
+	if s.keys, err = keysource.New(keysource.Config{Registerer: s.registry, Logger: s.log, Now: s.now, Transport: opts.KeyTransport}); err != nil {
+		return nil, fmt.Errorf("key sources: %w", err)
+	}
+	endpoints, err := s.endpoints(opts.Config, catalogue)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +128,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.open(ctx, opts.Config); err != nil {
 		return nil, err
 	}
+	s.keys.Use(origins(endpoints))
 	s.edge.SetSources(endpoints)
 	return s, nil
 }
@@ -202,7 +211,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	endpoints, err := endpoints(cfg, catalogue)
+	endpoints, err := s.endpoints(cfg, catalogue)
 	if err != nil {
 		return err
 	}
@@ -228,6 +237,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	// The schema before the sources: a delivery to a new source finds the messages that came with it.
 	s.schema.Use(registry)
 	s.catalogue.Store(catalogue)
+	s.keys.Use(origins(endpoints))
 	s.edge.SetSources(endpoints)
 	s.subscriptions.SetPolicies(policies(cfg))
 	old := s.cfg.Swap(cfg)

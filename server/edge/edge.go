@@ -169,7 +169,9 @@ func (h *Handler) serve(
 	if err != nil {
 		return err
 	}
-	outcome, err := e.Source.Receive(&delivery.Request{
+	fetching, fetched := context.WithTimeout(ctx, e.Source.FetchUntil(started).Sub(h.cfg.Now()))
+	defer fetched()
+	outcome, err := e.Source.Receive(fetching, &delivery.Request{
 		Method:     r.Method,
 		URL:        h.publicURL(r),
 		Header:     r.Header,

@@ -16,6 +16,10 @@ import (
 // classify names a source's refusal as the sender is told it. The source's own texts say where and what was expected, never
 // what would have been right.
 func classify(err error) error {
+	if errors.Is(err, provider.ErrKeyUnavailable) {
+		// Why is for the log only.
+		return fmt.Errorf("%w: %w", fault.ErrKeyUnavailable, err)
+	}
 	for _, c := range []struct{ from, to error }{
 		{provider.ErrSignatureMissing, fault.ErrSignatureMissing},
 		{provider.ErrSignatureMalformed, fault.ErrSignatureMalformed},

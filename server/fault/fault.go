@@ -51,6 +51,7 @@ var (
 	ErrPermissionDenied    = errors.New("permission denied")
 	ErrTooMany             = errors.New("too many subscriptions")
 	ErrFilterUnusable      = errors.New("filter unusable")
+	ErrKeyUnavailable      = errors.New("key unavailable")
 )
 
 // row is one line of the table.
@@ -100,6 +101,7 @@ var table = []row{
 	{ErrPermissionDenied, hookbridgev1.ErrorReason_ERROR_REASON_PERMISSION_DENIED, codes.PermissionDenied, http.StatusForbidden, 0, "a grant is missing"},
 	{ErrTooMany, hookbridgev1.ErrorReason_ERROR_REASON_TOO_MANY_SUBSCRIPTIONS, codes.ResourceExhausted, http.StatusTooManyRequests, 0, "there are as many subscriptions as the bridge takes"},
 	{ErrFilterUnusable, hookbridgev1.ErrorReason_ERROR_REASON_FILTER_UNUSABLE, codes.FailedPrecondition, http.StatusConflict, 0, "the subscription's filter doesn't fit the schema any more"},
+	{ErrKeyUnavailable, hookbridgev1.ErrorReason_ERROR_REASON_KEY_UNAVAILABLE, codes.Unavailable, http.StatusServiceUnavailable, later, "the provider's public key could not be fetched in time; send it again"},
 }
 
 // internal is the row of what no other row knows.

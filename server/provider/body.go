@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,7 +91,8 @@ func (b body) document(contentType string, raw []byte) []byte {
 	case "multipart":
 		return multipartDocument(contentType, raw, b.field)
 	case "jwt":
-		return payload(raw)
+		payload, _ := signature.Payload(raw)
+		return payload
 	}
 	return nil
 }
@@ -149,19 +149,6 @@ func multipartDocument(contentType string, raw []byte, field string) (document [
 		}
 	}
 	return nil
-}
-
-// payload is that of a JWS in its compact form. What it is worth is for the scheme to say.
-func payload(raw []byte) []byte {
-	parts := bytes.Split(bytes.TrimSpace(raw), []byte("."))
-	if len(parts) != 3 {
-		return nil
-	}
-	decoded, err := base64.RawURLEncoding.Strict().AppendDecode(nil, parts[1])
-	if err != nil {
-		return nil
-	}
-	return decoded
 }
 
 // wrap makes a body of a document, as a sender does, and says of which content type it is.

@@ -1,11 +1,12 @@
 // Package provider has the providers, as data, and makes sources of them.
 //
 // A provider is a file, packs/<key>.yaml: a hookbridge.provider.v1.Pack. It says how deliveries are signed and where their id, type,
-// time and ordering key are. No Go code names a provider.
+// time and ordering key are. No Go code names a provider, apart from the few
+// of package signature/method.
 //
 //	catalogue, err := provider.Builtin()
 //	source, err := provider.NewSource(provider.SourceConfig{Name: "github", Pack: pack, Secrets: secrets})
-//	outcome, err := source.Receive(request)
+//	outcome, err := source.Receive(ctx, request)
 //
 // Guarantees:
 //

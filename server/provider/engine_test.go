@@ -32,7 +32,7 @@ evidence: [made up]
 		{`{"value":[{"clientState":"first"} {"clientState":"x"}]}`, "SIGNATURE_MISSING"},
 		{``, "SIGNATURE_MISSING"},
 	} {
-		outcome, err := source.Receive(post(nil, []byte(tc.body)))
+		outcome, err := source.Receive(t.Context(), post(nil, []byte(tc.body)))
 		switch {
 		case tc.reason == "" && (err != nil || outcome.Verified == nil || outcome.Verified.Auth.BodyCovered):
 			t.Errorf("%s: %v, %+v", tc.body, err, outcome.Verified)

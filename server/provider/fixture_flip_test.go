@@ -62,7 +62,7 @@ func (f *flipper) request() *delivery.Request {
 // refused wants a request refused for one of the reasons.
 func (f *flipper) refused(source *Source, r *delivery.Request, what string, reasons ...string) {
 	f.t.Helper()
-	outcome, err := source.Receive(r)
+	outcome, err := source.Receive(f.t.Context(), r)
 	if err == nil {
 		f.t.Fatalf("%s: accepted, as %+v", what, outcome)
 	}

@@ -30,6 +30,7 @@ func reasonOf(err error) string {
 		{ErrSignatureMalformed, "SIGNATURE_MALFORMED"},
 		{ErrSignatureMismatch, "SIGNATURE_MISMATCH"},
 		{ErrTimestamp, "TIMESTAMP_OUT_OF_TOLERANCE"},
+		{ErrKeyUnavailable, "KEY_UNAVAILABLE"},
 		{ErrHandshakeRefused, "HANDSHAKE_REFUSED"},
 		{ErrMediaType, "UNSUPPORTED_MEDIA_TYPE"},
 	} {
@@ -90,7 +91,7 @@ func fixtureSource(t *testing.T, pack *Pack, c *providerv1.Case) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return source
+	return source.WithNetwork(publishedKeys(c.GetPublishedKeys()))
 }
 
 func fixtureRequest(t *testing.T, c *providerv1.Case) *delivery.Request {
@@ -145,7 +146,7 @@ func TestFixtures(t *testing.T) {
 
 func runCase(t *testing.T, pack *Pack, c *providerv1.Case) {
 	source, request := fixtureSource(t, pack, c), fixtureRequest(t, c)
-	outcome, err := source.Receive(request)
+	outcome, err := source.Receive(t.Context(), request)
 	switch {
 	case c.GetRefused() != "":
 		if err == nil || reasonOf(err) != c.GetRefused() {

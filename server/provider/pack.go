@@ -8,6 +8,7 @@ import (
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/signature"
+	"github.com/hookbridge/hookbridge/server/signature/method"
 )
 
 // defaultMaxBody is the largest body where the pack names none.
@@ -35,7 +36,7 @@ type Pack struct {
 func newPack(spec *providerv1.Pack) (*Pack, error) {
 	p := &Pack{spec: spec, methods: []string{http.MethodPost}}
 	for n, s := range spec.GetSchemes() {
-		scheme, err := signature.Compile(s)
+		scheme, err := signature.Compile(s, method.Table())
 		if err != nil {
 			return nil, fmt.Errorf("schemes[%d]: %w", n, err)
 		}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,8 +31,9 @@ type Outcome struct {
 }
 
 // Receive verifies a request and reads from it what the pack says. Errors: ErrSignatureMissing, ErrSignatureMalformed,
-// ErrSignatureMismatch, ErrTimestamp, ErrHandshakeRefused, ErrMediaType.
-func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
+// ErrSignatureMismatch, ErrTimestamp, ErrKeyUnavailable, ErrHandshakeRefused, ErrMediaType. It waits for nothing but a provider's public key, and
+// for that no longer than ctx says.
+func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, error) {
 	kind, err := s.cfg.Pack.bodyOf(r.Header.Get("Content-Type"))
 	if err != nil && r.Method == http.MethodPost {
 		return Outcome{}, err
@@ -41,8 +43,11 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 	if err != nil || answer != nil {
 		return Outcome{Answer: answer}, err
 	}
-	proof, scheme, err := s.verify(r, content)
+	proof, scheme, err := s.verify(ctx, r, content)
 	if err != nil {
+		return Outcome{}, err
+	}
+	if err := s.confirm(ctx, proof); err != nil {
 		return Outcome{}, err
 	}
 	answer, err = s.cfg.Pack.answer(r, content, true)
@@ -57,7 +62,7 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 
 // verify asks the source's schemes in their order. The first whose signature is there decides. The document is only looked for where
 // a scheme reads it.
-func (s *Source) verify(r *delivery.Request, content *reading) (signature.Match, *signature.Scheme, error) {
+func (s *Source) verify(ctx context.Context, r *delivery.Request, content *reading) (signature.Match, *signature.Scheme, error) {
 	if s.readsDocument {
 		content.document()
 	}
@@ -66,10 +71,12 @@ func (s *Source) verify(r *delivery.Request, content *reading) (signature.Match,
 		if !holds(a.when, r, r.Document) {
 			continue
 		}
-		match, err := a.scheme.Verify(r, a.keys, a.tolerance)
+		match, err := a.scheme.VerifyFetching(ctx, r, a.keys, a.tolerance, s.network)
 		switch {
 		case err == nil:
-			match.Key = a.positions[match.Key]
+			if match.Key < len(a.positions) { // else it was a published one
+				match.Key = a.positions[match.Key]
+			}
 			return match, a.scheme, nil
 		case !errors.Is(err, signature.ErrMissing):
 			return signature.Match{}, nil, err

@@ -86,7 +86,7 @@ func signs(t *testing.T, libraries *sdktest.Libraries, pack *Pack, c *providerv1
 	for name, value := range answer.Headers {
 		r.Header.Set(name, value)
 	}
-	outcome, err := source.Receive(r)
+	outcome, err := source.Receive(t.Context(), r)
 	if err != nil || outcome.Verified == nil {
 		t.Fatalf("the bridge refuses what the provider's own library signed: %v", err)
 	}
@@ -94,7 +94,7 @@ func signs(t *testing.T, libraries *sdktest.Libraries, pack *Pack, c *providerv1
 		return
 	}
 	r.Body = bytes.Replace(r.Body, []byte("e"), []byte("E"), 1)
-	if _, err := source.Receive(r); err == nil {
+	if _, err := source.Receive(t.Context(), r); err == nil {
 		t.Error("the bridge takes another body under the same signature")
 	}
 }

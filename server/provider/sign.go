@@ -74,6 +74,9 @@ func (s *Source) sign(r *delivery.Request, kind body, typ, id string) (Signed, e
 			return signed, nil
 		}
 	}
+	if len(errs) == 0 {
+		return Signed{}, fmt.Errorf("source %q: %w: only its provider has the key", s.cfg.Name, ErrCannotSign)
+	}
 	return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, errors.Join(errs...))
 }
 

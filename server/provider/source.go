@@ -42,6 +42,7 @@ type Source struct {
 	schemes []active
 	// readsDocument says that a scheme has to look into the body.
 	readsDocument bool
+	network       Network
 }
 
 // active is a scheme that the source has secrets for.
@@ -85,12 +86,10 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 	s := &Source{cfg: cfg}
 	fits := make([]bool, len(cfg.Secrets))
 	reasons := make([]error, len(cfg.Secrets))
-	published := false
 	for n, scheme := range cfg.Pack.schemes {
 		if cfg.Scheme != "" && cfg.Scheme != scheme.Name() {
 			continue
 		}
-		published = published || pack.spec.GetSchemes()[n].GetKeySource() != nil
 		a := active{scheme: scheme, when: pack.when[n]}
 		if tolerance, ok := scheme.Tolerance(); ok {
 			a.tolerance = tolerance
@@ -110,7 +109,7 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			fits[n] = true
 			a.keys, a.positions = append(a.keys, key), append(a.positions, n)
 		}
-		if len(a.keys) == 0 {
+		if len(a.keys) == 0 && !scheme.Keyless() {
 			continue
 		}
 		if scheme.UsesURL() && !cfg.PublicURL {
@@ -126,7 +125,7 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
-	if len(cfg.Secrets) == 0 && !cfg.Captured && !published {
+	if len(cfg.Secrets) == 0 && !cfg.Captured && len(s.schemes) == 0 {
 		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
 	}
 	if len(errs) > 0 {

@@ -150,6 +150,9 @@ func TestOwnVectors(t *testing.T) {
 	missing := map[string]bool{}
 	for _, key := range c.Keys() {
 		pack, _ := c.Get(key)
+		if keyed(pack) {
+			continue // TestFixtures
+		}
 		for _, scheme := range pack.schemes {
 			missing[key+"/"+scheme.Name()] = true
 		}
@@ -194,7 +197,7 @@ func checkVector(t *testing.T, key string, v vector) string {
 		for name, value := range header {
 			h[http.CanonicalHeaderKey(name)] = []string{value}
 		}
-		_, err := s.Receive(&delivery.Request{Method: http.MethodPost, URL: target, Header: h, Body: body, ReceivedAt: vectorTime(t, spec, v.Headers)})
+		_, err := s.Receive(t.Context(), &delivery.Request{Method: http.MethodPost, URL: target, Header: h, Body: body, ReceivedAt: vectorTime(t, spec, v.Headers)})
 		return err
 	}
 	body := []byte(v.Body)

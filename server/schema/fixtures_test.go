@@ -105,7 +105,7 @@ func receive(t testing.TB, source *provider.Source, path string) *delivery.Verif
 	if source.Provider() == "shopify" {
 		headers.Set("X-Shopify-Topic", "orders/updated")
 	}
-	outcome, err := source.Receive(&delivery.Request{
+	outcome, err := source.Receive(t.Context(), &delivery.Request{
 		Method: http.MethodPost, URL: &url.URL{}, Header: headers, Body: body, ReceivedAt: now,
 	})
 	if err != nil {

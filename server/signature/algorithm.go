@@ -23,6 +23,8 @@ const (
 	publicKeys
 	tokens
 	basics
+	tokensOfJOSE
+	codes
 )
 
 // algorithm is what a name stands for.
@@ -61,6 +63,10 @@ func newAlgorithm(name string) (algorithm, error) {
 		return algorithm{name: name, family: tokens, size: sha256.Size}, nil
 	case "basic":
 		return algorithm{name: name, family: basics, size: sha256.Size}, nil
+	case "jws":
+		return algorithm{name: name, family: tokensOfJOSE}, nil
+	case "code":
+		return algorithm{name: name, family: codes}, nil
 	}
 	return algorithm{}, fmt.Errorf("unknown algorithm %q", name)
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/publickey"
 )
 
 // Key is a secret made ready for one scheme. It prints as [redacted].
@@ -23,6 +24,10 @@ type Key struct {
 	// digest is the SHA-256 of a token: tokens are compared by it, so that the time says nothing about their length either.
 	digest [sha256.Size]byte
 	public crypto.PublicKey
+	// published are public keys in the form that tokens are verified with.
+	published []publickey.Key
+	// private signs, where the key was generated.
+	private crypto.Signer
 	// newHash and macs (of *mac) are for what hashes. An HMAC keeps its padded key hashed, so one that is used again is cheaper
 	// than a new one.
 	newHash func() hash.Hash
@@ -34,6 +39,9 @@ type mac struct {
 	hash      hash.Hash
 	text, sum []byte
 }
+
+// Secret is the secret's bytes, for code that makes signatures of its own; nil for public keys.
+func (k *Key) Secret() []byte { return k.raw }
 
 // Format implements fmt.Formatter.
 func (k *Key) Format(f fmt.State, _ rune) {
@@ -143,6 +151,14 @@ func (f keyForm) decode(secret string) (data []byte, ok bool) {
 
 // Key makes a secret ready. Its error is ErrKey; the text says what form is wanted and nothing of the secret.
 func (s *Scheme) Key(secret string) (*Key, error) {
+	if j, ok := s.method.(*jws); ok {
+		if k, err := j.readPublic(secret); k != nil || err != nil {
+			return k, err
+		}
+	}
+	if s.algorithm.family == codes && s.Keyless() {
+		return nil, fmt.Errorf("%w: %s takes none, the provider publishes its keys", ErrKey, s.name)
+	}
 	if s.key.encoding != "pem" && strings.TrimSpace(secret) != secret {
 		return nil, fmt.Errorf("%w: there is white space around it", ErrKey)
 	}
@@ -170,6 +186,8 @@ func (s *Scheme) Key(secret string) (*Key, error) {
 		k.raw, k.digest = data, sha256.Sum256(data)
 	case tokens:
 		k.raw, k.digest = data, sha256.Sum256(data)
+	case tokensOfJOSE, codes:
+		k.raw = data
 	}
 	return k, nil
 }

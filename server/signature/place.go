@@ -22,7 +22,10 @@ const (
 	inQuery
 	inForm
 	inJSON
+	// inBody is the whole body; inClaim and inJWSHeader are in a JSON Web Signature, and in no request by themselves.
 	inBody
+	inClaim
+	inJWSHeader
 	// inElement is a path in one of the events of a delivery that carries many.
 	inElement
 	nowhere
@@ -68,7 +71,27 @@ func PlaceOf(l Located) (p Place, ok bool, err error) {
 		p, err := jsonPlace(l.GetJson())
 		return p, err == nil, err
 	}
-	return Place{}, false, nil
+	return rarePlace(l)
+}
+
+// rarePlace is for the places that only some messages can name.
+func rarePlace(l Located) (p Place, ok bool, err error) {
+	if l, is := l.(interface{ GetBody() bool }); is && l.GetBody() {
+		return Place{kind: inBody}, true, nil
+	}
+	kind, path := inClaim, ""
+	if l, is := l.(interface{ GetClaim() string }); is {
+		path = l.GetClaim()
+	}
+	if l, is := l.(interface{ GetJwsHeader() string }); is && path == "" {
+		kind, path = inJWSHeader, l.GetJwsHeader()
+	}
+	if path == "" {
+		return Place{}, false, nil
+	}
+	p, err = jsonPlace(path)
+	p.kind = kind
+	return p, err == nil, err
 }
 
 // PlaceNamed returns the place of a template's segment, {header:X-Name}.
@@ -163,6 +186,10 @@ func (p Place) String() string {
 		return "the body"
 	case nowhere:
 		return "what a setting names that the source doesn't have"
+	case inClaim:
+		return "claim " + p.name
+	case inJWSHeader:
+		return "token header " + p.name
 	}
 	return "nowhere"
 }
@@ -190,6 +217,17 @@ func (p Place) Header() string {
 	return ""
 }
 
+// InQuery reports whether the place is in the URL's query.
+func (p Place) InQuery() bool { return p.kind == inQuery }
+
+// Path returns the path in the JSON that the place is, as it was written, or "".
+func (p Place) Path() string {
+	if p.kind == inJSON {
+		return p.name
+	}
+	return ""
+}
+
 // Lookup returns the value at the place; of several the first. JSON is read from document, everything else from r. An empty
 // value counts as absent. The document may be anything: what is no JSON yields nothing, or what can be made out of it.
 func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
@@ -207,12 +245,7 @@ func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
 		value, _ := FormValue(r.Body, p.name)
 		return string(value), len(value) > 0
 	case inJSON, inElement:
-		switch result := gjson.GetBytes(document, p.path); result.Type {
-		case gjson.String:
-			return result.Str, result.Str != ""
-		case gjson.Number, gjson.True, gjson.False:
-			return result.Raw, true
-		}
+		return scalar(gjson.GetBytes(document, p.path))
 	case inBody:
 		return string(r.Body), len(r.Body) > 0
 	}

@@ -29,6 +29,8 @@ type Scheme struct {
 	urlForms    []string
 	// most is how many signatures of one request are tried.
 	most int
+	// method proves what is neither digest nor signature of a content; nil for everything else.
+	method Method
 	// want says where a signature is expected and in which form.
 	want string
 	pool sync.Pool // of *verification
@@ -48,8 +50,8 @@ type stamp struct {
 	tolerance time.Duration
 }
 
-// Compile checks a scheme and makes it ready. An error names the field that is wrong.
-func Compile(spec *providerv1.Scheme) (*Scheme, error) {
+// Compile checks a scheme and makes it ready. An error names the field that is wrong. A scheme that is code is looked for in methods.
+func Compile(spec *providerv1.Scheme, methods ...Methods) (*Scheme, error) {
 	s := &Scheme{name: spec.GetName()}
 	for _, step := range []func(*providerv1.Scheme) error{
 		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent, s.compileBodyDigests,
@@ -57,6 +59,9 @@ func Compile(spec *providerv1.Scheme) (*Scheme, error) {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)
 		}
+	}
+	if err := s.compileMethod(spec, methods); err != nil {
+		return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)
 	}
 	s.want = s.describe()
 	return s, nil
@@ -76,7 +81,7 @@ func (s *Scheme) compileAlgorithm(spec *providerv1.Scheme) error {
 		if err != nil {
 			return err
 		}
-	} else if signsNothing(spec) {
+	} else if signsNothing(spec, s.algorithm.family) {
 		return fmt.Errorf("%s has no encoding, content, timestamp or id: it signs nothing", s.algorithm.name)
 	}
 	s.key, err = newKeyForm(spec.GetKey())
@@ -87,8 +92,8 @@ func (s *Scheme) compileAlgorithm(spec *providerv1.Scheme) error {
 }
 
 // signsNothing reports what only an algorithm that signs can have; it is false where nothing of it is there.
-func signsNothing(spec *providerv1.Scheme) bool {
-	return spec.GetEncoding() != "" || spec.GetContent() != "" || spec.GetTimestamp() != nil || len(spec.GetId()) > 0 ||
+func signsNothing(spec *providerv1.Scheme, f family) bool {
+	return spec.GetEncoding() != "" || spec.GetContent() != "" || f != tokensOfJOSE && (spec.GetTimestamp() != nil || len(spec.GetId()) > 0) ||
 		len(spec.GetContentParts()) > 0 || len(spec.GetBodyDigests()) > 0 || len(spec.GetUrlForms()) > 0
 }
 
@@ -135,7 +140,7 @@ func (s *Scheme) compilePlaces(spec *providerv1.Scheme) error {
 			return fmt.Errorf("signature: %w", err)
 		}
 	}
-	if len(s.places) == 0 {
+	if len(s.places) == 0 && s.algorithm.family != codes {
 		return errors.New("signature: it is nowhere")
 	}
 	for _, at := range spec.GetId() {
@@ -227,11 +232,26 @@ func (s *Scheme) Name() string { return s.name }
 func (s *Scheme) Algorithm() string { return s.algorithm.name }
 
 // KeyForm says, for people, what a secret of the scheme must look like.
-func (s *Scheme) KeyForm() string { return s.key.String() }
+func (s *Scheme) KeyForm() string {
+	j, ok := s.method.(*jws)
+	switch {
+	case !ok:
+		return s.key.String()
+	case !slices.ContainsFunc(j.algorithms, isShared):
+		return "a public key as a PEM block or a JSON Web Key"
+	case slices.ContainsFunc(j.algorithms, func(a string) bool { return !isShared(a) }):
+		return s.key.String() + ", or a public key as a PEM block or a JSON Web Key"
+	}
+	return s.key.String()
+}
 
 // Tolerance returns how far a timestamp may be from now by the provider's word: 0 where it gives none. ok is false where the
 // scheme has no timestamp.
 func (s *Scheme) Tolerance() (tolerance time.Duration, ok bool) {
+	if s.method != nil {
+		t := s.method.Traits()
+		return t.Tolerance, t.Stamped
+	}
 	if s.stamp == nil {
 		return 0, false
 	}
@@ -239,7 +259,12 @@ func (s *Scheme) Tolerance() (tolerance time.Duration, ok bool) {
 }
 
 // UsesURL reports whether the URL is signed.
-func (s *Scheme) UsesURL() bool { return s.content.usesURL() }
+func (s *Scheme) UsesURL() bool {
+	if s.method != nil {
+		return s.method.Traits().URL
+	}
+	return s.content.usesURL()
+}
 
 // ReadsDocument reports whether Verify reads Request.Document.
 func (s *Scheme) ReadsDocument() bool {
@@ -250,10 +275,18 @@ func (s *Scheme) ReadsDocument() bool {
 }
 
 // ID returns the places of the id that is signed; none where the scheme signs no id.
-func (s *Scheme) ID() []Place { return slices.Clone(s.id) }
+func (s *Scheme) ID() []Place {
+	if s.method != nil {
+		return s.method.Traits().ID
+	}
+	return slices.Clone(s.id)
+}
 
 // Credentials returns the headers that carry the secret itself, in canonical form.
 func (s *Scheme) Credentials() []string {
+	if s.method != nil {
+		return s.method.Traits().Credentials
+	}
 	var names []string
 	if s.algorithm.signs() {
 		return names
@@ -267,10 +300,18 @@ func (s *Scheme) Credentials() []string {
 }
 
 // CoversBody reports whether the proof covers the body's bytes.
-func (s *Scheme) CoversBody() bool { return s.content.coversBody() || len(s.bodyDigests) > 0 }
+func (s *Scheme) CoversBody() bool {
+	if s.method != nil {
+		return s.method.Traits().Body
+	}
+	return s.content.coversBody() || len(s.bodyDigests) > 0
+}
 
 // Covers reports whether nobody without the secret can change the value at a place.
 func (s *Scheme) Covers(p Place) bool {
+	if s.method != nil {
+		return s.method.Covers(p)
+	}
 	switch p.kind {
 	case inElement:
 		return s.CoversBody()
@@ -289,7 +330,7 @@ func (s *Scheme) Covers(p Place) bool {
 
 // CoversFirst reports whether nobody without the secret can change which value is the first at any of the places.
 func (s *Scheme) CoversFirst(places []Place) bool {
-	if n := len(s.id); n > 0 && len(places) >= n && slices.Equal(places[:n], s.id) {
+	if n := len(s.id); n > 0 && s.method == nil && len(places) >= n && slices.Equal(places[:n], s.id) {
 		return true // the signed id is always there, and looked up in the same order
 	}
 	return len(places) > 0 && !slices.ContainsFunc(places, func(p Place) bool { return !s.Covers(p) })
@@ -306,6 +347,9 @@ func (s *Scheme) describe() string {
 		form = strings.ReplaceAll(form, "<signature>", "<token>")
 	case basics:
 		form = "Basic <credentials>"
+	case tokensOfJOSE:
+		form = strings.ReplaceAll(form, "<signature>", "<JSON Web Signature>")
+	case codes:
 	default:
 		form = strings.ReplaceAll(form, "<signature>", "<"+s.encoding.name+">")
 	}

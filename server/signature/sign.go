@@ -14,6 +14,9 @@ import (
 // that the scheme has. ErrCannotSign where the key only verifies, or where r can't hold what belongs into it.
 func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (*delivery.Request, error) {
 	d := newDraft(r)
+	if s.method != nil {
+		return s.signByMethod(d, key, id, at)
+	}
 	stamp, err := s.announce(d, id, at)
 	if err != nil {
 		return nil, err
@@ -39,6 +42,22 @@ func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (*
 		}
 	}
 	return d.request, d.set(place.at, place.prefix+text)
+}
+
+// signByMethod lets the scheme's method sign, which it does in headers.
+func (s *Scheme) signByMethod(d *draft, key *Key, id string, at time.Time) (*delivery.Request, error) {
+	signer, ok := s.method.(Signer)
+	if !ok {
+		return nil, fmt.Errorf("%w: only the provider can sign by %s", ErrCannotSign, s.name)
+	}
+	headers, err := signer.Sign(d.request, key, id, at)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range headers {
+		d.request.Header[name] = values
+	}
+	return d.request, nil
 }
 
 // announce puts into a draft what is signed beside its own content, and returns the text of the timestamp.
@@ -114,6 +133,9 @@ func (s *Scheme) signature(r *delivery.Request, key *Key, stamp string) (string,
 	case basics:
 		return "Basic " + base64.StdEncoding.EncodeToString(key.raw), nil
 	case publicKeys:
+		if key.private != nil {
+			break
+		}
 		return "", fmt.Errorf("%w: %s needs the private key, and the secret is the public one", ErrCannotSign, s.algorithm.name)
 	}
 	v := &verification{}
@@ -121,6 +143,10 @@ func (s *Scheme) signature(r *delivery.Request, key *Key, stamp string) (string,
 		return "", fmt.Errorf("%w: %w", ErrCannotSign, err)
 	}
 	s.address(s.addresses(r.URL)[0], v)
+	if key.private != nil {
+		made, err := s.algorithm.signPrivately(key.private, s.message(nil, r.Body, v, stamp))
+		return s.encoding.encode(made), err
+	}
 	m := key.mac()
 	defer key.macs.Put(m)
 	return s.encoding.encode(s.hashed(m, key, r.Body, v, stamp)), nil

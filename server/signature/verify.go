@@ -2,6 +2,7 @@ package signature
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -23,6 +24,9 @@ type Match struct {
 	Time time.Time
 	// TimeCovered says that Time was compared with the clock.
 	TimeCovered bool
+	// Confirm is a URL that the operator wants visited now that the delivery is proven, because the provider sends nothing else before. Empty for
+	// nearly all deliveries. The method has seen to it that it leads to the provider.
+	Confirm string
 }
 
 // verification is the memory of one Verify.
@@ -75,6 +79,9 @@ func (v *verification) reset() {
 func (s *Scheme) Verify(r *delivery.Request, keys []*Key, tolerance time.Duration) (Match, error) {
 	if s.every != nil {
 		return s.every.verify(r, keys, s.want)
+	}
+	if s.method != nil {
+		return s.VerifyFetching(context.Background(), r, keys, tolerance, nil)
 	}
 	v, ok := s.pool.Get().(*verification)
 	if !ok {
@@ -200,7 +207,7 @@ func (v *verification) add(s *Scheme, place Place, text string) error {
 	if len(v.candidates) == s.most {
 		return errTooMany
 	}
-	if len(text) > maxSignatureText {
+	if len(text) > maxSignatureText && !(s.algorithm.family == tokensOfJOSE && (len(text) <= maxToken || place.kind == inBody)) {
 		v.reject(fmt.Errorf("%s is too long for %s", place, s.algorithm.name))
 		return nil
 	}
@@ -210,6 +217,8 @@ func (v *verification) add(s *Scheme, place Place, text string) error {
 		v.decoded, ok = appendDigest(v.decoded, []byte(text)), text != ""
 	case basics:
 		v.decoded, ok = appendBasic(v.decoded, text)
+	case tokensOfJOSE:
+		v.decoded, ok = append(v.decoded, text...), true
 	default:
 		v.decoded, v.text, ok = s.encoding.decode(v.decoded, v.text, text)
 	}
@@ -345,11 +354,8 @@ func (s *Scheme) accept(r *delivery.Request, c candidate, v *verification, toler
 		return m, nil
 	}
 	m.TimeCovered = true
-	switch age := r.ReceivedAt.Sub(m.Time); {
-	case age > tolerance:
-		return Match{}, fmt.Errorf("%w: signed %v ago, which is more than %v", ErrStale, age.Round(time.Second), tolerance)
-	case age < -tolerance:
-		return Match{}, fmt.Errorf("%w: signed %v in the future, which is more than %v", ErrStale, -age.Round(time.Second), tolerance)
+	if err := Fresh(m.Time, r.ReceivedAt, tolerance); err != nil {
+		return Match{}, err
 	}
 	return m, nil
 }

@@ -657,10 +657,12 @@ type Scheme struct {
 	// For "jws": what kind, and what its claims must be.
 	Jws *Jws `protobuf:"bytes,14,opt,name=jws,proto3" json:"jws,omitempty"`
 	// For "jws" and public keys: where the provider publishes its keys. Absent: the source's secret is the key. With it the source
-	// needs no secret.
+	// needs no secret; a public key that is given as one is used instead of what is published.
 	KeySource *KeySource `protobuf:"bytes,15,opt,name=key_source,json=keySource,proto3" json:"key_source,omitempty"`
 	// For "code": the name of the method.
-	Code          string `protobuf:"bytes,16,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,16,opt,name=code,proto3" json:"code,omitempty"`
+	// For "code": what the method is told, as its documentation says. A value may be a setting.
+	Parameters    []*Parameter `protobuf:"bytes,17,rep,name=parameters,proto3" json:"parameters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -807,6 +809,68 @@ func (x *Scheme) GetCode() string {
 	return ""
 }
 
+func (x *Scheme) GetParameters() []*Parameter {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// Parameter is a value for a method of the bridge's own code.
+type Parameter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, for example "topic_arn".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The value, in most cases "{setting:NAME}". Empty: as if it were not there.
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parameter) Reset() {
+	*x = Parameter{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parameter) ProtoMessage() {}
+
+func (x *Parameter) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
+func (*Parameter) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Parameter) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Parameter) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // ContentPart is a part of the signed content.
 type ContentPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -820,7 +884,7 @@ type ContentPart struct {
 
 func (x *ContentPart) Reset() {
 	*x = ContentPart{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +896,7 @@ func (x *ContentPart) String() string {
 func (*ContentPart) ProtoMessage() {}
 
 func (x *ContentPart) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +909,7 @@ func (x *ContentPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentPart.ProtoReflect.Descriptor instead.
 func (*ContentPart) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ContentPart) GetText() string {
@@ -884,7 +948,7 @@ type BodyDigest struct {
 
 func (x *BodyDigest) Reset() {
 	*x = BodyDigest{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +960,7 @@ func (x *BodyDigest) String() string {
 func (*BodyDigest) ProtoMessage() {}
 
 func (x *BodyDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +973,7 @@ func (x *BodyDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyDigest.ProtoReflect.Descriptor instead.
 func (*BodyDigest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BodyDigest) GetPlace() isBodyDigest_Place {
@@ -993,7 +1057,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1069,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1082,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Jws) GetForm() string {
@@ -1058,7 +1122,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1134,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1147,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Claim) GetName() string {
@@ -1122,7 +1186,7 @@ type KeySource struct {
 
 func (x *KeySource) Reset() {
 	*x = KeySource{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1198,7 @@ func (x *KeySource) String() string {
 func (*KeySource) ProtoMessage() {}
 
 func (x *KeySource) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1211,7 @@ func (x *KeySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
 func (*KeySource) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *KeySource) GetUrl() string {
@@ -1187,7 +1251,7 @@ type SignaturePlace struct {
 
 func (x *SignaturePlace) Reset() {
 	*x = SignaturePlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1263,7 @@ func (x *SignaturePlace) String() string {
 func (*SignaturePlace) ProtoMessage() {}
 
 func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1276,7 @@ func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignaturePlace.ProtoReflect.Descriptor instead.
 func (*SignaturePlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignaturePlace) GetPlace() isSignaturePlace_Place {
@@ -1342,7 +1406,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1418,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1431,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *List) GetSeparator() string {
@@ -1423,7 +1487,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1499,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1512,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Location) GetPlace() isLocation_Place {
@@ -1546,7 +1610,7 @@ type ClaimedLocation struct {
 
 func (x *ClaimedLocation) Reset() {
 	*x = ClaimedLocation{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1622,7 @@ func (x *ClaimedLocation) String() string {
 func (*ClaimedLocation) ProtoMessage() {}
 
 func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1635,7 @@ func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimedLocation.ProtoReflect.Descriptor instead.
 func (*ClaimedLocation) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ClaimedLocation) GetPlace() isClaimedLocation_Place {
@@ -1681,7 +1745,7 @@ type Timestamp struct {
 
 func (x *Timestamp) Reset() {
 	*x = Timestamp{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1757,7 @@ func (x *Timestamp) String() string {
 func (*Timestamp) ProtoMessage() {}
 
 func (x *Timestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1770,7 @@ func (x *Timestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timestamp.ProtoReflect.Descriptor instead.
 func (*Timestamp) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Timestamp) GetAt() []*TimestampPlace {
@@ -1751,7 +1815,7 @@ type TimestampPlace struct {
 
 func (x *TimestampPlace) Reset() {
 	*x = TimestampPlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1827,7 @@ func (x *TimestampPlace) String() string {
 func (*TimestampPlace) ProtoMessage() {}
 
 func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1840,7 @@ func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampPlace.ProtoReflect.Descriptor instead.
 func (*TimestampPlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TimestampPlace) GetPlace() isTimestampPlace_Place {
@@ -1923,7 +1987,7 @@ type KeyForm struct {
 
 func (x *KeyForm) Reset() {
 	*x = KeyForm{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +1999,7 @@ func (x *KeyForm) String() string {
 func (*KeyForm) ProtoMessage() {}
 
 func (x *KeyForm) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2012,7 @@ func (x *KeyForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyForm.ProtoReflect.Descriptor instead.
 func (*KeyForm) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *KeyForm) GetPrefixes() []string {
@@ -1999,7 +2063,7 @@ type Selector struct {
 
 func (x *Selector) Reset() {
 	*x = Selector{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2075,7 @@ func (x *Selector) String() string {
 func (*Selector) ProtoMessage() {}
 
 func (x *Selector) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2024,7 +2088,7 @@ func (x *Selector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selector.ProtoReflect.Descriptor instead.
 func (*Selector) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Selector) GetWhen() []*Condition {
@@ -2064,7 +2128,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2140,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2153,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Part) GetPlace() isPart_Place {
@@ -2246,7 +2310,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2258,7 +2322,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2271,7 +2335,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Condition) GetPlace() isCondition_Place {
@@ -2390,7 +2454,7 @@ type Instant struct {
 
 func (x *Instant) Reset() {
 	*x = Instant{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2466,7 @@ func (x *Instant) String() string {
 func (*Instant) ProtoMessage() {}
 
 func (x *Instant) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2479,7 @@ func (x *Instant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instant.ProtoReflect.Descriptor instead.
 func (*Instant) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Instant) GetPlace() isInstant_Place {
@@ -2516,7 +2580,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2592,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2605,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Body) GetMediaType() string {
@@ -2588,7 +2652,7 @@ type Handshake struct {
 
 func (x *Handshake) Reset() {
 	*x = Handshake{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2664,7 @@ func (x *Handshake) String() string {
 func (*Handshake) ProtoMessage() {}
 
 func (x *Handshake) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2677,7 @@ func (x *Handshake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handshake.ProtoReflect.Descriptor instead.
 func (*Handshake) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Handshake) GetMethod() string {
@@ -2680,7 +2744,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2756,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2769,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Response) GetStatus() int32 {
@@ -2756,7 +2820,7 @@ type ResponseHeader struct {
 
 func (x *ResponseHeader) Reset() {
 	*x = ResponseHeader{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +2832,7 @@ func (x *ResponseHeader) String() string {
 func (*ResponseHeader) ProtoMessage() {}
 
 func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +2845,7 @@ func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHeader.ProtoReflect.Descriptor instead.
 func (*ResponseHeader) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResponseHeader) GetName() string {
@@ -2815,7 +2879,7 @@ type Computed struct {
 
 func (x *Computed) Reset() {
 	*x = Computed{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +2891,7 @@ func (x *Computed) String() string {
 func (*Computed) ProtoMessage() {}
 
 func (x *Computed) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +2904,7 @@ func (x *Computed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Computed.ProtoReflect.Descriptor instead.
 func (*Computed) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Computed) GetName() string {
@@ -2937,7 +3001,7 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06secret\x12$\n" +
 	"\aretries\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\aretries\x12'\n" +
-	"\x05notes\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\bR\x05notes\"\x8b\f\n" +
+	"\x05notes\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\bR\x05notes\"\xac\r\n" +
 	"\x06Scheme\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,31}$R\x04name\x12\xa6\x01\n" +
 	"\talgorithm\x18\x02 \x01(\tB\x87\x01\xbaH\x83\x01r\x80\x01R\thmac-sha1R\vhmac-sha256R\vhmac-sha512R\aed25519R\x11ecdsa-p256-sha256R\n" +
@@ -2958,12 +3022,18 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\x03jws\x18\x0e \x01(\v2\x1b.hookbridge.provider.v1.JwsR\x03jws\x12@\n" +
 	"\n" +
 	"key_source\x18\x0f \x01(\v2!.hookbridge.provider.v1.KeySourceR\tkeySource\x124\n" +
-	"\x04code\x18\x10 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9_]{0,62})?$R\x04code:\x99\x03\xbaH\x95\x03\x1aj\n" +
-	"\x0escheme.content\x12\"content or content_parts, not both\x1a4this.content == '' || this.content_parts.size() == 0\x1ac\n" +
-	"\vscheme.code\x12#code and algorithm code go together\x1a/(this.code != '') == (this.algorithm == 'code')\x1a[\n" +
+	"\x04code\x18\x10 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9_]{0,62})?$R\x04code\x12K\n" +
+	"\n" +
+	"parameters\x18\x11 \x03(\v2!.hookbridge.provider.v1.ParameterB\b\xbaH\x05\x92\x01\x02\x10\bR\n" +
+	"parameters:\xed\x03\xbaH\xe9\x03\x1aj\n" +
+	"\x0escheme.content\x12\"content or content_parts, not both\x1a4this.content == '' || this.content_parts.size() == 0\x1a\xb6\x01\n" +
+	"\vscheme.code\x12Bcode and algorithm code go together, and only they have parameters\x1ac(this.code != '') == (this.algorithm == 'code') && (this.code != '' || this.parameters.size() == 0)\x1a[\n" +
 	"\n" +
 	"scheme.jws\x12!jws and algorithm jws go together\x1a*has(this.jws) == (this.algorithm == 'jws')\x1ae\n" +
-	"\x10scheme.signature\x12\x1athe signature is somewhere\x1a5this.signature.size() > 0 || this.algorithm == 'code'\"I\n" +
+	"\x10scheme.signature\x12\x1athe signature is somewhere\x1a5this.signature.size() > 0 || this.algorithm == 'code'\"^\n" +
+	"\tParameter\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x04name\x12\x1e\n" +
+	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05value\"I\n" +
 	"\vContentPart\x12\x1e\n" +
 	"\x04text\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04text\x12\x1a\n" +
@@ -3122,7 +3192,7 @@ func file_hookbridge_provider_v1_pack_proto_rawDescGZIP() []byte {
 	return file_hookbridge_provider_v1_pack_proto_rawDescData
 }
 
-var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Pack)(nil),                // 0: hookbridge.provider.v1.Pack
 	(*Setting)(nil),             // 1: hookbridge.provider.v1.Setting
@@ -3131,71 +3201,73 @@ var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Batch)(nil),               // 4: hookbridge.provider.v1.Batch
 	(*Guide)(nil),               // 5: hookbridge.provider.v1.Guide
 	(*Scheme)(nil),              // 6: hookbridge.provider.v1.Scheme
-	(*ContentPart)(nil),         // 7: hookbridge.provider.v1.ContentPart
-	(*BodyDigest)(nil),          // 8: hookbridge.provider.v1.BodyDigest
-	(*Jws)(nil),                 // 9: hookbridge.provider.v1.Jws
-	(*Claim)(nil),               // 10: hookbridge.provider.v1.Claim
-	(*KeySource)(nil),           // 11: hookbridge.provider.v1.KeySource
-	(*SignaturePlace)(nil),      // 12: hookbridge.provider.v1.SignaturePlace
-	(*List)(nil),                // 13: hookbridge.provider.v1.List
-	(*Location)(nil),            // 14: hookbridge.provider.v1.Location
-	(*ClaimedLocation)(nil),     // 15: hookbridge.provider.v1.ClaimedLocation
-	(*Timestamp)(nil),           // 16: hookbridge.provider.v1.Timestamp
-	(*TimestampPlace)(nil),      // 17: hookbridge.provider.v1.TimestampPlace
-	(*KeyForm)(nil),             // 18: hookbridge.provider.v1.KeyForm
-	(*Selector)(nil),            // 19: hookbridge.provider.v1.Selector
-	(*Part)(nil),                // 20: hookbridge.provider.v1.Part
-	(*Condition)(nil),           // 21: hookbridge.provider.v1.Condition
-	(*Instant)(nil),             // 22: hookbridge.provider.v1.Instant
-	(*Body)(nil),                // 23: hookbridge.provider.v1.Body
-	(*Handshake)(nil),           // 24: hookbridge.provider.v1.Handshake
-	(*Response)(nil),            // 25: hookbridge.provider.v1.Response
-	(*ResponseHeader)(nil),      // 26: hookbridge.provider.v1.ResponseHeader
-	(*Computed)(nil),            // 27: hookbridge.provider.v1.Computed
-	(*durationpb.Duration)(nil), // 28: google.protobuf.Duration
+	(*Parameter)(nil),           // 7: hookbridge.provider.v1.Parameter
+	(*ContentPart)(nil),         // 8: hookbridge.provider.v1.ContentPart
+	(*BodyDigest)(nil),          // 9: hookbridge.provider.v1.BodyDigest
+	(*Jws)(nil),                 // 10: hookbridge.provider.v1.Jws
+	(*Claim)(nil),               // 11: hookbridge.provider.v1.Claim
+	(*KeySource)(nil),           // 12: hookbridge.provider.v1.KeySource
+	(*SignaturePlace)(nil),      // 13: hookbridge.provider.v1.SignaturePlace
+	(*List)(nil),                // 14: hookbridge.provider.v1.List
+	(*Location)(nil),            // 15: hookbridge.provider.v1.Location
+	(*ClaimedLocation)(nil),     // 16: hookbridge.provider.v1.ClaimedLocation
+	(*Timestamp)(nil),           // 17: hookbridge.provider.v1.Timestamp
+	(*TimestampPlace)(nil),      // 18: hookbridge.provider.v1.TimestampPlace
+	(*KeyForm)(nil),             // 19: hookbridge.provider.v1.KeyForm
+	(*Selector)(nil),            // 20: hookbridge.provider.v1.Selector
+	(*Part)(nil),                // 21: hookbridge.provider.v1.Part
+	(*Condition)(nil),           // 22: hookbridge.provider.v1.Condition
+	(*Instant)(nil),             // 23: hookbridge.provider.v1.Instant
+	(*Body)(nil),                // 24: hookbridge.provider.v1.Body
+	(*Handshake)(nil),           // 25: hookbridge.provider.v1.Handshake
+	(*Response)(nil),            // 26: hookbridge.provider.v1.Response
+	(*ResponseHeader)(nil),      // 27: hookbridge.provider.v1.ResponseHeader
+	(*Computed)(nil),            // 28: hookbridge.provider.v1.Computed
+	(*durationpb.Duration)(nil), // 29: google.protobuf.Duration
 }
 var file_hookbridge_provider_v1_pack_proto_depIdxs = []int32{
 	6,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
-	19, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
-	19, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
-	22, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
-	19, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
-	23, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
-	24, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
+	20, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
+	20, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
+	23, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
+	20, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
+	24, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
+	25, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
 	2,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
-	28, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
+	29, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
 	5,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
 	1,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
 	4,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
-	25, // 12: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
-	25, // 13: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
+	26, // 12: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
+	26, // 13: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
 	3,  // 14: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
-	12, // 15: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
-	13, // 16: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
-	15, // 17: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
-	16, // 18: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
-	18, // 19: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
-	7,  // 20: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
-	21, // 21: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
-	8,  // 22: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
-	9,  // 23: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
-	11, // 24: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
-	10, // 25: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
-	17, // 26: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
-	28, // 27: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
-	21, // 28: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
-	20, // 29: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
-	21, // 30: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
-	25, // 31: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
-	21, // 32: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
-	14, // 33: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
-	26, // 34: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
-	27, // 35: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	13, // 15: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
+	14, // 16: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
+	16, // 17: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
+	17, // 18: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
+	19, // 19: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
+	8,  // 20: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
+	22, // 21: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
+	9,  // 22: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
+	10, // 23: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
+	12, // 24: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
+	7,  // 25: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
+	11, // 26: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
+	18, // 27: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
+	29, // 28: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
+	22, // 29: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
+	21, // 30: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
+	22, // 31: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
+	26, // 32: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
+	22, // 33: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
+	15, // 34: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
+	27, // 35: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
+	28, // 36: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_provider_v1_pack_proto_init() }
@@ -3204,31 +3276,31 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		return
 	}
 	file_hookbridge_provider_v1_pack_proto_msgTypes[0].OneofWrappers = []any{}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[8].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[9].OneofWrappers = []any{
 		(*BodyDigest_Header)(nil),
 		(*BodyDigest_Query)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[12].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[13].OneofWrappers = []any{
 		(*SignaturePlace_Header)(nil),
 		(*SignaturePlace_Query)(nil),
 		(*SignaturePlace_Form)(nil),
 		(*SignaturePlace_Json)(nil),
 		(*SignaturePlace_Body)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[14].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[15].OneofWrappers = []any{
 		(*Location_Header)(nil),
 		(*Location_Query)(nil),
 		(*Location_Form)(nil),
 		(*Location_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[15].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[16].OneofWrappers = []any{
 		(*ClaimedLocation_Header)(nil),
 		(*ClaimedLocation_Query)(nil),
 		(*ClaimedLocation_Form)(nil),
 		(*ClaimedLocation_Json)(nil),
 		(*ClaimedLocation_Claim)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[17].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[18].OneofWrappers = []any{
 		(*TimestampPlace_Header)(nil),
 		(*TimestampPlace_Query)(nil),
 		(*TimestampPlace_Form)(nil),
@@ -3237,7 +3309,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*TimestampPlace_Claim)(nil),
 		(*TimestampPlace_JwsHeader)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[20].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[21].OneofWrappers = []any{
 		(*Part_Header)(nil),
 		(*Part_Query)(nil),
 		(*Part_Form)(nil),
@@ -3246,13 +3318,13 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*Part_Envelope)(nil),
 		(*Part_KeyMatching)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[21].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
 		(*Condition_Header)(nil),
 		(*Condition_Query)(nil),
 		(*Condition_Form)(nil),
 		(*Condition_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[23].OneofWrappers = []any{
 		(*Instant_Header)(nil),
 		(*Instant_Query)(nil),
 		(*Instant_Form)(nil),
@@ -3264,7 +3336,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_provider_v1_pack_proto_rawDesc), len(file_hookbridge_provider_v1_pack_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

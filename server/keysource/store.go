@@ -1,0 +1,298 @@
+// Package keysource fetches the public keys that providers publish, and keeps them.
+//
+//	store, err := keysource.New(keysource.Config{Registerer: registry, Logger: log})
+//	store.Use(origins)                                  // at the start and at every reload: fetches them in the background
+//	keys, err := store.Keys(ctx, origin, "key-1")       // for one delivery
+//	store.Close()
+//
+// Guarantees:
+//
+//   - Fetches go to the origin's URL by https and nowhere else: redirects are not followed, no environment's proxy is asked, and no
+//     connection is made to an address that isn't public.
+//   - A caller waits no longer than its context says, and only where there is no key to go on with: what has expired is served for up to a day
+//     while it is fetched anew.
+//   - Of one document at most one fetch is running. An unknown key id makes it fetched anew at most once a minute, whatever the number of ids
+//     that are asked for; so does a part of the origin that the delivery chose, for its whole scope.
+//   - An answer has at most 1 MiB and takes at most 8 seconds. What is remembered is bounded: the fixed origins, and 16 documents of each scope.
+//   - All goroutines end with Close.
+//
+// What can't be assumed: that a key which a provider has withdrawn is refused at once. It is when the document expires, which is after 5 minutes to 24
+// hours as its Cache-Control says, or after a reload. While strangers flood a scope with keys that don't exist, one of its keys that
+// hasn't been fetched yet may have to wait for minutes; keys that were fetched are not affected.
+package keysource
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hookbridge/hookbridge/server/publickey"
+)
+
+const (
+	// refetch is how often a document is fetched for a key id that it doesn't hold, and a scope's next part.
+	refetch = time.Minute
+	// maxStale is for how long a document is served that has expired and could not be fetched anew.
+	maxStale = 24 * time.Hour
+	// minRetry and maxRetry are the pauses after a fetch that failed; each failure doubles it.
+	minRetry = 2 * time.Second
+	maxRetry = time.Minute
+	// maxScoped bounds the documents that are remembered of one scope.
+	maxScoped = 16
+)
+
+// Config is what a Store needs.
+type Config struct {
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+	// Now is the clock; nil for the real one.
+	Now func() time.Time
+	// Transport takes the place of the network; for tests. Which addresses are connected to is then its own business.
+	Transport http.RoundTripper
+}
+
+// Store has the documents. It is safe for concurrent use.
+type Store struct {
+	cfg     Config
+	client  *http.Client
+	fetches *prometheus.CounterVec
+
+	// ctx ends all fetches.
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	documents map[string]*document
+	// scopes is when something new was last fetched for each scope.
+	scopes map[string]time.Time
+}
+
+// document is what one origin published.
+type document struct {
+	origin publickey.Origin
+	keys   []publickey.Key
+	// expires is until when keys are fresh; used is when they were last asked for.
+	expires, used time.Time
+	// attempted is when the last fetch ended; failures counts those in a row that failed, retry is when the next may begin after those.
+	attempted, retry time.Time
+	failures         int
+	// running is closed when the fetch that is running ends; nil where none is.
+	running chan struct{}
+}
+
+// New returns an empty store. It must be closed.
+func New(cfg Config) (*Store, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		cfg: cfg, client: newClient(cfg.Transport), documents: map[string]*document{}, scopes: map[string]time.Time{},
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookbridge_key_fetches_total",
+			Help: "Fetches of what providers publish, by host and outcome (ok, status, refused, timeout, too_large, unfit, error).",
+		}, []string{"host", "outcome"}),
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(s.fetches); err != nil {
+			return nil, err
+		}
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Close ends all fetches and waits for them. Keys then returns ErrUnavailable.
+func (s *Store) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+	s.client.CloseIdleConnections()
+}
+
+// Use makes these the fixed origins and fetches each of them anew, in the background; so is everything else when it is next asked for. Until then
+// the keys that are known go on being served. Other fixed origins are forgotten.
+func (s *Store) Use(origins []publickey.Origin) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.scopes)
+	wanted := map[string]bool{}
+	for _, o := range origins {
+		wanted[identity(o)] = true
+	}
+	now := s.cfg.Now()
+	for id, d := range s.documents {
+		if d.origin.Scope == "" && !wanted[id] {
+			delete(s.documents, id)
+			continue
+		}
+		d.retry, d.attempted = time.Time{}, time.Time{}
+		if d.expires.After(now) {
+			d.expires = now
+		}
+	}
+	for _, o := range origins {
+		d, ok := s.documents[identity(o)]
+		if !ok {
+			d = &document{origin: o, used: now}
+			s.documents[identity(o)] = d
+		}
+		if d.running == nil {
+			s.start(d)
+		}
+	}
+}
+
+// Keys returns the keys of an id that an origin publishes, those without an id among them; for the empty id all. Errors: ErrUnknown, ErrUnavailable.
+func (s *Store) Keys(ctx context.Context, o publickey.Origin, id string) ([]publickey.Key, error) {
+	for {
+		keys, wait, err := s.look(o, id)
+		if wait == nil {
+			return keys, err
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %s didn't answer in time", publickey.ErrUnavailable, host(o.URL))
+		}
+	}
+}
+
+// look answers from what is known. Where that needs a fetch it starts one, and returns what is closed when it ends.
+func (s *Store) look(o publickey.Origin, id string) (keys []publickey.Key, wait <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, fmt.Errorf("%w: the bridge is shutting down", publickey.ErrUnavailable)
+	}
+	now := s.cfg.Now()
+	d, ok := s.documents[identity(o)]
+	if !ok {
+		if d, err = s.add(o, now); err != nil {
+			return nil, nil, err
+		}
+	}
+	d.used = now
+	if len(d.keys) > 0 && now.Before(d.expires.Add(maxStale)) {
+		if found := ofID(d.keys, id); len(found) > 0 {
+			if !now.Before(d.expires) && d.running == nil && !now.Before(d.retry) {
+				s.start(d)
+			}
+			return found, nil, nil
+		}
+		if d.running == nil && now.Sub(d.attempted) < refetch {
+			if d.failures > 0 {
+				return nil, nil, s.failed(d)
+			}
+			return nil, nil, fmt.Errorf("%w: %s publishes none of this id", publickey.ErrUnknown, host(o.URL))
+		}
+	}
+	if d.running == nil {
+		if now.Before(d.retry) {
+			return nil, nil, s.failed(d)
+		}
+		s.start(d)
+	}
+	return nil, d.running, nil
+}
+
+func (s *Store) failed(d *document) error {
+	return fmt.Errorf("%w: %s could not be asked", publickey.ErrUnavailable, host(d.origin.URL))
+}
+
+// add makes room for a document that isn't known. Of a scope it may be one a minute.
+func (s *Store) add(o publickey.Origin, now time.Time) (*document, error) {
+	if o.Scope != "" {
+		if last, ok := s.scopes[o.Scope]; ok && now.Sub(last) < refetch {
+			return nil, fmt.Errorf("%w: another key of %s was asked for less than a minute ago", publickey.ErrUnavailable, host(o.URL))
+		}
+		s.scopes[o.Scope] = now
+		s.evict(o.Scope)
+	}
+	d := &document{origin: o}
+	s.documents[identity(o)] = d
+	return d, nil
+}
+
+// evict forgets the document of a scope that was longest not asked for, where there are too many.
+func (s *Store) evict(scope string) {
+	oldest, n := "", 0
+	for id, d := range s.documents {
+		if d.origin.Scope != scope {
+			continue
+		}
+		n++
+		if oldest == "" || d.used.Before(s.documents[oldest].used) {
+			oldest = id
+		}
+	}
+	if n >= maxScoped {
+		delete(s.documents, oldest)
+	}
+}
+
+// start begins a fetch. The caller holds the lock and has seen that none is running.
+func (s *Store) start(d *document) {
+	done := make(chan struct{})
+	d.running = done
+	if s.closed {
+		close(done)
+		d.running = nil
+		return
+	}
+	s.wg.Go(func() {
+		keys, life, err := s.fetch(d.origin)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		d.running = nil
+		close(done)
+		now := s.cfg.Now()
+		d.attempted = now
+		if err == nil {
+			// Not all bridges ask at once.
+			d.keys, d.expires = keys, now.Add(life-rand.N(life/10))
+			d.failures, d.retry = 0, time.Time{}
+			return
+		}
+		pause := min(minRetry<<min(d.failures, 5), maxRetry)
+		d.failures++
+		d.retry = now.Add(pause/2 + rand.N(pause/2))
+		if d.origin.Scope != "" && len(d.keys) == 0 {
+			delete(s.documents, identity(d.origin))
+		}
+		if !errors.Is(err, context.Canceled) {
+			s.cfg.Logger.Warn("a provider's keys could not be fetched", "host", host(d.origin.URL), "error", err, "known_keys", len(d.keys))
+		}
+	})
+}
+
+// identity tells documents apart.
+func identity(o publickey.Origin) string {
+	if o.Body == nil {
+		return fmt.Sprintf("%s %s", o.Format, o.URL)
+	}
+	return fmt.Sprintf("%s %s %x", o.Format, o.URL, sha256.Sum256(o.Body))
+}
+
+// ofID returns the keys that a signature of this key id can have been made with.
+func ofID(keys []publickey.Key, id string) []publickey.Key {
+	if id == "" {
+		return keys
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(k publickey.Key) bool { return k.ID != id && k.ID != "" })
+}

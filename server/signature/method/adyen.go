@@ -1,0 +1,106 @@
+package method
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/signature"
+)
+
+// adyen checks standard webhooks of Adyen: each item of the body has its own HMAC, over some of the item's values.
+// https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures/
+//
+// All items must be right, under one and the same secret.
+type adyen struct{}
+
+const maxAdyenItems = 1000
+
+var (
+	// adyenSigned are the paths in an item, in the order in which they are signed.
+	adyenSigned = []string{
+		"pspReference", "originalReference", "merchantAccountCode", "merchantReference", "amount.value", "amount.currency", "eventCode", "success",
+	}
+	// adyenItem is what stands before them: in a delivery, or in one of its items.
+	adyenItem = regexp.MustCompile(`^(notificationItems\.[0-9]+\.)?NotificationRequestItem\.`)
+)
+
+func newAdyen(spec *providerv1.Scheme) (signature.Method, error) {
+	_, err := parameters(spec)
+	return adyen{}, err
+}
+
+// Traits implements signature.Method.
+func (adyen) Traits() signature.Traits { return signature.Traits{} }
+
+// Covers implements signature.Method.
+func (adyen) Covers(p signature.Place) bool {
+	rest := adyenItem.ReplaceAllString(p.Path(), "")
+	return rest != p.Path() && slices.Contains(adyenSigned, rest)
+}
+
+// Verify implements signature.Method.
+func (adyen) Verify(_ context.Context, c signature.Check) (signature.Match, error) {
+	const where = "JSON field additionalData.hmacSignature of each item"
+	list := gjson.GetBytes(c.Request.Body, "notificationItems")
+	if !list.IsArray() {
+		return signature.Match{}, fmt.Errorf("%w: want %s in notificationItems", signature.ErrMissing, where)
+	}
+	if err := signature.Unambiguous(c.Request.Body); err != nil {
+		return signature.Match{}, err
+	}
+	items := list.Array()
+	switch {
+	case len(items) == 0:
+		return signature.Match{}, fmt.Errorf("%w: there is no item", signature.ErrMissing)
+	case len(items) > maxAdyenItems:
+		return signature.Match{}, fmt.Errorf("%w: there are more than %d items", signature.ErrMalformed, maxAdyenItems)
+	}
+	contents, signed := make([]string, len(items)), make([][]byte, len(items))
+	for n, outer := range items {
+		item := outer.Get("NotificationRequestItem")
+		text := item.Get("additionalData.hmacSignature").Str
+		if text == "" {
+			return signature.Match{}, fmt.Errorf("%w: item %d has none; want %s", signature.ErrMissing, n, where)
+		}
+		var err error
+		if signed[n], err = base64.StdEncoding.Strict().DecodeString(text); err != nil || len(signed[n]) != sha256.Size {
+			return signature.Match{}, fmt.Errorf("%w: want %s in base64", signature.ErrMalformed, where)
+		}
+		contents[n] = adyenContent(item)
+	}
+	for k, key := range c.Keys {
+		if adyenMatches(key.Secret(), contents, signed) {
+			return signature.Match{Key: k}, nil
+		}
+	}
+	return signature.Match{}, fmt.Errorf("%w: not all items match under one of the secrets (%d)", signature.ErrMismatch, len(c.Keys))
+}
+
+// adyenContent is what is signed of an item. What is absent is empty.
+func adyenContent(item gjson.Result) string {
+	var values []string
+	for _, path := range adyenSigned {
+		values = append(values, item.Get(path).String())
+	}
+	return strings.Join(values, ":")
+}
+
+func adyenMatches(secret []byte, contents []string, signed [][]byte) bool {
+	mac := hmac.New(sha256.New, secret)
+	all := true
+	for n, content := range contents {
+		mac.Reset()
+		mac.Write([]byte(content))
+		all = hmac.Equal(mac.Sum(nil), signed[n]) && all
+	}
+	return all
+}
