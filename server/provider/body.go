@@ -171,8 +171,8 @@ func (b body) wrap(document []byte) (raw []byte, contentType string, err error) 
 	case b.format == "multipart" && b.field != "":
 		var out bytes.Buffer
 		w := multipart.NewWriter(&out)
-		err := w.WriteField(b.field, string(document))
-		return out.Bytes(), w.FormDataContentType(), errors.Join(err, w.Close())
+		err := errors.Join(w.WriteField(b.field, string(document)), w.Close())
+		return out.Bytes(), w.FormDataContentType(), err
 	}
 	// As it is: what an opaque body looks like is up to the caller.
 	return document, b.mediaType, nil

@@ -117,6 +117,9 @@ func FuzzParse(f *testing.F) {
 		f.Add(strings.TrimSuffix(entry.Name(), ".yaml"), data)
 	}
 	f.Add("a", []byte("key: a\nschemes: [{name: x, algorithm: token, signature: [{json: a..b}]}]"))
+	f.Add("acme", []byte(acme))
+	f.Add("two", []byte(schemesWhen))
+	f.Add("chosen", []byte(chosen))
 	f.Add("a", []byte("key: a\nkey: b\n"))
 	f.Add("a", []byte("&a [*a]"))
 	f.Add("a", []byte("key: a\r\nx: 1"))
@@ -129,7 +132,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		s, err := NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: []string{"user:secret"}, PublicURL: true})
+		s, err := NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: []string{"user:secret"}, PublicURL: true, Settings: required(pack)})
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), `source "s": `) || strings.Contains(err.Error(), "user:secret") {
 				t.Fatalf("got %v", err)
@@ -141,4 +144,15 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("a delivery without a signature was taken")
 		}
 	})
+}
+
+// required gives each setting without which there is no source a value.
+func required(pack *Pack) map[string]string {
+	values := map[string]string{}
+	for _, s := range pack.Settings() {
+		if s.GetDefault() == "" && !s.GetOptional() {
+			values[s.GetName()] = "a"
+		}
+	}
+	return values
 }

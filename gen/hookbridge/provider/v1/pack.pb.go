@@ -282,10 +282,11 @@ type Setting struct {
 	Default string `protobuf:"bytes,3,opt,name=default,proto3" json:"default,omitempty"`
 	// Whether a source may do without it. What names an absent setting counts as absent itself: a handshake that needs it is refused.
 	Optional bool `protobuf:"varint,4,opt,name=optional,proto3" json:"optional,omitempty"`
-	// A regular expression (RE2) that the whole value matches. Empty: any text without braces and control characters. A value has at most 1024 bytes.
+	// A regular expression (RE2) that the whole value matches. Empty: any text. A value has at most 1024 bytes, no control characters
+	// and, unless it is a secret, no braces.
 	Pattern string `protobuf:"bytes,5,opt,name=pattern,proto3" json:"pattern,omitempty"`
 	// Whether it is a secret: it is then configured as a reference, as secrets are, and may be used in `Condition.equals`
-	// and `Computed.content` only.
+	// and `Computed.content` only, and not in the conditions of a scheme, which prove nothing.
 	Secret        bool `protobuf:"varint,6,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -635,7 +636,8 @@ type Scheme struct {
 	// number or boolean of the JSON document as its text, {form_sorted} name and value of every form field (names sorted, each with its
 	// distinct values sorted), {secret} for digests. "|lower" at the end of what is in braces makes it lower case ("{query:data.id|lower}").
 	// {sha256_hex:body}, {sha256_base64:body} and {sha256_hex:url} are digests. Doubled braces stand for one. What the template names must be in the delivery,
-	// exactly once. Empty for token, basic, jws and code, and where `content_parts` says it.
+	// exactly once. What is in lower case doesn't count as covered, for its case isn't; nor does a form by {form_sorted}, in which a name
+	// and its value have no ends. Empty for token, basic, jws and code, and where `content_parts` says it.
 	Content string `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
 	// Where {id} is: the first that is there. Of a jws it may be a claim.
 	Id []*ClaimedLocation `protobuf:"bytes,7,rep,name=id,proto3" json:"id,omitempty"`
@@ -649,10 +651,11 @@ type Scheme struct {
 	// Conditions under which the scheme is looked at at all; else the delivery counts as one without its signature. They choose among the schemes that
 	// a source has a secret for, and prove nothing.
 	When []*Condition `protobuf:"bytes,11,rep,name=when,proto3" json:"when,omitempty"`
-	// Digests of the body that are part of what is signed. Each must be right; the proof then covers the body.
+	// Digests of the body, in places that are signed: each is named by the content, or in the query of a signed URL. Each must be right;
+	// the proof then covers the body.
 	BodyDigests []*BodyDigest `protobuf:"bytes,12,rep,name=body_digests,json=bodyDigests,proto3" json:"body_digests,omitempty"`
 	// The forms of {url} that are tried: "plain" (the default alone), "default-port" (with ":443" or ":80" written out), "no-port" (without a port),
-	// "decoded" (with the escapes of : / ? @ & = + $ ` " , ; > < in the query undone).
+	// "decoded" (with the escapes of : / ? @ & = + $ ` " , ; > < in the query undone; a parameter then doesn't count as covered).
 	UrlForms []string `protobuf:"bytes,13,rep,name=url_forms,json=urlForms,proto3" json:"url_forms,omitempty"`
 	// For "jws": what kind, and what its claims must be.
 	Jws *Jws `protobuf:"bytes,14,opt,name=jws,proto3" json:"jws,omitempty"`
@@ -876,7 +879,8 @@ type ContentPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A template as in Scheme.content.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	// Whether the part is left out, whole, when something that it names is absent.
+	// Whether the part is left out, whole, when something that it names is absent. It then names headers, parameters and fields only, and
+	// something else that is signed is always there.
 	Optional      bool `protobuf:"varint,2,opt,name=optional,proto3" json:"optional,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1366,7 +1370,7 @@ type SignaturePlace_Form struct {
 
 type SignaturePlace_Json struct {
 	// A path in the JSON document, see Location. A "*" in place of an array's number means every element: each of them must have a value
-	// there, and each value must be right. Only for "token".
+	// there, and each value must be right; it is then the only place. Only for "token".
 	Json string `protobuf:"bytes,4,opt,name=json,proto3,oneof"`
 }
 
@@ -2570,9 +2574,11 @@ type Body struct {
 	// Its media type, in lower case, without parameters.
 	MediaType string `protobuf:"bytes,1,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// What it is: "json", "form" for fields as in a URL's query, "multipart" for multipart/form-data, "jwt" for a JWS whose payload is the
-	// document, "opaque" for what is stored as its bytes only (XML, for example), "fields" for a form whose fields, as an object of texts, are the document. Default json.
+	// document (what it is worth is for the scheme to say), "opaque" for what is stored as its bytes only (XML, for example), "fields" for a form whose fields, as an object of texts, are the document:
+	// at most 1,000, of those with the same name the first. Default json.
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
-	// For form and multipart, the field that carries the JSON document. A body without it has no document and is stored as its bytes only.
+	// For form and multipart, the field that carries the JSON document. A body without it has no document and is stored as its bytes only; so
+	// is a multipart body with the field twice, with more than 100 parts or with an error.
 	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
