@@ -5,7 +5,7 @@
     signer.py                    exits with 1 when a fixture has another signature than this makes
 
 Each provider is one function in one of the modules beside this one, named after its key and written from its documentation: it gets
-a Case and returns the headers that the provider would send. A header whose text is SIGN in the fixture is filled in. Needs PyYAML, and cryptography for public keys.
+a Case and returns the headers that the provider would send, or a part of the "body" or "url" where the signature is there. A header whose text is SIGN in the fixture is filled in. Needs PyYAML, and cryptography for public keys.
 """
 import importlib
 import pathlib
@@ -35,14 +35,18 @@ PROVIDERS = providers()
 
 
 def signed(path):
-    """Yields the name, the header and the right value of every signature in a fixture."""
+    """Yields the name, the place and the right value of every signature in a fixture."""
     fixture = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
+    sign = PROVIDERS.get(fixture["key"])
     for case in fixture["cases"]:
-        if case.get("origin") != "signer":
+        if case.get("origin") != "signer" and not (sign and case.get("origin") == "sdk"):
             continue
-        for header, value in PROVIDERS[fixture["key"]](Case(case)).items():
-            found = {k.lower(): v for k, v in case["headers"].items()}.get(header.lower())
-            yield case["name"], header, found, value
+        for place, value in sign(Case(case)).items():
+            if place in ("body", "url"):
+                # What is not in a header is written by hand, and has to have this in it.
+                yield case["name"], place, value if value in case[place] else None, value
+                continue
+            yield case["name"], place, {k.lower(): v for k, v in case["headers"].items()}.get(place.lower()), value
 
 
 def main():
@@ -58,8 +62,8 @@ def main():
             if write and found is not None:
                 # Only in its own case: the first one after the case's name.
                 start = text.index("name: " + name)
-                line = re.compile(r"(^\s+" + re.escape(header) + r":\s*).*$", re.MULTILINE | re.IGNORECASE).search(text, start)
-                text = text[: line.start()] + line.group(1) + '"' + value + '"' + text[line.end() :]
+                field = re.compile(r"(?<![\w-])(" + re.escape(header) + r":\s*)(\"[^\"]*\"|[^,}\n]+)", re.IGNORECASE).search(text, start)
+                text = text[: field.start()] + field.group(1) + '"' + value + '"' + text[field.end() :]
                 continue
             wrong += 1
             print(f"{path.name}: {name}: {header}: {found}, want {value}", file=sys.stderr)
