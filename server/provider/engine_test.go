@@ -95,7 +95,7 @@ func TestSchemeConditions(t *testing.T) {
 		{"restricted to the second, by the first", "2", `{"v":1}`, hmacHex(`{"v":1}`), onlyOld, "SIGNATURE_MISMATCH"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := newTestSource(t, schemesWhen, tc.cfg).Receive(post(http.Header{"S": {tc.sig}, "V": {tc.v}}, []byte(tc.body)))
+			_, err := newTestSource(t, schemesWhen, tc.cfg).Receive(t.Context(), post(http.Header{"S": {tc.sig}, "V": {tc.v}}, []byte(tc.body)))
 			if tc.reason == "" && err != nil || tc.reason != "" && (err == nil || reasonOf(err) != tc.reason) {
 				t.Errorf("got %v, want %q", err, tc.reason)
 			}
@@ -152,7 +152,7 @@ func TestCoveredChoice(t *testing.T) {
 			for name, values := range tc.header {
 				h[name] = values
 			}
-			outcome, err := newTestSource(t, tc.pack, SourceConfig{Secrets: []string{"a shared secret"}}).Receive(post(h, []byte(tc.body)))
+			outcome, err := newTestSource(t, tc.pack, SourceConfig{Secrets: []string{"a shared secret"}}).Receive(t.Context(), post(h, []byte(tc.body)))
 			if err != nil {
 				t.Fatal(err)
 			}

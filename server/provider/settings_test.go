@@ -82,7 +82,7 @@ func TestSettings(t *testing.T) {
 			for name, values := range tc.header {
 				h[name] = []string{strings.NewReplacer("DEFAULT", hmacHex("a.7:"+tc.body), "EXTRA", hmacHex("a.7:e."+tc.body)).Replace(values[0])}
 			}
-			outcome, err := source.Receive(post(h, []byte(tc.body)))
+			outcome, err := source.Receive(t.Context(), post(h, []byte(tc.body)))
 			switch {
 			case tc.typ == "" && !errors.Is(err, ErrSignatureMissing) && !errors.Is(err, ErrSignatureMismatch):
 				t.Errorf("got %v, want it refused", err)
@@ -115,7 +115,7 @@ func TestHandshakeSettings(t *testing.T) {
 		{map[string]string{"account": "7"}, http.MethodOptions, "", "", "HANDSHAKE_REFUSED"},
 	} {
 		source := newTestSource(t, acme, SourceConfig{Secrets: []string{"a shared secret"}, Settings: tc.settings})
-		outcome, err := source.Receive(&delivery.Request{Method: tc.method, URL: &url.URL{RawQuery: tc.query}, Header: http.Header{}, ReceivedAt: now})
+		outcome, err := source.Receive(t.Context(), &delivery.Request{Method: tc.method, URL: &url.URL{RawQuery: tc.query}, Header: http.Header{}, ReceivedAt: now})
 		switch {
 		case tc.reason != "" && (err == nil || reasonOf(err) != tc.reason):
 			t.Errorf("%s %s: got %v, want %s", tc.method, tc.query, err, tc.reason)
