@@ -5,12 +5,18 @@
 //	key, err := scheme.Key(secret)                      // once per secret; precomputes what it can
 //	match, err := scheme.Verify(request, keys, 5*time.Minute)
 //	header, err := scheme.Sign(request, key, id, now)   // the other direction
+//	match, err = scheme.VerifyFetching(ctx, request, keys, tolerance, fetcher) // where the provider publishes its keys
+//
+// What is signed is in most cases a content, described by a template. It may instead be a JSON Web Signature, whose claims say what of the
+// delivery it is for (jws.go, token.go, claim.go), or a Method: code for one provider, in package method.
 //
 // Guarantees:
 //
 //   - Verify reads the raw bytes as received and compares decoded signatures in constant time.
-//   - Its error is one of ErrMissing, ErrMalformed, ErrMismatch and ErrStale. The text says where something was expected and
-//     in which form. It never holds a secret, nor a signature that would have been right.
+//   - Its error is one of ErrMissing, ErrMalformed, ErrMismatch and ErrStale, and of VerifyFetching also ErrKeyUnavailable. The text says where
+//     something was expected and in which form. It never holds a secret, nor a signature that would have been right.
+//   - Of a token only what one writer would have written is taken. Its header chooses among the scheme's algorithms and the keys' ids, and nothing
+//     else: no key in it counts, no URL in it is followed, and a key is used with algorithms of its own kind only.
 //   - A sender without the secret never hears whether its timestamp would have been accepted: ErrStale is only returned for a
 //     signature that matches.
 //   - The work for one request is bounded: at most 10 signatures under at most 4 different timestamps are tried per key, whatever

@@ -20,6 +20,7 @@ func Table() signature.Methods {
 	return signature.Methods{
 		"adyen":        newAdyen,
 		"aws_sns":      newSNS,
+		"contentful":   newContentful,
 		"jira_connect": newJiraConnect,
 		"paypal":       newPayPal,
 		"plaid":        newPlaid,

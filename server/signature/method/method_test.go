@@ -189,7 +189,7 @@ func TestUnsetParametersTakeNothing(t *testing.T) {
 
 // Methods whose provider publishes its keys take no secret, and print none.
 func TestKeylessMethodsTakeNoSecret(t *testing.T) {
-	for code, keyless := range map[string]bool{"aws_sns": true, "paypal": true, "plaid": false, "adyen": false, "jira_connect": false} {
+	for code, keyless := range map[string]bool{"aws_sns": true, "paypal": true, "plaid": false, "adyen": false, "contentful": false, "jira_connect": false} {
 		scheme := compile(t, "{code: "+code+"}")
 		key, err := scheme.Key("hunter2")
 		if (err != nil) != keyless || scheme.Keyless() != keyless {
@@ -210,6 +210,7 @@ func FuzzMethods(f *testing.F) {
 	f.Add(uint8(2), "eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ.e30.AAAA", "", []byte(`{}`))
 	f.Add(uint8(3), "", "", []byte(`{"notificationItems":[{"NotificationRequestItem":{"additionalData":{"hmacSignature":"coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="}}}]}`))
 	f.Add(uint8(4), "JWT eyJhbGciOiJIUzI1NiJ9.e30.AAAA", "a=1&a=%", []byte(nil))
+	f.Add(uint8(5), "00", "x", []byte(`{}`))
 	published := &hosts{documents: map[string]string{
 		snsURL: a.certificate(f, "sns.amazonaws.com", now, false), payPalURL: a.certificate(f, "messageverificationcerts.paypal.com", now, false),
 	}}
@@ -219,6 +220,7 @@ func FuzzMethods(f *testing.F) {
 		"{code: plaid, parameters: [{name: client_id, value: c}]}",
 		"{code: adyen, key: {encoding: hex}}",
 		"{code: jira_connect}",
+		"{code: contentful}",
 	}
 	var schemes []*signature.Scheme
 	var keys [][]*signature.Key
@@ -235,7 +237,7 @@ func FuzzMethods(f *testing.F) {
 		i := int(n) % len(schemes)
 		r := request(string(body))
 		r.URL.RawQuery = other
-		for _, name := range []string{"Authorization", "Plaid-Verification", "Paypal-Transmission-Sig", "Paypal-Auth-Algo", "Paypal-Transmission-Id", "Paypal-Transmission-Time"} {
+		for _, name := range []string{"Authorization", "Plaid-Verification", "Paypal-Transmission-Sig", "Paypal-Auth-Algo", "Paypal-Transmission-Id", "Paypal-Transmission-Time", "X-Contentful-Signature", "X-Contentful-Signed-Headers", "X-Contentful-Timestamp"} {
 			r.Header.Set(name, value)
 		}
 		r.Header.Set("Paypal-Cert-Url", other)

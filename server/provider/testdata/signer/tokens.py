@@ -127,3 +127,15 @@ def jira_connect(case):
     query = "&".join(name + "=" + ",".join(sorted(values[name])) for name in sorted(values))
     claims = {"iss": "jira:15489595", "iat": _NOW - 1, "exp": _NOW + 179, "qsh": hexed(sha256(f"{case.method}&{url.path}&{query}".encode()))}
     return {"Authorization": "JWT " + _shared(case, claims)}
+
+
+def contentful(case):
+    url = urllib.parse.urlsplit(case.url)
+    names = ["x-contentful-idempotency-key", "x-contentful-signed-headers", "x-contentful-timestamp", "x-contentful-topic"]
+    headers = dict(case.headers, **{"x-contentful-signed-headers": ",".join(names), "x-contentful-timestamp": str((_NOW - 1) * 1000)})
+    path = url.path + ("?" + url.query if url.query else "")
+    content = "\n".join([case.method, path, ";".join(name + ":" + headers[name] for name in names), case.body.decode()])
+    return {
+        "X-Contentful-Signature": hexed(mac(case.secret, content)),
+        "X-Contentful-Signed-Headers": headers["x-contentful-signed-headers"], "X-Contentful-Timestamp": headers["x-contentful-timestamp"],
+    }
