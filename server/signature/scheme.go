@@ -9,6 +9,7 @@ import (
 	"time"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/publickey"
 )
 
 // Scheme is one way of proving a delivery, compiled. It is safe for concurrent use.
@@ -22,6 +23,8 @@ type Scheme struct {
 	id        []Place
 	stamp     *stamp // nil: no timestamp
 	key       keyForm
+	// origin is where the provider publishes its keys; without a URL, nowhere.
+	origin publickey.Origin
 	// method proves what is neither digest nor signature of a content; nil for everything else.
 	method Method
 	// want says where a signature is expected and in which form.
@@ -47,7 +50,7 @@ type stamp struct {
 func Compile(spec *providerv1.Scheme, methods ...Methods) (*Scheme, error) {
 	s := &Scheme{name: spec.GetName()}
 	for _, step := range []func(*providerv1.Scheme) error{
-		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent,
+		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent, s.compileKeySource,
 	} {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)
