@@ -20,6 +20,10 @@ func (s silent) Keys(ctx context.Context, _ publickey.Origin, _ string) ([]publi
 	return nil, publickey.ErrUnavailable
 }
 
+func (s silent) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+	return nil, publickey.ErrUnavailable
+}
+
 func (s silent) Visit(context.Context, string) error { return publickey.ErrUnavailable }
 
 // A delivery whose provider's key can't be fetched is neither refused for good nor stored; it waits no longer than its provider does, and is told

@@ -162,6 +162,40 @@ func TestUnknownKeyIDsAreFetchedForOnceAMinute(t *testing.T) {
 	})
 }
 
+// A provider that gives its keys no ids may publish another one; whoever finds no match asks for that, at most once a minute.
+func TestKeysAreRenewedOnceAMinute(t *testing.T) {
+	bridge(t, func(t *testing.T, p *published, s *Store) {
+		renewed := func(what, want string) {
+			t.Helper()
+			keys, err := s.Renewed(t.Context(), fixed)
+			got := ""
+			for _, k := range keys {
+				got += k.ID
+			}
+			if err != nil {
+				got = err.Error()
+			}
+			expect(t, what, got, want)
+		}
+		renewed("before anything", "public key unavailable: keys.example.com was not asked before")
+		expect(t, "first", ask(t, s, fixed, ""), "a")
+		p.set(func() { p.body = set(t, "b") })
+		for range 10_000 {
+			renewed("at once", "unknown key: keys.example.com publishes no others")
+		}
+		expectFetches(t, p, 1)
+		time.Sleep(refetch)
+		renewed("a minute later", "b")
+		renewed("and again", "unknown key: keys.example.com publishes no others")
+		expectFetches(t, p, 2)
+		time.Sleep(refetch)
+		p.set(func() { p.status = http.StatusBadGateway })
+		renewed("while the host is down", "public key unavailable: keys.example.com could not be asked")
+		renewed("and again while it is down", "public key unavailable: keys.example.com could not be asked")
+		expectFetches(t, p, 3)
+	})
+}
+
 func TestExpiredKeysAreServedWhileTheyAreFetchedAnew(t *testing.T) {
 	bridge(t, func(t *testing.T, p *published, s *Store) {
 		p.set(func() { p.header = http.Header{"Cache-Control": {"public, max-age=600"}} })

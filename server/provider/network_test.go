@@ -34,6 +34,10 @@ func (p publishedKeys) Keys(_ context.Context, o publickey.Origin, id string) ([
 	return keys, nil
 }
 
+func (p publishedKeys) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+	return nil, publickey.ErrUnknown
+}
+
 func (p publishedKeys) Visit(_ context.Context, u string) error {
 	if _, ok := p[u]; !ok {
 		return fmt.Errorf("%w: %s", publickey.ErrUnavailable, u)

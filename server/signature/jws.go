@@ -25,7 +25,6 @@ type jws struct {
 	form       Form
 	algorithms []string
 	claims     []claim
-	origin     publickey.Origin // without a URL: the keys are the secrets
 	// whole says that the body is the token.
 	whole bool
 }
@@ -67,11 +66,8 @@ func newJWS(s *Scheme, spec *providerv1.Scheme) (*jws, error) {
 	case s.stamp != nil && (s.stamp.item || slices.ContainsFunc(s.stamp.at, func(p Place) bool { return !j.Covers(p) })):
 		return nil, errors.New("timestamp: it is not signed, so it proves nothing")
 	}
-	if k := spec.GetKeySource(); k != nil {
-		if slices.ContainsFunc(j.algorithms, isShared) {
-			return nil, errors.New("key_source: a published key is public, and the HS algorithms need a secret one")
-		}
-		j.origin = publickey.Origin{URL: k.GetUrl(), Format: publickey.Format(k.GetFormat())}
+	if s.origin.URL != "" && slices.ContainsFunc(j.algorithms, isShared) {
+		return nil, errors.New("key_source: a published key is public, and the HS algorithms need a secret one")
 	}
 	return j, nil
 }
@@ -100,12 +96,8 @@ func (j *jws) readPublic(secret string) (*Key, error) {
 // Traits implements Method.
 func (j *jws) Traits() Traits {
 	t := Traits{
-		Body:    j.form != Compact || j.whole,
-		ID:      slices.Clone(j.scheme.id),
-		Keyless: j.origin.URL != "",
-	}
-	if t.Keyless {
-		t.Origins = []publickey.Origin{j.origin}
+		Body: j.form != Compact || j.whole,
+		ID:   slices.Clone(j.scheme.id),
 	}
 	for _, c := range j.claims {
 		t.Body = t.Body || c.pins(wholeBody)
@@ -193,19 +185,10 @@ func (j *jws) maker(ctx context.Context, c Check, t *Token) (int, error) {
 			return n, nil
 		}
 	}
-	if len(c.Keys) > 0 || j.origin.URL == "" {
+	if len(c.Keys) > 0 || j.scheme.origin.URL == "" {
 		return 0, fmt.Errorf("%w: the token matches under none of the secrets (%d)", ErrMismatch, len(c.Keys))
 	}
-	keys, err := c.Fetcher.Keys(ctx, j.origin, t.KeyID)
-	switch {
-	case errors.Is(err, publickey.ErrUnknown):
-		return 0, fmt.Errorf("%w: the provider publishes no key of the token's id", ErrMismatch)
-	case err != nil:
-		return 0, fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
-	case !tried(t, keys):
-		return 0, fmt.Errorf("%w: the token matches under none of the provider's published keys", ErrMismatch)
-	}
-	return 0, nil
+	return 0, fetched(ctx, c.Fetcher, j.scheme.origin, t.KeyID, func(keys []publickey.Key) bool { return tried(t, ofID(keys, t.KeyID)) })
 }
 
 func tried(t *Token, keys []publickey.Key) bool {

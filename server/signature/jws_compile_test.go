@@ -24,6 +24,7 @@ func TestTokenSchemesThatAreWrong(t *testing.T) {
 		{`{algorithm: jws, jws: {algorithms: [HS256], claims: [{name: a, equals: "{sha256_hex:method}"}]}, signature: [{header: X}]}`, "jws.claims[0]: equals: unknown {sha256_hex:method}, want the digest of body or url"},
 		{`{algorithm: jws, jws: {algorithms: [HS256], claims: [{name: a, equals: "{ts}"}]}, signature: [{header: X}]}`, `jws.claims[0]: equals: {ts} needs a name, as in {ts:name}`},
 		{`{algorithm: jws, jws: {algorithms: [HS256], claims: [{name: "a..b"}]}, signature: [{header: X}]}`, `jws.claims[0]: JSON path "a..b" has an empty key`},
+		{`{algorithm: hmac-sha256, encoding: hex, content: "{body}", key_source: {url: "https://a/", format: pem}, signature: [{header: X}]}`, "key_source: a published key is public, and hmac-sha256 needs a secret one"},
 		{`{algorithm: code, code: nobody}`, `code: there is no method "nobody"`},
 		{`{algorithm: jws, encoding: hex, jws: {algorithms: [HS256]}, signature: [{header: X}]}`, "jws has no encoding, content, timestamp or id: it signs nothing"},
 	} {

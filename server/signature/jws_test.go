@@ -104,9 +104,18 @@ func TestIDAndTimeOfTokens(t *testing.T) {
 
 // published is a Fetcher with fixed answers.
 type published struct {
-	keys  []publickey.Key
-	err   error
+	keys []publickey.Key
+	err  error
+	// since are the keys that are published since keys were fetched; nil: there are no others.
+	since []publickey.Key
 	asked []string
+}
+
+func (p *published) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+	if p.since == nil {
+		return nil, publickey.ErrUnknown
+	}
+	return p.since, nil
 }
 
 func (p *published) Keys(_ context.Context, o publickey.Origin, id string) ([]publickey.Key, error) {
@@ -122,6 +131,7 @@ func TestPublishedKeys(t *testing.T) {
 	if diff := cmp.Diff(want, scheme.Origins()); diff != "" || !scheme.Keyless() {
 		t.Errorf("keyless %v, origins (-want +got):\n%s", scheme.Keyless(), diff)
 	}
+	const none = "signature mismatch: it matches under none of the keys that the provider publishes"
 	right := []publickey.Key{{ID: "k1", Public: &key.PublicKey}}
 	for _, tc := range []struct {
 		name    string
@@ -132,9 +142,12 @@ func TestPublishedKeys(t *testing.T) {
 		asked   int
 	}{
 		{name: "a published key", fetcher: &published{keys: right}, maker: key, asked: 1},
-		{name: "another key", fetcher: &published{keys: right}, maker: pinned, want: "signature mismatch: the token matches under none of the provider's published keys", asked: 1},
-		{name: "a key for something else", fetcher: &published{keys: []publickey.Key{{ID: "k1", Algorithm: "PS256", Public: &key.PublicKey}}}, maker: key, want: "signature mismatch: the token matches under none of the provider's published keys", asked: 1},
-		{name: "an unknown id", fetcher: &published{err: publickey.ErrUnknown}, maker: key, want: "signature mismatch: the provider publishes no key of the token's id", asked: 1},
+		{name: "another key", fetcher: &published{keys: right}, maker: pinned, want: none, asked: 1},
+		{name: "another key, and others since", fetcher: &published{keys: right, since: right}, maker: pinned, want: none, asked: 1},
+		{name: "a key that was published since", fetcher: &published{keys: []publickey.Key{{Public: &pinned.PublicKey}}, since: right}, maker: key, asked: 1},
+		{name: "a key of another id that was published since", fetcher: &published{keys: []publickey.Key{{Public: &pinned.PublicKey}}, since: []publickey.Key{{ID: "k2", Public: &key.PublicKey}}}, maker: key, want: none, asked: 1},
+		{name: "a key for something else", fetcher: &published{keys: []publickey.Key{{ID: "k1", Algorithm: "PS256", Public: &key.PublicKey}}}, maker: key, want: none, asked: 1},
+		{name: "an unknown id", fetcher: &published{err: publickey.ErrUnknown}, maker: key, want: none, asked: 1},
 		{name: "nobody answers", fetcher: &published{err: publickey.ErrUnavailable}, maker: key, want: "key unavailable: public key unavailable", asked: 1},
 		{name: "a key that the operator gave is used instead", fetcher: &published{keys: right}, maker: pinned, secrets: []string{pemText(t, &pinned.PublicKey)}},
 		{name: "and no other", fetcher: &published{keys: right}, maker: key, secrets: []string{pemText(t, &pinned.PublicKey)}, want: "signature mismatch: the token matches under none of the secrets (1)"},
@@ -161,6 +174,67 @@ func TestPublishedKeys(t *testing.T) {
 	r := verifyCase{header: header("X-Token", mint(t, `{"alg":"RS256"}`, `{}`, key))}.request()
 	if _, err := scheme.Verify(r, nil, 0); !errors.Is(err, signature.ErrKeyUnavailable) {
 		t.Errorf("without a fetcher: got %v", err)
+	}
+}
+
+// Signatures of other kinds than tokens, under published keys.
+func TestPublishedKeysOfOtherAlgorithms(t *testing.T) {
+	const source = `, key_source: {url: "https://keys.example.com/pem", format: pem}, signature: [{header: X}]}`
+	for _, spec := range []string{
+		"{algorithm: rsa-sha256, encoding: base64, content: '{body}', key: {encoding: pem}" + source,
+		"{algorithm: ecdsa-p256-sha256, encoding: hex, content: '{body}', key: {encoding: pem}" + source,
+		"{algorithm: ed25519, encoding: base64, content: '{body}', key: {encoding: pem}" + source,
+	} {
+		scheme := compile(t, spec)
+		secret, signer, err := scheme.GenerateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, _, err := scheme.GenerateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		parse := func(texts ...string) []publickey.Key {
+			found, err := publickey.Parse(publickey.PEM, []byte(strings.Join(texts, "")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+		weakest := publickey.Key{Public: &rsaKey(t).PublicKey}
+		r := verifyCase{}.request()
+		if r, err = scheme.Sign(r, signer, "", stampTime); err != nil {
+			t.Fatal(err)
+		}
+		if !scheme.Keyless() || len(scheme.Origins()) != 1 {
+			t.Errorf("%s: keyless %v", spec, scheme.Keyless())
+		}
+		for _, tc := range []struct {
+			name    string
+			fetcher *published
+			body    string
+			want    error
+		}{
+			{"among others", &published{keys: append([]publickey.Key{weakest}, parse(other, secret)...)}, helloBody, nil},
+			{"published since", &published{keys: parse(other), since: parse(secret)}, helloBody, nil},
+			{"another body", &published{keys: parse(secret)}, "{}", signature.ErrMismatch},
+			{"another key", &published{keys: parse(other)}, helloBody, signature.ErrMismatch},
+			{"unavailable", &published{err: publickey.ErrUnavailable}, helloBody, signature.ErrKeyUnavailable},
+		} {
+			r.Body = []byte(tc.body)
+			if _, err := scheme.VerifyFetching(t.Context(), r, nil, 0, tc.fetcher); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+				t.Errorf("%s, %s: got %v, want %v", spec, tc.name, err, tc.want)
+			}
+		}
+		// Nothing is asked for without a signature, nor where the operator gave a key.
+		f := &published{keys: parse(other)}
+		if _, err := scheme.VerifyFetching(t.Context(), verifyCase{}.request(), nil, 0, f); !errors.Is(err, signature.ErrMissing) {
+			t.Errorf("%s: got %v", spec, err)
+		}
+		r.Body = []byte(helloBody)
+		if _, err := scheme.VerifyFetching(t.Context(), r, keys(t, scheme, secret), 0, f); err != nil || len(f.asked) > 0 {
+			t.Errorf("%s: got %v, asked for %q", spec, err, f.asked)
+		}
 	}
 }
 

@@ -42,8 +42,6 @@ type Check struct {
 type Traits struct {
 	// Keyless: it needs no secret, because the provider publishes its keys.
 	Keyless bool
-	// Origins are the fixed places that keys are fetched from.
-	Origins []publickey.Origin
 	// Body says that the proof covers the body's bytes, URL that it covers the URL.
 	Body, URL bool
 	// Stamped says that a time of sending is signed, which may be Tolerance from now by the provider's word; 0: it gives none.
@@ -82,31 +80,53 @@ func (s *Scheme) compileMethod(spec *providerv1.Scheme, methods []Methods) error
 func (s *Scheme) VerifyFetching(
 	ctx context.Context, r *delivery.Request, keys []*Key, tolerance time.Duration, f Fetcher,
 ) (Match, error) {
-	if s.method == nil {
-		return s.Verify(r, keys, tolerance)
-	}
 	if f == nil {
 		f = nothing{}
+	}
+	switch {
+	case s.method == nil && len(keys) == 0 && s.origin.URL != "":
+		return s.verifyFetched(ctx, r, tolerance, f)
+	case s.method == nil:
+		return s.Verify(r, keys, tolerance)
 	}
 	return s.method.Verify(ctx, Check{Request: r, Keys: keys, Tolerance: tolerance, Fetcher: f})
 }
 
 // Keyless reports whether the scheme needs no secret, because the provider publishes its keys. A secret that is given is used instead of
 // those.
-func (s *Scheme) Keyless() bool { return s.method != nil && s.method.Traits().Keyless }
+func (s *Scheme) Keyless() bool {
+	return s.origin.URL != "" || s.method != nil && s.method.Traits().Keyless
+}
 
 // Origins returns the fixed places that the scheme's keys are fetched from.
 func (s *Scheme) Origins() []publickey.Origin {
-	if s.method == nil {
-		return nil
+	if s.origin.URL != "" {
+		return []publickey.Origin{s.origin}
 	}
-	return s.method.Traits().Origins
+	return nil
+}
+
+// compileKeySource says where the keys are published that signatures are checked with.
+func (s *Scheme) compileKeySource(spec *providerv1.Scheme) error {
+	k := spec.GetKeySource()
+	switch {
+	case k == nil:
+		return nil
+	case s.algorithm.family != publicKeys && s.algorithm.family != tokensOfJOSE:
+		return fmt.Errorf("key_source: a published key is public, and %s needs a secret one", s.algorithm.name)
+	}
+	s.origin = publickey.Origin{URL: k.GetUrl(), Format: publickey.Format(k.GetFormat())}
+	return nil
 }
 
 // nothing is the Fetcher of who has none.
 type nothing struct{}
 
 func (nothing) Keys(context.Context, publickey.Origin, string) ([]publickey.Key, error) {
+	return nil, fmt.Errorf("%w: nothing is fetched here", publickey.ErrUnavailable)
+}
+
+func (nothing) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
 	return nil, fmt.Errorf("%w: nothing is fetched here", publickey.ErrUnavailable)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/publickey"
 )
 
 // Scheme is one way of proving a delivery, compiled. It is safe for concurrent use.
@@ -29,6 +30,8 @@ type Scheme struct {
 	urlForms    []string
 	// most is how many signatures of one request are tried.
 	most int
+	// origin is where the provider publishes its keys; without a URL, nowhere.
+	origin publickey.Origin
 	// method proves what is neither digest nor signature of a content; nil for everything else.
 	method Method
 	// want says where a signature is expected and in which form.
@@ -54,7 +57,7 @@ type stamp struct {
 func Compile(spec *providerv1.Scheme, methods ...Methods) (*Scheme, error) {
 	s := &Scheme{name: spec.GetName()}
 	for _, step := range []func(*providerv1.Scheme) error{
-		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent, s.compileBodyDigests,
+		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent, s.compileBodyDigests, s.compileKeySource,
 	} {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)

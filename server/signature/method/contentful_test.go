@@ -72,11 +72,11 @@ func TestContentfulSigns(t *testing.T) {
 	r := request(`{"sys":{}}`)
 	r.URL.RawQuery = "x=%20y"
 	r.Header.Set("X-Contentful-Topic", "ContentManagement.Entry.publish")
-	headers, err := scheme.Sign(r, keys[0], "", now)
+	signed, err := scheme.Sign(r, keys[0], "", now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = headers
+	r = signed
 	if _, err := scheme.Verify(r, keys, time.Second); err != nil {
 		t.Error(err)
 	}

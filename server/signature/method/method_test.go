@@ -44,6 +44,10 @@ func (h *hosts) Keys(_ context.Context, o publickey.Origin, _ string) ([]publick
 	return publickey.Parse(o.Format, []byte(document))
 }
 
+func (h *hosts) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+	return nil, publickey.ErrUnknown
+}
+
 func compile(t testing.TB, text string) *signature.Scheme {
 	t.Helper()
 	spec := &providerv1.Scheme{}
