@@ -25,6 +25,8 @@ type Config struct {
 	Schemas []Schema
 	// Principals are the callers that are known, in the order of the file. With none, nobody has to authenticate.
 	Principals []Principal
+	// Rejections says what is kept of refused deliveries.
+	Rejections Rejections
 	Log        Log
 	// ShutdownTimeout bounds the whole shutdown.
 	ShutdownTimeout time.Duration
@@ -118,6 +120,15 @@ type Schema struct {
 	Image []byte
 }
 
+// Rejections says what is kept of deliveries that were refused.
+type Rejections struct {
+	// MaxBytes and MaxAge are its bounds; the oldest go first.
+	MaxBytes int64
+	MaxAge   time.Duration
+	// Bodies says that bodies are kept too.
+	Bodies bool
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level slog.Level
@@ -142,6 +153,7 @@ func (c *Config) NeedsRestart(next *Config) []string {
 		{"grpc", c.GRPC.bound(), next.GRPC.bound()},
 		{"admin", c.Admin.bound(), next.Admin.bound()},
 		{"journal", c.Journal, next.Journal},
+		{"rejections", c.Rejections, next.Rejections},
 		{"log", c.Log, next.Log},
 		{"shutdown_timeout", c.ShutdownTimeout, next.ShutdownTimeout},
 	} {

@@ -201,9 +201,12 @@ func TestEveryKeyCounts(t *testing.T) {
 			}
 			return "[" + path + "]"
 		}(),
-		"log.level":        "error",
-		"log.format":       "json",
-		"shutdown_timeout": "1s",
+		"rejections.max_bytes": "1MiB",
+		"rejections.max_age":   "1h",
+		"rejections.bodies":    "true",
+		"log.level":            "error",
+		"log.format":           "json",
+		"shutdown_timeout":     "1s",
 	}
 	for _, listener := range []string{"http", "grpc", "admin"} {
 		values[listener+".tls.cert"] = filepath.Join(dir, "b.crt")
