@@ -27,6 +27,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/gateway"
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/rejection"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
@@ -50,6 +51,17 @@ func (s *Server) endpoints(cfg *config.Config) ([]*edge.Endpoint, error) {
 		list = append(list, endpoint)
 	}
 	return list, nil
+}
+
+// useSources lets deliveries be verified by these from now on.
+func (s *Server) useSources(endpoints []*edge.Endpoint) {
+	sources := make([]*provider.Source, len(endpoints))
+	for n, e := range endpoints {
+		sources[n] = e.Source
+	}
+	// Before the edge has them: what it refuses is looked into with the sources that it was refused by, or newer ones.
+	s.rejections.SetSources(s.catalogue, sources)
+	s.edge.SetSources(endpoints)
 }
 
 func policies(cfg *config.Config) map[string]subscription.Policy {
@@ -79,7 +91,8 @@ func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Register
 	j := journal.Config{
 		Dir: cfg.Journal.Dir, MaxAge: cfg.Journal.MaxAge, MaxBytes: cfg.Journal.MaxBytes, HoldBytes: cfg.Journal.HoldBytes,
 		DedupeWindow: cfg.Journal.DedupeWindow, MinFree: cfg.Journal.MinFree,
-		DeadLetterBytes: cfg.Journal.DeadLetterBytes, DeadLetterMaxAge: cfg.Journal.DeadLetterMaxAge, Logger: log, Registerer: reg, Now: now,
+		DeadLetterBytes: cfg.Journal.DeadLetterBytes, DeadLetterMaxAge: cfg.Journal.DeadLetterMaxAge,
+		RejectionBytes: cfg.Rejections.MaxBytes, RejectionMaxAge: cfg.Rejections.MaxAge, Logger: log, Registerer: reg, Now: now,
 	}
 	if j.MinFree == 0 {
 		j.MinFree = -1
@@ -163,6 +176,8 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	hookbridgev1.RegisterSubscriptionServiceServer(s.grpc, management)
 	schemas := schema.NewService(s.schema)
 	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
+	sources := rejection.NewService(s.rejections)
+	hookbridgev1.RegisterSourceServiceServer(s.grpc, sources)
 	s.health = health.NewServer()
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -173,6 +188,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	hookbridgev1.RegisterSubscriptionServiceServer(channel, management)
 	hookbridgev1.RegisterSchemaServiceServer(channel, schemas)
+	hookbridgev1.RegisterSourceServiceServer(channel, sources)
 	api, err := gateway.NewAPI(channel)
 	if err != nil {
 		return err

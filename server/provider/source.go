@@ -128,7 +128,9 @@ func (s *Source) MaxBody() int64 {
 func (s *Source) Deadline() time.Duration { return s.cfg.Pack.deadline() }
 
 // FailureStatus returns the HTTP status for a delivery that isn't authentic; 0 for the usual one.
-func (s *Source) FailureStatus() int { return int(s.cfg.Pack.spec.GetAnswers().GetFailure().GetStatus()) }
+func (s *Source) FailureStatus() int {
+	return int(s.cfg.Pack.spec.GetAnswers().GetFailure().GetStatus())
+}
 
 // Methods returns the methods that are taken.
 func (s *Source) Methods() []string { return slices.Clone(s.cfg.Pack.methods) }
