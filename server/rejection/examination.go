@@ -161,10 +161,9 @@ func seconds(d time.Duration) string { return d.Round(time.Second).String() }
 
 // absent is for deliveries without a signature of the source's schemes.
 func (x *examination) absent(provers []provider.Prover, missing error) {
-	if x.otherSources() {
+	if x.otherSources() || x.otherSchemes() {
 		return
 	}
-	x.otherSchemes()
 	for _, p := range provers {
 		if place, ok := p.Scheme.Carried(x.request); ok {
 			x.add(hookbridgev1.Diagnosis_KIND_SIGNATURE_ABSENT, "%s is there, but not all that belongs to it: %s. Either the provider is set to another version "+
@@ -173,11 +172,11 @@ func (x *examination) absent(provers []provider.Prover, missing error) {
 		}
 	}
 	x.otherProviders()
-	x.add(hookbridgev1.Diagnosis_KIND_SIGNATURE_ABSENT, "%s is not there: has the webhook got a secret at the provider? %s",
+	x.add(hookbridgev1.Diagnosis_KIND_SIGNATURE_ABSENT, "%s there: has the webhook got a secret at the provider? %s",
 		placesOf(provers), x.guide())
 }
 
-// placesOf names where signatures were expected.
+// placesOf says that no signature is where one was expected, up to the last word.
 func placesOf(provers []provider.Prover) string {
 	var names []string
 	for _, p := range provers {
@@ -188,9 +187,9 @@ func placesOf(provers []provider.Prover) string {
 		}
 	}
 	if len(names) == 1 {
-		return names[0]
+		return names[0] + " is not"
 	}
-	return "none of " + strings.Join(names, ", ")
+	return "none of " + fewOf(names) + " is"
 }
 
 // guide says where the provider shows the secret.
