@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// maxDepth and maxNodes bound the documents that are written anew.
+	// maxDepth and maxNodes bound the documents that are written anew, maxGrowth how much larger than it came one may get: deep ones
+	// that are indented grow without measure.
 	maxDepth, maxNodes = 200, 50_000
+	maxGrowth          = 3 * maxBody
 )
 
 // node is a JSON value with its members in the order in which they came. Numbers and literals are kept as they were written.
@@ -117,8 +119,11 @@ func asJSON(body []byte, yield func(string, []byte) bool) bool {
 		for _, e := range allEscapes() {
 			for _, l := range layouts() {
 				how := "when the JSON is written " + l.how + e.how + order
-				w := &writer{layout: l, escapes: e, sorted: sorted}
+				w := &writer{layout: l, escapes: e, sorted: sorted, most: len(body) + maxGrowth}
 				w.value(&root, 0)
+				if len(w.out) > w.most {
+					continue
+				}
 				if !yield(how, w.out) || l.end && !yield(how+", with a line end after it", append(w.out, '\n')) {
 					return false
 				}
@@ -134,6 +139,8 @@ type writer struct {
 	escapes
 	sorted bool
 	out    []byte
+	// most is how long out may get. What is longer is not finished.
+	most int
 }
 
 func (w *writer) value(n *node, depth int) {
@@ -152,6 +159,9 @@ func (w *writer) value(n *node, depth int) {
 	}
 	w.out = append(w.out, n.kind)
 	for i := range members {
+		if len(w.out) > w.most {
+			return
+		}
 		if i > 0 {
 			w.out = append(w.out, w.comma...)
 		}
