@@ -62,8 +62,9 @@ type examination struct {
 	own     *provider.Source
 	request *delivery.Request
 	host    string
-	// left is the work that may still be done; below zero, something was left out.
+	// left is the work that may still be done; cut says that something was left out for want of it.
 	left  int
+	cut   bool
 	found []*hookbridgev1.Diagnosis
 }
 
@@ -73,8 +74,12 @@ func (x *examination) add(kind hookbridgev1.Diagnosis_Kind, format string, args 
 
 // spend takes work, if there is as much.
 func (x *examination) spend(work int) bool {
+	if x.left < work {
+		x.cut = true
+		return false
+	}
 	x.left -= work
-	return x.left >= 0
+	return true
 }
 
 // prove tries one scheme with its keys, without regard of the clock.
@@ -221,6 +226,11 @@ func (x *examination) formerSecrets() bool {
 func (x *examination) otherSources() bool {
 	const kind = hookbridgev1.Diagnosis_KIND_OTHER_SOURCE
 	for _, other := range x.others(x.own) {
+		// There may be very many; the rest is for what else may be wrong.
+		if x.left < most/2 {
+			x.cut = true
+			break
+		}
 		p, match, ok := x.any(other.Provers(), x.request)
 		switch {
 		case ok && other.Provider() == x.own.Provider():
@@ -328,7 +338,7 @@ func (x *examination) nothing(wrong error) {
 	switch {
 	case errors.Is(wrong, signature.ErrMalformed):
 		x.add(kind, "%s: whoever sent it signs in another way than %s", strings.TrimPrefix(wrong.Error(), signature.ErrMalformed.Error()+": "), x.own.Pack().Name())
-	case x.left < 0:
+	case x.cut:
 		x.add(kind, "of what was tried nothing matches; not everything was, because that takes longer than is allowed. If %s sent it, copy the secret again. %s",
 			x.own.Pack().Name(), x.guide())
 	default:
