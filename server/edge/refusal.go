@@ -48,7 +48,7 @@ type refusal struct {
 
 // refuse says that a request was refused: to the log what is our trouble, to whoever wants to know what is the sender's.
 func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
-	told := fault.HTTPStatus(why.err)
+	told, reason, text := fault.Told(why.err)
 	if told < 400 || told > 499 {
 		h.refusals.write(ctx, why)
 		return
@@ -65,7 +65,7 @@ func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Req
 	now := h.cfg.Now()
 	h.cfg.Refused(&delivery.Refusal{
 		RequestID: why.id, Time: now, Source: source, Peer: why.peer,
-		Status: why.status, Reason: fault.Reason(why.err), Message: fault.Status(why.err, why.id).Message(),
+		Status: why.status, Reason: reason, Message: text,
 		Request: &delivery.Request{
 			Method: r.Method, URL: h.publicURL(r), Header: r.Header, Body: body.whole, ReceivedAt: now,
 		},
