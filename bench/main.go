@@ -50,6 +50,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == forgeCommand {
+		exit(serveForgery(ctx, os.Args[2:]))
+	}
 	exit(run(ctx))
 }
 
