@@ -34,7 +34,7 @@ func startLimit(ctx context.Context) (*process, error) {
 // startBridge starts the bridge on a folder.
 func startBridge(ctx context.Context, p *plan, folder string) (*process, error) {
 	config := filepath.Join(folder, "hookbridge.yaml")
-	text := `http: {listen: "127.0.0.1:0"}
+	text := `http: {listen: "127.0.0.1:0", trusted_proxies: [127.0.0.0/8]}
 grpc: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0"}
 journal: {dir: ./data}

@@ -58,6 +58,9 @@ var (
 	duplicate     = []byte(`"duplicate":true`)
 )
 
+// errStatus means that an answer was not 200. It was read whole.
+var errStatus = errors.New("refused")
+
 // readAnswer reads an answer of which the length is given, and wants it to be 200 and no duplicate.
 func readAnswer(r *bufio.Reader) error {
 	line, err := r.ReadSlice('\n')
@@ -84,7 +87,9 @@ func readAnswer(r *bufio.Reader) error {
 	case err != nil:
 		return err
 	case !taken:
-		return fmt.Errorf("%s: %s", status, answer)
+		text := bytes.Clone(answer)
+		_, err = r.Discard(length)
+		return errors.Join(fmt.Errorf("%w: %s: %s", errStatus, status, text), err)
 	case bytes.Contains(answer, duplicate):
 		return fmt.Errorf("an event that is new was taken for a duplicate: %s", answer)
 	}

@@ -27,7 +27,7 @@ func TestReadAnswer(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"new", ok, ""},
 		{"duplicate", strings.Replace(ok, "19\r\n\r\n{\"duplicate\":false", "18\r\n\r\n{\"duplicate\":true", 1), `an event that is new was taken for a duplicate: {"duplicate":true}`},
-		{"refused", strings.Replace(ok, "200 OK", "503 Service Unavailable", 1), `HTTP/1.1 503 Service Unavailable: {"duplicate":false}`},
+		{"refused", strings.Replace(ok, "200 OK", "503 Service Unavailable", 1), `refused: HTTP/1.1 503 Service Unavailable: {"duplicate":false}`},
 		{"without a length", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK: want an answer of a given length, up to 4096 bytes, got -1"},
 		{"cut off", ok[:len(ok)-1], "EOF"},
 	} {
@@ -43,10 +43,22 @@ func TestReadAnswer(t *testing.T) {
 			if got != tc.want {
 				t.Errorf("want %q, got %q", tc.want, got)
 			}
-			if rest, _ := r.Peek(4); tc.want == "" && string(rest) != "HTTP" {
+			if rest, _ := r.Peek(4); (tc.want == "" || tc.name == "refused") && string(rest) != "HTTP" {
 				t.Errorf("it did not stop at the next answer, but at %q", rest)
 			}
 		})
+	}
+}
+
+// A forged delivery differs from a real one in its signature and who sent it.
+func TestForgedRequest(t *testing.T) {
+	r, peer := forgedRequest("host")
+	copy(peer, "10.101.102.103")
+	text := string(r.bytes)
+	want := strings.Replace(string(newRequest("host").bytes), signature, "sha256="+strings.Repeat("0", 64), 1)
+	want = strings.Replace(want, "\r\n\r\n", "\r\nX-Forwarded-For: 10.101.102.103\r\n\r\n", 1)
+	if text != want {
+		t.Errorf("want %s\ngot %s", want, text)
 	}
 }
 

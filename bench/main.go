@@ -38,6 +38,7 @@ var parts = []struct {
 }{
 	{"ingest", measureIngest},
 	{"latency", measureLatency},
+	{"forged", measureForged},
 	{"catchup", measureCatchUp},
 	{"crowd", measureCrowds},
 	{"memory", measureMemory},
@@ -49,6 +50,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == forgeCommand {
+		exit(serveForgery(ctx, os.Args[2:]))
+	}
 	exit(run(ctx))
 }
 
@@ -63,7 +67,7 @@ func exit(err error) {
 func run(ctx context.Context) error {
 	p := &plan{rounds: 3, span: 5 * time.Second, stored: 200_000, many: 1_000_000, crowds: []int{10, 1000}}
 	quick := flag.Bool("quick", false, "measure a minute only")
-	only := flag.String("only", "", "comma-separated `PARTS`: ingest, latency, catchup, crowd, memory")
+	only := flag.String("only", "", "comma-separated `PARTS`: ingest, latency, forged, catchup, crowd, memory")
 	flag.StringVar(&p.binary, "binary", "bin/hookbridge", "the bridge's `FILE`")
 	flag.StringVar(&p.dir, "dir", "", "the `FOLDER` for journals (default: a temporary one)")
 	flag.IntVar(&p.many, "events", p.many, "the `NUMBER` of events for memory and start-up")

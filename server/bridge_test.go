@@ -31,6 +31,9 @@ const patience = 30 * time.Second
 var keys = map[string]string{
 	"standard_webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 	"gitlab":            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	"stripe":            "whsec_of_stripe",
+	"another":           "the secret of another team",
+	"hex":               "00112233445566778899aabbccddeeff",
 }
 
 const anyKey = "a secret of the tests"
@@ -51,11 +54,16 @@ type bridge struct {
 // open writes the configuration and starts a bridge. more is YAML beside the listeners; a source's secret is env:<PROVIDER>.
 func open(t *testing.T, more string, now func() time.Time) *bridge {
 	t.Helper()
+	return openFile(t, "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n"+more, now)
+}
+
+// openFile is open with the whole configuration.
+func openFile(t *testing.T, text string, now func() time.Time) *bridge {
+	t.Helper()
 	b := &bridge{t: t, path: filepath.Join(t.TempDir(), "hookbridge.yaml"), now: now}
 	if b.now == nil {
 		b.now = time.Now
 	}
-	text := "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n" + more
 	if err := os.WriteFile(b.path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -20,14 +20,16 @@ const (
 
 // imports says which room may see which, besides delivery's neighbours at the bottom. A room that is not here may see none.
 var imports = map[string][]string{
-	"edge":                 {"provider", "delivery", "fault", "requestid"},
-	"provider":             {"signature", "signature/method", "publickey", "delivery"},
-	"signature":            {"publickey", "delivery"},
-	"signature/method":     {"signature", "publickey", "delivery"},
-	"keysource":            {"publickey"},
-	"gateway":              {"schema", "delivery", "fault", "requestid"},
-	"ingest":               {"journal", "fault"},
-	"subscription":         {"subscription/machine", "subscription/expression", "journal", "schema", "fault", "auth", "pattern"},
+	"edge":             {"provider", "delivery", "fault", "requestid"},
+	"provider":         {"signature", "signature/method", "publickey", "delivery"},
+	"signature":        {"publickey", "delivery"},
+	"signature/method": {"signature", "publickey", "delivery"},
+	"keysource":        {"publickey"},
+	"gateway":          {"schema", "delivery", "fault", "requestid"},
+	"ingest":           {"journal", "fault"},
+	"subscription":     {"subscription/machine", "subscription/expression", "journal", "schema", "fault", "auth", "pattern"},
+	// It sees what a delivery saw on its way to being refused, and the log that refusals are kept in.
+	"rejection":            {"provider", "signature", "delivery", "journal", "fault"},
 	"auth":                 {"pattern", "fault"},
 	"config":               {"provider"},
 	"journal/journaltest":  {"journal"},

@@ -29,6 +29,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/provider"
 	"github.com/hookbridge/hookbridge/server/publickey"
+	"github.com/hookbridge/hookbridge/server/rejection"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
@@ -63,6 +64,18 @@ func origins(endpoints []*edge.Endpoint) []publickey.Origin {
 	return all
 }
 
+// useSources lets deliveries be verified by these from now on.
+func (s *Server) useSources(endpoints []*edge.Endpoint) {
+	sources := make([]*provider.Source, len(endpoints))
+	for n, e := range endpoints {
+		sources[n] = e.Source
+	}
+	s.keys.Use(origins(endpoints))
+	// Before the edge has them: what it refuses is looked into with the sources that it was refused by, or newer ones.
+	s.rejections.SetSources(s.catalogue.Load(), sources)
+	s.edge.SetSources(endpoints)
+}
+
 func policies(cfg *config.Config) map[string]subscription.Policy {
 	byName := make(map[string]subscription.Policy, len(cfg.Subscriptions))
 	for _, p := range cfg.Subscriptions {
@@ -90,7 +103,8 @@ func journalConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Register
 	j := journal.Config{
 		Dir: cfg.Journal.Dir, MaxAge: cfg.Journal.MaxAge, MaxBytes: cfg.Journal.MaxBytes, HoldBytes: cfg.Journal.HoldBytes,
 		DedupeWindow: cfg.Journal.DedupeWindow, MinFree: cfg.Journal.MinFree,
-		DeadLetterBytes: cfg.Journal.DeadLetterBytes, DeadLetterMaxAge: cfg.Journal.DeadLetterMaxAge, Logger: log, Registerer: reg, Now: now,
+		DeadLetterBytes: cfg.Journal.DeadLetterBytes, DeadLetterMaxAge: cfg.Journal.DeadLetterMaxAge,
+		RejectionBytes: cfg.Rejections.MaxBytes, RejectionMaxAge: cfg.Rejections.MaxAge, Logger: log, Registerer: reg, Now: now,
 	}
 	if j.MinFree == 0 {
 		j.MinFree = -1
@@ -174,6 +188,8 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	hookbridgev1.RegisterSubscriptionServiceServer(s.grpc, management)
 	schemas := schema.NewService(s.schema)
 	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
+	sources := rejection.NewService(s.rejections)
+	hookbridgev1.RegisterSourceServiceServer(s.grpc, sources)
 	s.health = health.NewServer()
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -184,6 +200,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	hookbridgev1.RegisterSubscriptionServiceServer(channel, management)
 	hookbridgev1.RegisterSchemaServiceServer(channel, schemas)
+	hookbridgev1.RegisterSourceServiceServer(channel, sources)
 	api, err := gateway.NewAPI(channel)
 	if err != nil {
 		return err

@@ -24,10 +24,16 @@ func (s *Server) Run(ctx context.Context) error {
 		defer close(ended)
 		return s.subscriptions.Run(life)
 	})
-	// What the subscriptions store at their end is in the journal before it is closed.
+	written := make(chan struct{})
+	group.Go(func() error {
+		defer close(written)
+		return s.rejections.Run(life)
+	})
+	// What the subscriptions store at their end is in the journal before it is closed, and so are the last refusals.
 	end := func() {
 		cancel()
 		<-ended
+		<-written
 	}
 	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
 	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
@@ -45,7 +51,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // shutdown is the script. Each step may use the time that is left; what doesn't finish is cut off, and said.
-func (s *Server) shutdown(endSubscriptions func()) error {
+func (s *Server) shutdown(endRooms func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Load().ShutdownTimeout)
 	defer cancel()
 	started := time.Now()
@@ -67,6 +73,7 @@ func (s *Server) shutdown(endSubscriptions func()) error {
 	s.keys.Close()
 	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off: that must not
 	// take the time of what follows.
+	s.rejections.Shutdown()
 	ending, giveUp := context.WithTimeout(ctx, s.cfg.Load().ShutdownTimeout/4)
 	defer giveUp()
 	if err := s.subscriptions.Shutdown(ending); err != nil {
@@ -86,8 +93,8 @@ func (s *Server) shutdown(endSubscriptions func()) error {
 		<-stopped
 		step("calls were still running", ctx.Err())
 	}
-	// 5. Nobody is left to send to: the subscriptions store where they stand.
-	endSubscriptions()
+	// 5. Nobody is left to send to, and nothing more is refused: the subscriptions store where they stand, the rejection log what it has.
+	endRooms()
 	// 6. The admin listener last of the listeners, so that the shutdown can be watched.
 	step("admin", s.admin.Shutdown(ctx))
 	// 7. The journal, when nobody writes any more.

@@ -24,6 +24,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/keysource"
 	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/rejection"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
@@ -50,6 +51,7 @@ type Server struct {
 	catalogue     atomic.Pointer[provider.Catalogue]
 	journal       *journal.Store
 	edge          *edge.Handler
+	rejections    *rejection.Log
 	subscriptions *subscription.Manager
 	schema        *schema.Live
 	registry      *prometheus.Registry
@@ -128,8 +130,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.open(ctx, opts.Config); err != nil {
 		return nil, err
 	}
-	s.keys.Use(origins(endpoints))
-	s.edge.SetSources(endpoints)
+	s.useSources(endpoints)
 	return s, nil
 }
 
@@ -155,8 +156,15 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
+	s.rejections, err = rejection.New(rejection.Config{
+		Store: s.journal.Rejections(), Bodies: cfg.Rejections.Bodies, Logger: s.log, Registerer: s.registry, Now: s.now,
+	})
+	if err != nil {
+		return fmt.Errorf("rejections: %w", err)
+	}
 	s.edge, err = edge.New(edge.Config{
 		Next:           gw.ServeDelivery,
+		Refused:        s.rejections.Refused,
 		MaxInFlight:    cfg.HTTP.MaxInFlight,
 		PublicURL:      cfg.HTTP.PublicURL,
 		TrustedProxies: cfg.HTTP.TrustedProxies,
@@ -237,8 +245,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	// The schema before the sources: a delivery to a new source finds the messages that came with it.
 	s.schema.Use(registry)
 	s.catalogue.Store(catalogue)
-	s.keys.Use(origins(endpoints))
-	s.edge.SetSources(endpoints)
+	s.useSources(endpoints)
 	s.subscriptions.SetPolicies(policies(cfg))
 	old := s.cfg.Swap(cfg)
 	if keys := old.NeedsRestart(cfg); len(keys) > 0 {

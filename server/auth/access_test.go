@@ -57,6 +57,12 @@ func TestRulesOfManagement(t *testing.T) {
 		hookbridgev1.SubscriptionService_PurgeDeadLetters_FullMethodName:   &hookbridgev1.PurgeDeadLettersRequest{Subscription: "team"},
 		hookbridgev1.SubscriptionService_StartReplay_FullMethodName:        &hookbridgev1.StartReplayRequest{Subscription: "team"},
 		hookbridgev1.SubscriptionService_CancelReplay_FullMethodName:       &hookbridgev1.CancelReplayRequest{Subscription: "team"},
+
+		hookbridgev1.SourceService_ListSources_FullMethodName:    &hookbridgev1.ListSourcesRequest{},
+		hookbridgev1.SourceService_OpenCapture_FullMethodName:    &hookbridgev1.OpenCaptureRequest{Source: "team"},
+		hookbridgev1.SourceService_ListRejections_FullMethodName: &hookbridgev1.ListRejectionsRequest{Source: "team"},
+		// A stream is checked before its request is read.
+		hookbridgev1.SourceService_FollowRejections_FullMethodName: nil,
 	}
 	user := &Principal{name: "user", grants: Grants{Subscriptions: []string{"team"}}}
 	manager := &Principal{name: "manager", grants: Grants{Subscriptions: []string{"other"}, Manage: true}}
@@ -80,7 +86,9 @@ func TestRulesOfManagement(t *testing.T) {
 			wantUser = ""
 		case hookbridgev1.SubscriptionService_GetSubscription_FullMethodName:
 			wantUser, wantManager = "", ""
-		case hookbridgev1.EventService_EraseEvent_FullMethodName:
+		case hookbridgev1.EventService_EraseEvent_FullMethodName, hookbridgev1.SourceService_ListSources_FullMethodName,
+			hookbridgev1.SourceService_OpenCapture_FullMethodName, hookbridgev1.SourceService_ListRejections_FullMethodName,
+			hookbridgev1.SourceService_FollowRejections_FullMethodName:
 			wantManager = ""
 		}
 		for p, want := range map[*Principal]string{user: wantUser, manager: wantManager, both: ""} {

@@ -90,8 +90,9 @@ func (a *Authenticator) Stream() grpc.StreamServerInterceptor {
 			return err
 		}
 		if r.check != nil {
-			if err := r.check(From(ctx), nil); err != nil {
-				return a.counted(err)
+			// A stream outlives the grants of its beginning: it is held to its rule for as long as it lasts.
+			if err := Keep(ctx, func(p *Principal) error { return r.check(p, nil) }); err != nil {
+				return err
 			}
 		}
 		ctx, cancel := context.WithCancel(ctx)

@@ -246,3 +246,37 @@ func TestKeepAsksUnderThePrincipalsOfNow(t *testing.T) {
 		t.Errorf("without a caller: got %v", err)
 	}
 }
+
+// A stream whose method has a rule is held to it: refused without the grant, ended when that is withdrawn.
+func TestStreamsAreHeldToTheirRule(t *testing.T) {
+	follow := &grpc.StreamServerInfo{FullMethod: hookbridgev1.SourceService_FollowRejections_FullMethodName, IsServerStream: true}
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthenticator(t, entry("a", someToken, Grants{}))
+		w := &wire{ctx: incoming(t.Context(), someToken)}
+		const lacks = `principal "a" lacks the grant manage`
+		err := a.Stream()(nil, w, follow, func(any, grpc.ServerStream) error {
+			t.Error("the handler was called")
+			return nil
+		})
+		if told(err) != lacks {
+			t.Errorf("told %q, want %q", told(err), lacks)
+		}
+		if err := a.Replace([]Entry{entry("a", someToken, Grants{Manage: true})}); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			ended <- a.Stream()(nil, w, follow, func(_ any, s grpc.ServerStream) error {
+				<-s.Context().Done()
+				return s.Context().Err()
+			})
+		}()
+		synctest.Wait()
+		if err := a.Replace([]Entry{entry("a", someToken, Grants{})}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; told(err) != lacks {
+			t.Errorf("told %q, want %q", told(err), lacks)
+		}
+	})
+}

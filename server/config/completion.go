@@ -49,18 +49,12 @@ func (c *completion) config(m *configv1.Config) *Config {
 				durationRange{Default: 30 * time.Second, Min: time.Second, Max: 10 * time.Minute}),
 			TLS: c.tls("http.tls", m.GetHttp().GetTls()),
 		},
-		GRPC:    c.listener("grpc", m.GetGrpc(), defaultGRPC),
-		Admin:   c.listener("admin", m.GetAdmin(), defaultAdmin),
-		Journal: c.journal(m.GetJournal()),
-		Rejections: Rejections{
-			MaxBytes: c.size("rejections.max_bytes", m.GetRejections().GetMaxBytes(),
-				sizeRange{Default: 16 << 20, Min: 1 << 20, Max: 1 << 30}),
-			MaxAge: c.duration("rejections.max_age", m.GetRejections().GetMaxAge(),
-				durationRange{Default: 168 * time.Hour, Min: time.Hour, Max: 720 * time.Hour}),
-			Bodies: m.GetRejections().GetBodies(),
-		},
+		GRPC:          c.listener("grpc", m.GetGrpc(), defaultGRPC),
+		Admin:         c.listener("admin", m.GetAdmin(), defaultAdmin),
+		Journal:       c.journal(m.GetJournal()),
 		Subscriptions: c.subscriptions(m.GetSubscriptions()),
 		Schemas:       c.schemas(m.GetSchemas()),
+		Rejections:    c.rejections(m.GetRejections()),
 		Log:           c.log(m.GetLog()),
 		ShutdownTimeout: c.duration("shutdown_timeout", m.GetShutdownTimeout(),
 			durationRange{Default: 20 * time.Second, Min: time.Second, Max: 10 * time.Minute}),
@@ -241,6 +235,14 @@ func (c *completion) subscriptions(list []*configv1.SubscriptionPolicy) []Subscr
 		policies = append(policies, SubscriptionPolicy{Name: m.GetName(), HoldAll: m.GetHold() == "all"})
 	}
 	return policies
+}
+
+func (c *completion) rejections(m *configv1.Rejections) Rejections {
+	return Rejections{
+		MaxBytes: c.size("rejections.max_bytes", m.GetMaxBytes(), sizeRange{Default: 16 << 20, Min: 1 << 20, Max: 1 << 30}),
+		MaxAge:   c.duration("rejections.max_age", m.GetMaxAge(), durationRange{Default: 168 * time.Hour, Min: time.Hour, Max: 720 * time.Hour}),
+		Bodies:   m.GetBodies(),
+	}
 }
 
 func (c *completion) log(m *configv1.Log) Log {

@@ -91,14 +91,6 @@ type NATS struct {
 	Replicas        int
 }
 
-// Rejections says what is kept of deliveries that were refused.
-type Rejections struct {
-	MaxBytes int64
-	MaxAge   time.Duration
-	// Bodies says that bodies are kept, too.
-	Bodies bool
-}
-
 // Provider is a file with a pack of the operator's own, as it was when Load read it.
 type Provider struct {
 	// Name is the path as the configuration has it, File the same absolute.
@@ -145,6 +137,15 @@ type Schema struct {
 	Name, File string
 	// Image is the content: an encoded google.protobuf.FileDescriptorSet if Options.CheckSchemas said so.
 	Image []byte
+}
+
+// Rejections says what is kept of deliveries that were refused.
+type Rejections struct {
+	// MaxBytes and MaxAge are its bounds; the oldest go first.
+	MaxBytes int64
+	MaxAge   time.Duration
+	// Bodies says that bodies are kept too.
+	Bodies bool
 }
 
 // Log says what is logged and how.

@@ -123,6 +123,7 @@ sources:
 subscriptions:
 - {name: billing, hold: all}
 - {name: audit.log, hold: bounded}
+rejections: {max_bytes: 2MiB, max_age: 24h, bodies: true}
 log: {level: debug, format: json}
 shutdown_timeout: 1s
 `})
@@ -157,6 +158,7 @@ shutdown_timeout: 1s
 			{Name: "b", Provider: "hmac", Secrets: []Secret{secret}, DigestWindow: time.Hour},
 		},
 		Subscriptions:   []SubscriptionPolicy{{Name: "billing", HoldAll: true}, {Name: "audit.log"}},
+		Rejections:      Rejections{MaxBytes: 2 << 20, MaxAge: 24 * time.Hour, Bodies: true},
 		Log:             Log{Level: -4, Format: "json"},
 		ShutdownTimeout: time.Second,
 	}
@@ -375,6 +377,7 @@ func TestDemo(t *testing.T) {
 		Rejections:      Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 		Sources:         []Source{{Name: "demo", Provider: "hmac", Secrets: []Secret{NewSecret("my_shared_secret")}, DigestWindow: 5 * time.Minute}},
 		ShutdownTimeout: 20 * time.Second,
+		Rejections:      Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 	}
 	if diff := cmp.Diff(want, got, equateSecrets); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -401,7 +404,8 @@ func TestNeedsRestart(t *testing.T) {
 	other.Journal.NATS = &NATS{}
 	other.Log.Level++
 	other.ShutdownTimeout++
-	if diff := cmp.Diff([]string{"http", "grpc", "admin", "journal", "log", "shutdown_timeout"}, old.NeedsRestart(&other)); diff != "" {
+	other.Rejections.Bodies = true
+	if diff := cmp.Diff([]string{"http", "grpc", "admin", "journal", "rejections", "log", "shutdown_timeout"}, old.NeedsRestart(&other)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

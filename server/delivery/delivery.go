@@ -1,5 +1,6 @@
 // Package delivery has the two shapes that a webhook has on its way in: Request, as it came off the wire, and Verified, after
-// its signature was checked over the raw bytes. Everything behind the edge takes a Verified and nothing else.
+// its signature was checked over the raw bytes. Everything behind the edge takes a Verified and nothing else. Refusal is what is left
+// of a webhook that went no further.
 //
 // Only package provider makes a Verified, and only after package signature said yes. The type can't enforce that; the import
 // rules in server/repo_test.go do.
@@ -60,4 +61,21 @@ type Auth struct {
 	Scheme                                           string
 	Secret                                           int
 	BodyCovered, IDCovered, TypeCovered, TimeCovered bool
+}
+
+// Refusal is a delivery that was refused by its sender's own fault, after it was answered. Its request is as hostile as ever.
+type Refusal struct {
+	// RequestID is the one in the answer, Time when it was answered.
+	RequestID string
+	Time      time.Time
+	// Source is the source's name, empty where the path named none that exists. Peer is the sender's address.
+	Source, Peer string
+	// Status, Reason and Message are what the sender was told.
+	Status          int
+	Reason, Message string
+	// Request has no body where it was refused before all of it was read; BodyBytes is how much of it was. Host is what the sender called
+	// the listener.
+	Request   *Request
+	BodyBytes int64
+	Host      string
 }

@@ -40,9 +40,15 @@ const answerDeadline = 8 * time.Second
 // Next takes a verified delivery on and answers the request. After an error it has written nothing.
 type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error
 
+// Refused is told of a delivery that was refused by the sender's own fault, when it has its answer. It must not block. It may keep
+// what it is given for as long as it accounts for the memory: the budget of bodies in flight doesn't.
+type Refused func(*delivery.Refusal)
+
 // Config is what a Handler needs.
 type Config struct {
 	Next Next
+	// Refused is nil where nobody wants to know.
+	Refused Refused
 	// MaxInFlight bounds the bytes of bodies in memory.
 	MaxInFlight int64
 	// PublicURL is what providers call the listener; nil when it was not configured.
@@ -131,7 +137,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fault.WriteHTTP(out, err, id, override)
 			defer after()
 		}
-		h.refusals.write(ctx, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
+		h.refuse(ctx, out, r, body, endpoint, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
 	}
 	h.metrics.observe(source, out.status, err, h.cfg.Now().Sub(started))
 }
@@ -169,6 +175,7 @@ func (h *Handler) serve(
 	if err != nil {
 		return err
 	}
+	in.whole = body
 	fetching, fetched := context.WithTimeout(ctx, e.Source.FetchUntil(started).Sub(h.cfg.Now()))
 	defer fetched()
 	outcome, err := e.Source.Receive(fetching, &delivery.Request{

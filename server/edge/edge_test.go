@@ -79,6 +79,10 @@ func openPack(t *testing.T, pack *provider.Pack, readTimeout time.Duration, chan
 		MaxInFlight: 64 << 20,
 		Logger:      slog.New(slog.NewTextHandler(b.log, nil)),
 		Now:         func() time.Time { return now },
+		// What is the sender's fault is told, what is ours is logged; here both are in one place.
+		Refused: func(r *delivery.Refusal) {
+			_, _ = fmt.Fprintf(b.log, "refused reason=%s\n", r.Reason)
+		},
 		Next: func(_ context.Context, w http.ResponseWriter, v *delivery.Verified) error {
 			if b.answer != nil {
 				return b.answer
@@ -202,6 +206,7 @@ func TestRefusals(t *testing.T) {
 			if name, value, ok := strings.Cut(tc.header, ": "); ok && resp.Header.Get(name) != value {
 				t.Errorf("%s is %q, want %q", name, resp.Header.Get(name), value)
 			}
+			b.Close() // refusals are told after the answer
 			if !strings.Contains(b.log.String(), "reason="+tc.reason) {
 				t.Errorf("the log doesn't say why: %s", b.log)
 			}

@@ -13,15 +13,19 @@ const (
 	lingerTime  = 5 * time.Second
 )
 
-// watchedBody remembers whether its end was seen.
+// watchedBody remembers whether its end was seen and how much was read.
 type watchedBody struct {
 	io.ReadCloser
 	ended bool
+	bytes int64
+	// whole is what was read, when that is all.
+	whole []byte
 }
 
 // Read reads on.
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.bytes += int64(n)
 	if errors.Is(err, io.EOF) {
 		b.ended = true
 	}

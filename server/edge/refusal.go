@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
+	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
@@ -48,7 +50,35 @@ type refusal struct {
 	err              error
 }
 
-// refusalLog logs refused requests, a few a second: a flood of forged deliveries must not fill the disk. The metrics count them all.
+// refuse says that a request was refused: to the log what is our trouble, to whoever wants to know what is the sender's.
+func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
+	told, reason, text := fault.Told(why.err)
+	if told < 400 || told > 499 {
+		h.refusals.write(ctx, why)
+		return
+	}
+	if h.cfg.Refused == nil {
+		return
+	}
+	// The sender has its answer before anything is made of the refusal. It may be gone.
+	_ = http.NewResponseController(w).Flush()
+	source := ""
+	if e != nil {
+		source = e.Source.Name()
+	}
+	now := h.cfg.Now()
+	h.cfg.Refused(&delivery.Refusal{
+		RequestID: why.id, Time: now, Source: source, Peer: why.peer,
+		Status: why.status, Reason: reason, Message: text,
+		Request: &delivery.Request{
+			Method: r.Method, URL: h.publicURL(r), Header: r.Header, Body: body.whole, ReceivedAt: now,
+		},
+		BodyBytes: body.bytes, Host: r.Host,
+	})
+}
+
+// refusalLog logs requests that were refused for trouble of ours, a few a second: it must not fill the disk as well. The metrics count
+// them all.
 type refusalLog struct {
 	log     *slog.Logger
 	limiter *rate.Limiter

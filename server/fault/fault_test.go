@@ -94,6 +94,30 @@ func TestWriteHTTP(t *testing.T) {
 	}
 }
 
+// What strangers get is written by hand, and is what protojson writes.
+func TestStrangersGetTheSame(t *testing.T) {
+	for _, r := range table {
+		for _, err := range []error{r.is, Detail(r.is, "want X-A as \"sha256=<hex>\" & not \\ or ü\n")} {
+			short, ok := strangersFace(err)
+			if !ok {
+				if r.retryAfter == 0 {
+					t.Errorf("%v: no short form", err)
+				}
+				continue
+			}
+			if got, want := string(encodeShort(short)), string(encode(Status(err, ""))); got != want {
+				t.Errorf("%v: got %s want %s", err, got, want)
+			}
+		}
+	}
+	for _, err := range []error{ErrSignatureMismatch, ErrJournalFull, errors.New("a defect"), Status(ErrSchema, "").Err(), context.Canceled} {
+		status, reason, text := Told(err)
+		if s := Status(err, ""); status != HTTPStatus(err) || reason != Reason(err) || text != s.Message() {
+			t.Errorf("%v: told %d %s %s", err, status, reason, text)
+		}
+	}
+}
+
 // Every reason but INTERNAL has a row, and a reason's 4xx is never something the sender can't help.
 func TestEveryReasonIsInTheTable(t *testing.T) {
 	seen := map[hookbridgev1.ErrorReason]bool{

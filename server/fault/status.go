@@ -36,8 +36,8 @@ func Status(err error, requestID string) *status.Status {
 	if errors.As(err, &has) {
 		return has.GRPCStatus()
 	}
-	r := find(err)
-	if r.is == nil {
+	f := faceOf(err, requestID)
+	if f.row.is == nil {
 		switch {
 		case errors.Is(err, context.Canceled):
 			return status.New(codes.Canceled, "the caller went away")
@@ -45,42 +45,87 @@ func Status(err error, requestID string) *status.Status {
 			return status.New(codes.DeadlineExceeded, "the call took longer than its deadline")
 		}
 	}
-	text, after := r.text, r.retryAfter
-	if r.is == nil && requestID != "" {
-		text = fmt.Sprintf("%s; the log has the cause under request id %s", text, requestID)
-	}
-	details := []protoadapt.MessageV1{protoadapt.MessageV1Of(&errdetails.ErrorInfo{Reason: reasonName(r.reason), Domain: Domain})}
-	var d *detailed
-	for next := err; errors.As(next, &d); next = d.error {
-		if d.text != "" {
-			text = d.text
+	details := []protoadapt.MessageV1{protoadapt.MessageV1Of(&errdetails.ErrorInfo{Reason: reasonName(f.row.reason), Domain: Domain})}
+	for _, violations := range f.violations {
+		bad := &errdetails.BadRequest{}
+		for _, v := range violations {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Message})
 		}
-		if d.retryAfter > 0 {
-			after = d.retryAfter
-		}
-		if len(d.violations) > 0 {
-			bad := &errdetails.BadRequest{}
-			for _, v := range d.violations {
-				bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Message})
-			}
-			details = append(details, protoadapt.MessageV1Of(bad))
-		}
+		details = append(details, protoadapt.MessageV1Of(bad))
 	}
-	if after > 0 {
-		details = append(details, protoadapt.MessageV1Of(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)}))
+	if f.after > 0 {
+		details = append(details, protoadapt.MessageV1Of(&errdetails.RetryInfo{RetryDelay: durationpb.New(f.after)}))
 	}
-	s := status.New(r.code, text)
+	s := status.New(f.row.code, f.text)
 	if withDetails, err := s.WithDetails(details...); err == nil {
 		s = withDetails
 	}
 	return s
 }
 
+// face is the public side of an error.
+type face struct {
+	row        row
+	text       string
+	after      time.Duration
+	violations [][]Violation
+}
+
+// faceOf returns the face of an error that is no status.
+func faceOf(err error, requestID string) face {
+	r := find(err)
+	f := face{row: r, text: r.text, after: r.retryAfter}
+	if r.is == nil && requestID != "" {
+		f.text = fmt.Sprintf("%s; the log has the cause under request id %s", f.text, requestID)
+	}
+	var d *detailed
+	for next := err; errors.As(next, &d); next = d.error {
+		if d.text != "" {
+			f.text = d.text
+		}
+		if d.retryAfter > 0 {
+			f.after = d.retryAfter
+		}
+		if len(d.violations) > 0 {
+			f.violations = append(f.violations, d.violations)
+		}
+	}
+	return f
+}
+
+// Told returns the HTTP status, the reason and the text that an error is answered with.
+func Told(err error) (status int, reason, text string) {
+	if f, ok := strangersFace(err); ok {
+		return f.row.http, reasonName(f.row.reason), f.text
+	}
+	s := Status(err, "")
+	status, _ = httpOf(s)
+	return status, Reason(err), s.Message()
+}
+
+// strangersFace is the face of an error that is in the table and has nothing but a reason and a text: what those get whose deliveries
+// are forged. A flood of them is worth no reflection.
+func strangersFace(err error) (face, bool) {
+	var has interface{ GRPCStatus() *status.Status }
+	if err == nil || errors.As(err, &has) {
+		return face{}, false
+	}
+	f := faceOf(err, "")
+	return f, f.row.is != nil && f.after == 0 && len(f.violations) == 0
+}
+
 // WriteHTTP answers a request with the public face of an error: its HTTP status, Retry-After where trying again helps, and the
 // google.rpc.Status as JSON. status overrides the table's where it isn't 0, for providers that want another one.
 func WriteHTTP(w http.ResponseWriter, err error, requestID string, override int) {
-	s := Status(err, requestID)
-	code, after := httpOf(s)
+	var body []byte
+	code, after := 0, time.Duration(0)
+	if f, ok := strangersFace(err); ok {
+		code, body = f.row.http, encodeShort(f)
+	} else {
+		s := Status(err, requestID)
+		code, after = httpOf(s)
+		body = encode(s)
+	}
 	if override != 0 {
 		code = override
 	}
@@ -90,11 +135,21 @@ func WriteHTTP(w http.ResponseWriter, err error, requestID string, override int)
 	if after > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	}
-	body := encode(s)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
 	// The sender may be gone; there is nobody to tell.
 	_, _ = w.Write(body)
+}
+
+// encodeShort writes what encode writes of the face's status.
+func encodeShort(f face) []byte {
+	var text bytes.Buffer
+	quoted := json.NewEncoder(&text)
+	quoted.SetEscapeHTML(false)
+	// A text can always be encoded.
+	_ = quoted.Encode(f.text)
+	const format = `{"code":%d,"message":%s,"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"%s","domain":"%s"}]}` + "\n"
+	return fmt.Appendf(nil, format, int(f.row.code), bytes.TrimSuffix(text.Bytes(), []byte("\n")), reasonName(f.row.reason), Domain)
 }
 
 // encode writes a status as JSON without the spaces that protojson puts in at random.

@@ -24,6 +24,11 @@ type Config struct {
 	DeadLetterBytes int64
 	// DeadLetterMaxAge is how long dead letters stay. 0 means until they are removed; else at least 1 s.
 	DeadLetterMaxAge time.Duration
+	// RejectionBytes is how large the log of refused deliveries may get; then the oldest go. 0 means 16 MiB; at least 64 KiB. It comes
+	// on top of MaxBytes.
+	RejectionBytes int64
+	// RejectionMaxAge is how long refused deliveries stay. 0 means 168 h; at least 1 s.
+	RejectionMaxAge time.Duration
 	// HoldBytes is how much Holds.Bounded may hold back when MaxBytes is reached. 0 means half of MaxBytes.
 	HoldBytes int64
 	// DedupeWindow is for how long an id counts where the entry leaves it to the journal. 0 means 24 h, or MaxAge if that is
@@ -73,6 +78,8 @@ const (
 	defaultMaxAge          = 168 * time.Hour
 	defaultMaxBytes        = 10 << 30
 	defaultDeadLetterBytes = 1 << 30
+	defaultRejectionBytes  = 16 << 20
+	defaultRejectionMaxAge = 168 * time.Hour
 	defaultDedupeWindow    = 24 * time.Hour
 	defaultMinFree         = 512 << 20
 	defaultPublishTimeout  = 5 * time.Second
@@ -104,6 +111,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DeadLetterMaxAge != 0 && c.DeadLetterMaxAge < time.Second {
 		wrong("dead_letter_max_age: want 0 or at least 1s, got %v", c.DeadLetterMaxAge)
+	}
+	orDefault(&c.RejectionBytes, defaultRejectionBytes)
+	if c.RejectionBytes < minMaxBytes {
+		wrong("rejection_bytes: want at least %d, got %d", minMaxBytes, c.RejectionBytes)
+	}
+	orDefault(&c.RejectionMaxAge, defaultRejectionMaxAge)
+	if c.RejectionMaxAge < time.Second {
+		wrong("rejection_max_age: want at least 1s, got %v", c.RejectionMaxAge)
 	}
 	orDefault(&c.HoldBytes, c.MaxBytes/2)
 	if c.HoldBytes < 0 || c.HoldBytes > c.MaxBytes {

@@ -32,6 +32,12 @@
 // which entries were removed and how far ids were given, and what the server brings back after a crash is removed again before the
 // log is shown. On an external cluster the servers' own record of removals counts, and nothing stands beside it.
 //
+// # Rejections
+//
+// Rejections is a ring log: a stream of its own, bounded by size and age, whose oldest entries make room for new ones. It is written
+// as it comes, never synced, and nothing waits for it: a process that is killed loses nothing that was taken, a machine that loses power
+// may lose the last half minute. Trouble with it, unlike with the other streams, is trouble with nothing else.
+//
 // # Erasing
 //
 // Erase, of an event or of dead letters, overwrites what is stored and answers when that is on disk; none of the journal's files holds

@@ -119,6 +119,8 @@ type Journal interface {
 
 	// DeadLetters is the side log of what subscriptions gave up on.
 	DeadLetters() SideLog
+	// Rejections is the ring log of what was refused and is no event.
+	Rejections() RingLog
 
 	// SetHolds names the function that retention asks, from its own goroutine, what is still needed.
 	SetHolds(func() Holds)

@@ -19,6 +19,10 @@ type session struct {
 	// What is written and what is read have a connection each, so that neither waits behind the other.
 	write, read                  *nats.Conn
 	events, records, deadLetters *stream
+	// rejections is on nobody's way: what is wrong with it is wrong with nothing else. It is never synced.
+	rejections *stream
+	// publish takes rejections, one at a time.
+	publish jetstream.JetStream
 	// replicated says that a read may be answered by a replica that is behind.
 	replicated bool
 
@@ -153,6 +157,15 @@ func (c *session) openStreams(ctx context.Context) error {
 	// What is rewritten here is synced by whoever had it rewritten.
 	if c.deadLetters, err = open(deadLettersConfig(&s.cfg), prefix(&s.cfg)+".dead_letters.", sideFillerTokens, false); err != nil {
 		return err
+	}
+	// One that could not be recovered is made again, around what is left of it: it is not worth a start.
+	rejections, err := ensureStream(ctx, js, rejectionsConfig(&s.cfg))
+	if err != nil {
+		return err
+	}
+	c.rejections = &stream{Stream: rejections, name: rejectionsConfig(&s.cfg).Name, root: prefix(&s.cfg) + ".rejections."}
+	if c.publish, err = jetstream.New(c.write, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
+		return fmt.Errorf("jetstream: %w", err)
 	}
 	if c.server == nil {
 		return nil

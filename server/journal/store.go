@@ -135,6 +135,9 @@ func (s *Store) Status() error {
 // DeadLetters is the side log of dead letters. See Journal.
 func (s *Store) DeadLetters() SideLog { return s.deadLetters }
 
+// Rejections is the ring log of refused deliveries. See Journal.
+func (s *Store) Rejections() RingLog { return ring{s} }
+
 // SetHolds names the function that says what is still needed. See Journal.
 func (s *Store) SetHolds(f func() Holds) { s.holds.Store(&f) }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// stream is one of the streams: events, records, dead letters.
+// stream is one of the streams: events, records, dead letters, rejections.
 type stream struct {
 	jetstream.Stream
 	name string
@@ -92,6 +92,27 @@ func deadLettersConfig(cfg *Config) jetstream.StreamConfig {
 		MaxConsumers:      -1,
 		Replicas:          replicas(cfg),
 		Duplicates:        window,
+		AllowDirect:       true,
+		Metadata:          map[string]string{formatKey: strconv.Itoa(format)},
+	}
+}
+
+func rejectionsConfig(cfg *Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              prefix(cfg) + "_rejections",
+		Description:       "deliveries that the webhook bridge refused",
+		Subjects:          []string{prefix(cfg) + ".rejections.>"},
+		Storage:           jetstream.FileStorage,
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld,
+		MaxAge:            cfg.RejectionMaxAge,
+		MaxBytes:          cfg.RejectionBytes,
+		MaxMsgs:           -1,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		MaxConsumers:      -1,
+		Replicas:          replicas(cfg),
+		Duplicates:        min(duplicates(cfg), cfg.RejectionMaxAge),
 		AllowDirect:       true,
 		Metadata:          map[string]string{formatKey: strconv.Itoa(format)},
 	}

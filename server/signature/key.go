@@ -166,6 +166,11 @@ func (s *Scheme) Key(secret string) (*Key, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: want %s", ErrKey, s.key)
 	}
+	return s.keyOf(data)
+}
+
+// keyOf makes the bytes of a key ready.
+func (s *Scheme) keyOf(data []byte) (*Key, error) {
 	k := &Key{}
 	switch s.algorithm.family {
 	case hmacs:

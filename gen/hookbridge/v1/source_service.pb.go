@@ -383,7 +383,7 @@ type ListRejectionsRequest struct {
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// Only since then. Absent: all that is kept.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
-	// At most how many. 0: 100. At most 1,000.
+	// At most how many. 0: 100. At most 1,000. A page may have fewer, and others after it all the same.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before. Empty: from the newest.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -622,10 +622,11 @@ type RefusedDelivery struct {
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The reason in words, as in the answer.
 	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
-	// What was found out afterwards, the most likely first. Empty where it was not looked into: the body was larger than 64 KiB, or there were
-	// too many at once.
+	// What was found out afterwards, the most likely first. Empty where it was not looked into: the body was larger than 64 KiB, there were
+	// too many at once, or the reason is none of signatures and timestamps.
 	Diagnoses []*Diagnosis `protobuf:"bytes,8,rep,name=diagnoses,proto3" json:"diagnoses,omitempty"`
-	// How many alike (same source, peer and reason) were not written down one by one since the one before, because there were too many.
+	// How many alike (same source, peer and reason) were not written down one by one since the one before, because there were too many. When there are
+	// very many peers, those of a source and reason count as one.
 	Alike int64 `protobuf:"varint,9,opt,name=alike,proto3" json:"alike,omitempty"`
 	// The names of the headers that came, sorted, at most 64.
 	HeaderNames []string `protobuf:"bytes,10,rep,name=header_names,json=headerNames,proto3" json:"header_names,omitempty"`

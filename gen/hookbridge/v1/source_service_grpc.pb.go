@@ -36,9 +36,11 @@ type SourceServiceClient interface {
 	// OpenCapture lets the next handshake of a source bring its secret, within a time. Errors: NOT_FOUND (UNKNOWN_SOURCE); FAILED_PRECONDITION (CAPTURE_UNAVAILABLE) where
 	// the provider's handshake brings none, where the configuration doesn't say "captured", or where the source has a secret already: one is never replaced.
 	OpenCapture(ctx context.Context, in *OpenCaptureRequest, opts ...grpc.CallOption) (*OpenCaptureResponse, error)
-	// ListRejections lists refused deliveries, the newest first.
+	// ListRejections lists refused deliveries, the newest first. Not each is there: of those that are alike only a few a minute are written down, and
+	// the oldest make room. Errors: UNAVAILABLE (JOURNAL_UNAVAILABLE).
 	ListRejections(ctx context.Context, in *ListRejectionsRequest, opts ...grpc.CallOption) (*ListRejectionsResponse, error)
-	// FollowRejections sends refused deliveries as they are written down, from now on. A receiver that is slow misses some and is told how many.
+	// FollowRejections sends what this bridge refuses as it is written down, from the stream's header on. A receiver that is slow misses some and is told how
+	// many. Errors: UNAVAILABLE (OVERLOADED) where too many follow already, UNAVAILABLE (SHUTTING_DOWN) when the bridge ends.
 	FollowRejections(ctx context.Context, in *FollowRejectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowRejectionsResponse], error)
 }
 
@@ -110,9 +112,11 @@ type SourceServiceServer interface {
 	// OpenCapture lets the next handshake of a source bring its secret, within a time. Errors: NOT_FOUND (UNKNOWN_SOURCE); FAILED_PRECONDITION (CAPTURE_UNAVAILABLE) where
 	// the provider's handshake brings none, where the configuration doesn't say "captured", or where the source has a secret already: one is never replaced.
 	OpenCapture(context.Context, *OpenCaptureRequest) (*OpenCaptureResponse, error)
-	// ListRejections lists refused deliveries, the newest first.
+	// ListRejections lists refused deliveries, the newest first. Not each is there: of those that are alike only a few a minute are written down, and
+	// the oldest make room. Errors: UNAVAILABLE (JOURNAL_UNAVAILABLE).
 	ListRejections(context.Context, *ListRejectionsRequest) (*ListRejectionsResponse, error)
-	// FollowRejections sends refused deliveries as they are written down, from now on. A receiver that is slow misses some and is told how many.
+	// FollowRejections sends what this bridge refuses as it is written down, from the stream's header on. A receiver that is slow misses some and is told how
+	// many. Errors: UNAVAILABLE (OVERLOADED) where too many follow already, UNAVAILABLE (SHUTTING_DOWN) when the bridge ends.
 	FollowRejections(*FollowRejectionsRequest, grpc.ServerStreamingServer[FollowRejectionsResponse]) error
 	mustEmbedUnimplementedSourceServiceServer()
 }

@@ -27,6 +27,7 @@ type Journal struct {
 	records     map[string][]byte
 	holds       func() journal.Holds
 	dead        sideLog
+	ring        ringLog
 	closed      bool
 
 	holdAppends, holdRecords bool
@@ -42,7 +43,7 @@ func New() *Journal {
 		changed: make(chan struct{}), base: 1, first: 1,
 		ids: map[[2]string]int64{}, records: map[string][]byte{},
 	}
-	j.dead.journal = j
+	j.dead.journal, j.ring.journal = j, j
 	return j
 }
 

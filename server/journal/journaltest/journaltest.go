@@ -53,6 +53,8 @@ func Run(t *testing.T, open Open) {
 		{"dead letters are counted by owner", sideCounts},
 		{"removed dead letters are gone", sideRemoves},
 		{"a purge takes all of one owner", sidePurges},
+		{"rejections come back, the newest first", ringEntriesComeBack},
+		{"pages of rejections are bounded", ringPagesAreBounded},
 		{"a closed journal takes nothing", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -644,11 +644,66 @@ func (x *StoredDeadLetter) GetDeadLetteredAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// StoredRejection is the payload of one message in the rejections stream.
+type StoredRejection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format's number, 1.
+	Format int32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	// The refused delivery.
+	Rejection     *v1.RefusedDelivery `protobuf:"bytes,2,opt,name=rejection,proto3" json:"rejection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredRejection) Reset() {
+	*x = StoredRejection{}
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredRejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredRejection) ProtoMessage() {}
+
+func (x *StoredRejection) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredRejection.ProtoReflect.Descriptor instead.
+func (*StoredRejection) Descriptor() ([]byte, []int) {
+	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StoredRejection) GetFormat() int32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *StoredRejection) GetRejection() *v1.RefusedDelivery {
+	if x != nil {
+		return x.Rejection
+	}
+	return nil
+}
+
 var File_hookbridge_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\x1a(hookbridge/v1/subscription_service.proto\"\xf6\x02\n" +
+	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\x1a\"hookbridge/v1/source_service.proto\x1a(hookbridge/v1/subscription_service.proto\"\xf6\x02\n" +
 	"\vStoredEvent\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
@@ -703,7 +758,10 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\x0e2 .hookbridge.v1.DeadLetter.ReasonR\x06reason\x12\x1a\n" +
 	"\battempts\x18\x06 \x01(\x05R\battempts\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x12D\n" +
-	"\x10dead_lettered_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0edeadLetteredAt*>\n" +
+	"\x10dead_lettered_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0edeadLetteredAt\"g\n" +
+	"\x0fStoredRejection\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\x05R\x06format\x12<\n" +
+	"\trejection\x18\x02 \x01(\v2\x1e.hookbridge.v1.RefusedDeliveryR\trejection*>\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCOMPRESSION_S2\x10\x01B\xe5\x01\n" +
@@ -722,34 +780,37 @@ func file_hookbridge_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_hookbridge_storage_v1_storage_proto_goTypes = []any{
 	(Compression)(0),              // 0: hookbridge.storage.v1.Compression
 	(*StoredEvent)(nil),           // 1: hookbridge.storage.v1.StoredEvent
 	(*StoredRecord)(nil),          // 2: hookbridge.storage.v1.StoredRecord
 	(*SubscriptionRecord)(nil),    // 3: hookbridge.storage.v1.SubscriptionRecord
 	(*StoredDeadLetter)(nil),      // 4: hookbridge.storage.v1.StoredDeadLetter
-	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
-	(*v1.Filter)(nil),             // 6: hookbridge.v1.Filter
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*v1.Replay)(nil),             // 8: hookbridge.v1.Replay
-	(v1.DeadLetter_Reason)(0),     // 9: hookbridge.v1.DeadLetter.Reason
+	(*StoredRejection)(nil),       // 5: hookbridge.storage.v1.StoredRejection
+	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
+	(*v1.Filter)(nil),             // 7: hookbridge.v1.Filter
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*v1.Replay)(nil),             // 9: hookbridge.v1.Replay
+	(v1.DeadLetter_Reason)(0),     // 10: hookbridge.v1.DeadLetter.Reason
+	(*v1.RefusedDelivery)(nil),    // 11: hookbridge.v1.RefusedDelivery
 }
 var file_hookbridge_storage_v1_storage_proto_depIdxs = []int32{
-	5, // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
-	0, // 1: hookbridge.storage.v1.StoredEvent.compression:type_name -> hookbridge.storage.v1.Compression
-	6, // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
-	7, // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
-	5, // 4: hookbridge.storage.v1.SubscriptionRecord.ack_deadline:type_name -> google.protobuf.Duration
-	5, // 5: hookbridge.storage.v1.SubscriptionRecord.backoff:type_name -> google.protobuf.Duration
-	8, // 6: hookbridge.storage.v1.SubscriptionRecord.replay:type_name -> hookbridge.v1.Replay
-	9, // 7: hookbridge.storage.v1.StoredDeadLetter.reason:type_name -> hookbridge.v1.DeadLetter.Reason
-	7, // 8: hookbridge.storage.v1.StoredDeadLetter.dead_lettered_at:type_name -> google.protobuf.Timestamp
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	6,  // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
+	0,  // 1: hookbridge.storage.v1.StoredEvent.compression:type_name -> hookbridge.storage.v1.Compression
+	7,  // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
+	8,  // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
+	6,  // 4: hookbridge.storage.v1.SubscriptionRecord.ack_deadline:type_name -> google.protobuf.Duration
+	6,  // 5: hookbridge.storage.v1.SubscriptionRecord.backoff:type_name -> google.protobuf.Duration
+	9,  // 6: hookbridge.storage.v1.SubscriptionRecord.replay:type_name -> hookbridge.v1.Replay
+	10, // 7: hookbridge.storage.v1.StoredDeadLetter.reason:type_name -> hookbridge.v1.DeadLetter.Reason
+	8,  // 8: hookbridge.storage.v1.StoredDeadLetter.dead_lettered_at:type_name -> google.protobuf.Timestamp
+	11, // 9: hookbridge.storage.v1.StoredRejection.rejection:type_name -> hookbridge.v1.RefusedDelivery
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_storage_v1_storage_proto_init() }
@@ -763,7 +824,7 @@ func file_hookbridge_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_storage_v1_storage_proto_rawDesc), len(file_hookbridge_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
