@@ -152,7 +152,6 @@ shutdown_timeout: 1s
 				Prefix: "hooks", Replicas: 5,
 			},
 		},
-		Rejections: Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 		Sources: []Source{
 			{Name: "a", Provider: "hmac", Secrets: []Secret{secret}, MaxBody: 25 << 20, Tolerance: 10 * time.Minute, Rate: 0.5, Burst: 3},
 			{Name: "b", Provider: "hmac", Secrets: []Secret{secret}, DigestWindow: time.Hour},
@@ -374,7 +373,6 @@ func TestDemo(t *testing.T) {
 			Dir: filepath.Join(dir, "data"), MaxAge: 168 * time.Hour, MaxBytes: 10 << 30, HoldBytes: 5 << 30,
 			DedupeWindow: 24 * time.Hour, MinFree: 512 << 20, DeadLetterBytes: 1 << 30,
 		},
-		Rejections:      Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
 		Sources:         []Source{{Name: "demo", Provider: "hmac", Secrets: []Secret{NewSecret("my_shared_secret")}, DigestWindow: 5 * time.Minute}},
 		ShutdownTimeout: 20 * time.Second,
 		Rejections:      Rejections{MaxBytes: 16 << 20, MaxAge: 168 * time.Hour},
