@@ -24,7 +24,7 @@ func limits(ephemeral bool) machine.Config {
 		BufferEvents: 1024, BufferBytes: 1 << 20,
 		OutboxEvents: 256, OutboxBytes: 256 << 10,
 		MaxHeld: 100_000, MaxBlocked: 10_000, KeptBytes: 1 << 20, MaxInjected: 10_000,
-		Stall: 10 * time.Second,
+		Stall: 10 * time.Second, Elsewhere: time.Second,
 	}
 }
 

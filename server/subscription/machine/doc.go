@@ -32,7 +32,8 @@
 //     is overtaken, but not for ever: after some dozens of events one member is kept free for it.
 //   - Injected events and all others take turns, one by one, as long as there are both.
 //   - An event is with one member at a time. It goes to another when its deadline passed, when its stream was lost, when it was
-//     rejected, or when its member took nothing out of its outbox for Config.Stall; a member other than the last is preferred.
+//     rejected, or when its member took nothing out of its outbox for Config.Stall; a member other than the last is preferred. After
+//     a deadline the others are waited for as long as Config.Elsewhere, where all they lack is room in their outboxes.
 //   - A rejected event that waits for its time is in nobody's way, except in that of its key.
 //   - A member holds at most its window of events and of bytes; one event is let through however large.
 //   - Ordered: of one key one event is in an outbox, leased, waiting or being buried; the following are blocked, and the one with

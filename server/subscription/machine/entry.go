@@ -59,6 +59,8 @@ type entry struct {
 	holder *member
 	last   MemberID
 	cost   int64
+	// elsewhere is until when it waits for another member than last to make room in its outbox.
+	elsewhere time.Duration
 	// due is the ack deadline of a leased event; of one in an outbox, when it was put there; of one that is delayed or unburied,
 	// when its time comes.
 	due   time.Duration
