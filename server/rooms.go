@@ -143,7 +143,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	outside := interceptors{log: s.log, validator: validator, caller: s.auth.Unary(), callerOfStream: s.auth.Stream()}
 	transport := insecure.NewCredentials()
 	if s.keyrings.grpc != nil {
-		transport = credentials.NewTLS(s.keyrings.grpc.config())
+		transport = counted{credentials.NewTLS(s.keyrings.grpc.config()), s.handshakes}
 	}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(transport),
@@ -183,6 +183,8 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.http = s.edge.Server(cfg.HTTP.ReadTimeout)
+	s.handshakes.watch("admin", s.admin)
+	s.handshakes.watch("http", s.http)
 	return nil
 }
 

@@ -50,6 +50,7 @@ type Server struct {
 	registry      *prometheus.Registry
 	auth          *auth.Authenticator
 	keyrings      keyrings
+	handshakes    *handshakes
 
 	http, admin *http.Server
 	grpc        *grpc.Server
@@ -101,6 +102,9 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	}
 	// What is wrong with certificates or principals stops the start: nothing falls back to plain text or to strangers.
 	if s.keyrings, err = openKeyrings(opts.Config); err != nil {
+		return nil, err
+	}
+	if s.handshakes, err = newHandshakes(s.registry, s.keyrings); err != nil {
 		return nil, err
 	}
 	if s.auth, err = auth.New(auth.Config{Entries: entries(opts.Config), Registerer: s.registry, Now: s.now}); err != nil {
