@@ -141,7 +141,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 
 // restore makes a subscription out of its record.
 func (m *Manager) restore(key string, value []byte) error {
-	r, err := decodeRecord(key, value, m.filters)
+	r, err := decodeRecord(key, value, m.filters, m.zero())
 	if err != nil {
 		return err
 	}
@@ -166,6 +166,9 @@ func (m *Manager) restore(key string, value []byte) error {
 
 // now is the clock of the machines.
 func (m *Manager) now() time.Duration { return time.Since(m.start) }
+
+// zero is when that clock stood at 0, by the wall clock as it is now.
+func (m *Manager) zero() time.Time { return m.wall().Add(-m.now()) }
 
 // SetPolicies takes over what the operator decided, by the names of the subscriptions.
 func (m *Manager) SetPolicies(p map[string]Policy) {

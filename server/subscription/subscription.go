@@ -16,7 +16,7 @@ import (
 )
 
 // limits bound what one subscription keeps in memory: what is read ahead (events that share a page are kept once), and what is
-// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte, or eight
+// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about two megabytes, or nine
 // where ordering keys are held.
 func limits(ephemeral bool) machine.Config {
 	return machine.Config{
@@ -389,7 +389,7 @@ func (s *subscription) snapshot() (value []byte, noted snapshot, err error) {
 	s.advance()
 	r := record{
 		name: s.name, filter: s.filter, created: s.created, incarnation: s.incarnation, settings: s.settings, replay: s.replay,
-		state: s.machine.State(nil),
+		state: s.machine.State(nil), zero: s.m.zero(),
 	}
 	// In the same breath as the state: these events are settled in it.
 	s.settling = s.machine.Copies(s.settling)

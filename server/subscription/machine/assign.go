@@ -25,6 +25,7 @@ type passed struct {
 func (m *Machine) assign(now time.Duration) {
 	for m.delayed.len() > 0 && m.delayed.head().due <= now {
 		e := m.delayed.pop()
+		e.until = 0
 		m.unkeep(e)
 		m.wait(e)
 	}

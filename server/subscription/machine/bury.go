@@ -36,6 +36,7 @@ type grave struct {
 // bury makes a dead letter of an entry that is nowhere.
 func (m *Machine) bury(e *entry, why Death) {
 	e.grave = &grave{reason: why}
+	e.until = 0
 	e.event.Payload = nil
 	m.burying++
 	m.exhume(e)

@@ -56,7 +56,8 @@
 // # What cannot be assumed
 //
 // Nothing here is durable by itself: what State returns has to be stored, and an acknowledgement be answered only after that.
-// After New from a stored State everything held is waiting, with the reason Restart, and no delay of a rejection is known any
-// more; what was taken after the State was stored is offered again as new. A rejection for good is known only once it was buried:
+// After New from a stored State everything held is waiting, with the reason Restart; what waited for its time because it was rejected
+// goes on waiting for it. What was taken after the State was stored is offered again as new. A rejection for good is known only once it
+// was buried:
 // after a crash before that, the event is sent again. An ordered subscription held events under keys only since it is ordered.
 package machine

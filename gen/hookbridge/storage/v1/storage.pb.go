@@ -340,8 +340,13 @@ type SubscriptionRecord struct {
 	SettledSequences []int64 `protobuf:"varint,22,rep,packed,name=settled_sequences,json=settledSequences,proto3" json:"settled_sequences,omitempty"`
 	// The ids of the dead letters whose redriven events are settled, and which may not be removed yet: a restart removes them.
 	SettledCopies []int64 `protobuf:"varint,23,rep,packed,name=settled_copies,json=settledCopies,proto3" json:"settled_copies,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The positions in `unsettled_sequences` of those that were rejected and wait for their time.
+	Delayed []int32 `protobuf:"varint,24,rep,packed,name=delayed,proto3" json:"delayed,omitempty"`
+	// When the time of each of them comes, in milliseconds since 1970; as many as `delayed`. A restart goes on waiting, at most 27 hours:
+	// a clock that was set back keeps nothing waiting for longer.
+	DelayedUntilMs []int64 `protobuf:"varint,25,rep,packed,name=delayed_until_ms,json=delayedUntilMs,proto3" json:"delayed_until_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubscriptionRecord) Reset() {
@@ -535,6 +540,20 @@ func (x *SubscriptionRecord) GetSettledCopies() []int64 {
 	return nil
 }
 
+func (x *SubscriptionRecord) GetDelayed() []int32 {
+	if x != nil {
+		return x.Delayed
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetDelayedUntilMs() []int64 {
+	if x != nil {
+		return x.DelayedUntilMs
+	}
+	return nil
+}
+
 // StoredDeadLetter is the payload of one message in the dead letter stream.
 type StoredDeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -667,7 +686,7 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\fR\x05value\"\x84\a\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\"\xc8\a\n" +
 	"\x12SubscriptionRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -694,7 +713,9 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06replay\x18\x14 \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\x12 \n" +
 	"\vincarnation\x18\x15 \x01(\x06R\vincarnation\x12+\n" +
 	"\x11settled_sequences\x18\x16 \x03(\x03R\x10settledSequences\x12%\n" +
-	"\x0esettled_copies\x18\x17 \x03(\x03R\rsettledCopies\"\xbf\x02\n" +
+	"\x0esettled_copies\x18\x17 \x03(\x03R\rsettledCopies\x12\x18\n" +
+	"\adelayed\x18\x18 \x03(\x05R\adelayed\x12(\n" +
+	"\x10delayed_until_ms\x18\x19 \x03(\x03R\x0edelayedUntilMs\"\xbf\x02\n" +
 	"\x10StoredDeadLetter\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12\x1a\n" +
