@@ -85,9 +85,9 @@ func (h *handshakes) failed(listener string, err error) {
 	h.failures.WithLabelValues(listener, string(failureOf(err))).Inc()
 }
 
-// watch counts those of an HTTP server, which makes them itself and tells nobody how they end.
-func (h *handshakes) watch(listener string, s *http.Server) {
-	s.ConnState = func(c net.Conn, state http.ConnState) {
+// watch counts those of an HTTP server, which makes them itself and tells nobody how they end, by what it says of its connections.
+func (h *handshakes) watch(listener string) func(net.Conn, http.ConnState) {
+	return func(c net.Conn, state http.ConnState) {
 		secured, ok := c.(*tls.Conn)
 		if !ok || state != http.StateClosed || secured.ConnectionState().HandshakeComplete {
 			return

@@ -177,14 +177,12 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	if err != nil {
 		return err
 	}
-	s.admin = &http.Server{
+	s.admin = newWeb(&http.Server{
 		Handler:           admin(api, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.auth, s.ready, cfg.Admin),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	s.http = s.edge.Server(cfg.HTTP.ReadTimeout)
-	s.handshakes.watch("admin", s.admin)
-	s.handshakes.watch("http", s.http)
+	}, s.handshakes.watch("admin"))
+	s.http = newWeb(s.edge.Server(cfg.HTTP.ReadTimeout), s.handshakes.watch("http"))
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +51,7 @@ type Server struct {
 	keyrings      keyrings
 	handshakes    *handshakes
 
-	http, admin *http.Server
+	http, admin *web
 	grpc        *grpc.Server
 	health      *health.Server
 	listeners   listeners
