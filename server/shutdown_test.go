@@ -34,7 +34,7 @@ func TestConnectionsDontTakeTheTimeOfAShutdown(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "hookbridge.yaml")
 			text := "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n" +
-				"journal: {min_free: \"0\"}\nshutdown_timeout: 4s\n" + oneSource
+				"journal: {min_free: \"0\"}\nshutdown_timeout: 6s\n" + oneSource
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
