@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -219,11 +218,7 @@ func TestReloadOfCertificatesAndPrincipals(t *testing.T) {
 	if second == first {
 		t.Error("the new certificate isn't shown")
 	}
-	// At once: a file that is written in place is empty for a moment, and that would be the problem.
-	whole := filepath.Join(dir, "bridge.new")
-	if err := errors.Join(os.WriteFile(whole, certificate, 0o600), os.Rename(whole, filepath.Join(dir, "bridge.crt"))); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, filepath.Join(dir, "bridge.crt"), certificate)
 	if problems := log.take(t, "was not reloaded"); !strings.Contains(problems, "bridge.key doesn't go with the certificate: private key does not match public key") {
 		t.Errorf("the log says\n%s", problems)
 	}
