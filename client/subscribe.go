@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -113,6 +114,9 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		if life.Err() != nil {
 			return nil
 		}
+		if u.client.conn.GetState() == connectivity.Shutdown {
+			return errClosed
+		}
 		// A stream that stood and is not known any more was opened with a token that was replaced meanwhile: with the one of now it
 		// may stand again.
 		replaced := stood && status.Code(err) == codes.Unauthenticated
@@ -131,6 +135,9 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		}
 	}
 }
+
+// errClosed ends what still uses a client that was closed.
+var errClosed = errors.New("subscribe: the client was closed")
 
 // isPermanent says whether the bridge would answer the same again.
 func isPermanent(err error) bool {

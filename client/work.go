@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
@@ -94,7 +96,8 @@ func persistent[T any](life context.Context, call func(context.Context) (T, erro
 		ctx, cancel := context.WithTimeout(life, ackTimeout)
 		defer cancel()
 		response, err := call(ctx)
-		if isPermanent(err) {
+		// Canceled, while life goes on: the client was closed.
+		if isPermanent(err) || status.Code(err) == codes.Canceled {
 			err = backoff.Permanent(err)
 		}
 		return response, err
