@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,6 +26,7 @@ type Client struct {
 	schemas  hookbridgev1.SchemaServiceClient
 	messages *Messages
 	log      *slog.Logger
+	tracing  *tracing
 }
 
 // DialOption changes how Dial connects.
@@ -35,6 +37,7 @@ type dial struct {
 	insecure bool
 	log      *slog.Logger
 	more     []grpc.DialOption
+	tracer   trace.TracerProvider
 
 	token          TokenSource
 	plaintextToken bool
@@ -48,6 +51,11 @@ func WithoutTLS() DialOption { return func(d *dial) { d.insecure = true } }
 
 // WithLogger says where reconnects and failures of handlers are logged. Default: nowhere.
 func WithLogger(log *slog.Logger) DialOption { return func(d *dial) { d.log = log } }
+
+// WithTracerProvider says who makes the spans of handlers. Default: the global provider of package otel, whatever it is at the time.
+func WithTracerProvider(provider trace.TracerProvider) DialOption {
+	return func(d *dial) { d.tracer = provider }
+}
 
 // WithGRPC passes options on to grpc.NewClient; they win over those of this package.
 func WithGRPC(options ...grpc.DialOption) DialOption {
@@ -93,7 +101,10 @@ func Dial(address string, options ...DialOption) (*Client, error) {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	schemas := hookbridgev1.NewSchemaServiceClient(conn)
-	return &Client{conn: conn, events: hookbridgev1.NewEventServiceClient(conn), schemas: schemas, messages: newMessages(schemas), log: d.log}, nil
+	return &Client{
+		conn: conn, events: hookbridgev1.NewEventServiceClient(conn), schemas: schemas, messages: newMessages(schemas), log: d.log,
+		tracing: &tracing{provider: d.tracer},
+	}, nil
 }
 
 // isLocal says whether an address can only be of this machine.

@@ -23,7 +23,7 @@ func BenchmarkCatchUp(b *testing.B) {
 		return nil
 	}
 	for name, handler := range map[string][]client.Option{
-		"typed": {client.Otherwise(client.Stop), client.On(func(context.Context, *client.Event, *hmacv1.UserCreated) error { return count() })},
+		"typed": {client.Otherwise(client.Stop), client.OnMismatched(client.Stop), client.OnUndecodable(client.Stop), client.On(func(context.Context, *client.Event, *hmacv1.UserCreated) error { return count() })},
 		"raw":   {client.Otherwise(func(context.Context, *client.Event) error { return count() })},
 	} {
 		b.Run(name, func(b *testing.B) {

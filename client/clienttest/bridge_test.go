@@ -310,7 +310,8 @@ func TestLoopback(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- c.Subscribe(t.Context(), "users", client.Otherwise(client.Stop), client.On(func(context.Context, *client.Event, *hmacv1.UserCreated) error { return nil }))
+		done <- c.Subscribe(t.Context(), "users", client.Otherwise(client.Stop), client.OnMismatched(client.Stop), client.OnUndecodable(client.Stop),
+			client.On(func(context.Context, *client.Event, *hmacv1.UserCreated) error { return nil }))
 	}()
 	if got := b.AwaitSubscribed("users").GetFilter().GetTypes(); !cmp.Equal(got, []string{"user.created", "user_created"}) {
 		t.Errorf("asked for %q", got)
