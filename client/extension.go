@@ -65,12 +65,12 @@ func (u *subscriber) extendBatch(s *session, batch []*delivery, ids []string, pa
 	u.dispatcher.extended(batch, asked.Add(s.deadline), failed)
 }
 
-// due appends what a session holds and what has at most so much time left, unless it was held for long enough.
+// due appends what a session holds and what has less than so much time left, unless it was held for long enough.
 func (p *dispatcher) due(s *session, to []*delivery, now time.Time, left, longest time.Duration) []*delivery {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range s.held {
-		if !d.lost && d.until.Sub(now) <= left && now.Sub(d.came) < longest {
+		if !d.lost && d.until.Sub(now) < left && now.Sub(d.came) < longest {
 			to = append(to, d)
 		}
 	}

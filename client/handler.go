@@ -21,6 +21,8 @@ type Event struct {
 	Attempt int
 	// Reason says why it is sent.
 	Reason hookbridgev1.Delivery_Reason
+
+	unreadable bool // to its handler
 }
 
 // handler takes one event message.

@@ -46,6 +46,8 @@ func Stop(_ context.Context, e *Event) error { return fmt.Errorf("%w: %s", ErrSt
 func unfit(e *Event) string {
 	name := fmt.Sprintf("event %d, %s of %s", e.GetSequence(), e.GetType(), e.GetSource())
 	switch state := e.GetDecoding().GetState(); {
+	case e.unreadable:
+		return name + ", has data that is not its handler's message"
 	case e.GetOmission() != nil:
 		return name + ", was too large to be sent with its data"
 	case state == hookbridgev1.Decoding_STATE_MISMATCH:

@@ -107,6 +107,7 @@ func (r *router) handle(ctx context.Context, h *handler, e *Event) (err error) {
 	}()
 	err = h.call(ctx, e)
 	if _, ok := err.(*unreadable); ok {
+		e.unreadable = true
 		return r.undecodable.call(ctx, e)
 	}
 	return err
