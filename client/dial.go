@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -66,6 +67,12 @@ const (
 	// The bridge takes pings every 10 s and more seldom.
 	pingInterval = 20 * time.Second
 	pingTimeout  = 10 * time.Second
+
+	// Pauses between tries to connect, and to subscribe, grow from one to the other.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 15 * time.Second
+	// connectTimeout is how long a try may take at least.
+	connectTimeout = 20 * time.Second
 )
 
 // Dial prepares a connection to the bridge at an address, host:port. It connects on first use, so it doesn't fail for a bridge that is
@@ -87,6 +94,11 @@ func Dial(address string, options ...DialOption) (*Client, error) {
 	dialing := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			// The connection's own pauses would grow to two minutes, during which a bridge that is up again would be missed.
+			Backoff:           backoff.Config{BaseDelay: firstPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: longestPause},
+			MinConnectTimeout: connectTimeout,
+		}),
 	}
 	if d.token != nil {
 		secure := !isLocal(address) && !d.plaintextToken

@@ -93,6 +93,22 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// The whole way: a trace that a delivery came with goes on in its handler.
+func TestTheTraceOfADelivery(t *testing.T) {
+	recorder := tracetest.NewSpanRecorder()
+	b := open(t)
+	b.post("1", `{"event":"user_created","user_id":1}`, "traceparent", "00-"+theirTrace+"-"+theirSpan+"-01")
+	got := make(chan int64, 1)
+	r := subscribe(t, b.dial(client.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)))), "traced", beginning, client.Content(),
+		users(got), client.Otherwise(client.Stop))
+	next(t, got)
+	r.stop()
+	spans := recorder.Ended()
+	if len(spans) != 1 || spans[0].Parent().TraceID().String() != theirTrace || spans[0].Parent().SpanID().String() != theirSpan || !spans[0].Parent().IsRemote() {
+		t.Errorf("got %v", spans)
+	}
+}
+
 // Without an option the global provider makes the spans, also one that is set while Subscribe runs; one that makes none is asked once.
 func TestGlobalTracerProvider(t *testing.T) {
 	before := otel.GetTracerProvider()

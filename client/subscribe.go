@@ -99,7 +99,7 @@ func (u *subscriber) run(ctx context.Context) error {
 // receive keeps a stream open until life ends. It returns an error that another try doesn't change.
 func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) error {
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 15*time.Second
+	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
 	for {
 		stood := false
 		err := u.stream(life, stopped, func() {

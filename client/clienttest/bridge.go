@@ -136,6 +136,12 @@ func (b *Bridge) Client(options ...client.DialOption) *client.Client {
 		// A name of this machine, which is never looked up.
 		address = "unix:clienttest"
 		options = append(options, client.WithGRPC(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			b.mu.Lock()
+			down := b.down
+			b.mu.Unlock()
+			if down != nil {
+				return nil, down
+			}
 			return inMemory.DialContext(ctx)
 		})))
 	}

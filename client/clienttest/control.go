@@ -24,7 +24,7 @@ func (b *Bridge) Disconnect(err error) {
 	})
 }
 
-// Down makes the bridge unreachable: streams end, and what is called is Unavailable, until Up.
+// Down makes the bridge unreachable: streams end, what is called is Unavailable, and nobody new connects (but with Loopback), until Up.
 func (b *Bridge) Down() {
 	b.change(func() {
 		b.down = shutdown
