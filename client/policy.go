@@ -10,7 +10,8 @@ import (
 )
 
 // Policy decides about an event that no handler can take. It is a handler like any other: nil acknowledges the event, an error gives it back.
-// Skip, Retry, Park and Stop are ready-made ones.
+// Skip, Retry, Park and Stop are ready-made ones. On a subscription without a name there is nothing to give back: what Retry and Park get is
+// gone there.
 type Policy = func(context.Context, *Event) error
 
 // Otherwise handles what no handler claims: events of other types, of other providers, and, where there are no handlers at all, every
