@@ -61,7 +61,7 @@ func (v *events) Subscribe(request *hookbridgev1.SubscribeRequest, to grpc.Serve
 		s.subscription, created = b.subscription(request)
 		b.streams[s] = struct{}{}
 		confirmed = &hookbridgev1.Confirmed{
-			Subscription: request.GetSubscription(), Created: created, Position: s.subscription.next, JournalEnd: int64(len(b.events)) + 1,
+			Subscription: request.GetSubscription(), Created: created && request.GetSubscription() != "", Position: s.subscription.next, JournalEnd: int64(len(b.events)) + 1,
 			MaxOutstandingEvents: int32(s.window), MaxOutstandingBytes: request.GetMaxOutstandingBytes(),
 			AckDeadline: durationpb.New(s.deadline), HeartbeatInterval: durationpb.New(s.heartbeat),
 		}
