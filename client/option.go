@@ -34,6 +34,7 @@ type settings struct {
 	otherwise, mismatched, undecodable Policy
 
 	sources, types []string
+	expression     string
 	start          *hookbridgev1.Start
 	events         int32
 	bytes          int64
@@ -65,6 +66,12 @@ func Sources(names ...string) Option {
 // handlers; without handlers all.
 func Types(types ...string) Option {
 	return option(func(s *settings) { s.types = append(s.types, types...) })
+}
+
+// Expression narrows the subscription to events for which a condition in the Common Expression Language holds, over event (the envelope) and
+// data (the typed message): data.data.object.amount_due > 10000. One that fits none of the messages ends Subscribe, with the column.
+func Expression(condition string) Option {
+	return option(func(s *settings) { s.expression = condition })
 }
 
 // From says where a new subscription begins; one that exists goes on where it stood. Default: now.
@@ -188,7 +195,7 @@ func (c *Client) settle(options []Option) (*settings, error) {
 // request is what the bridge is asked for.
 func (s *settings) request(subscription string, types []string) *hookbridgev1.SubscribeRequest {
 	r := &hookbridgev1.SubscribeRequest{
-		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types}, Start: s.start,
+		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types, Expression: s.expression}, Start: s.start,
 		MaxOutstandingEvents: s.events, MaxOutstandingBytes: s.bytes, IncludeContent: s.content,
 		MaxEventBytes: s.maxEventBytes, ClientName: s.name,
 	}

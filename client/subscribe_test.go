@@ -81,6 +81,26 @@ func TestTypesOfTheHandlers(t *testing.T) {
 	r.stop()
 }
 
+// An expression decides beside the types of the handlers, and one that fits no message of theirs ends Subscribe.
+func TestExpression(t *testing.T) {
+	b := open(t)
+	b.users(1, 5)
+	got := make(chan int64, 10)
+	r := subscribe(t, b.dial(), "", beginning, client.Expression("data.user_id % 2 == 0"), users(got), client.Otherwise(client.Stop))
+	for _, want := range []int64{2, 4} {
+		if v := next(t, got); v != want {
+			t.Errorf("want user %d, got %d", want, v)
+		}
+	}
+	r.stop()
+	none(t, got)
+	err := subscribe(t, b.dial(), "", client.Expression("data.user_ids == 1"), users(got), client.Otherwise(client.Stop)).wait()
+	const want = "filter.expression:1:6: undefined field 'user_ids' of hookbridge.hmac.v1.UserCreated; did you mean user_id?"
+	if s := status.Convert(errors.Unwrap(err)); s.Code() != codes.InvalidArgument || s.Message() != want {
+		t.Errorf("want %s\ngot  %v", want, err)
+	}
+}
+
 // What can't be meant is an error at the start.
 func TestRefusedAtTheStart(t *testing.T) {
 	c, err := client.Dial("127.0.0.1:1")
