@@ -14,12 +14,15 @@ import (
 // before half of its deadline is over, and if the call fails there are two more tries. Most events are settled before the first look.
 const looks = 4
 
+// shortestLook bounds what a bridge can make us do: no deadline is shorter than a second.
+const shortestLook = 10 * time.Millisecond
+
 // maxExtended is how many deliveries the bridge takes in one call.
 const maxExtended = 10_000
 
 // extend asks for more time for what a session holds, in one call for all of it, until the stream ends.
 func (u *subscriber) extend(s *session) {
-	every := s.deadline / looks
+	every := max(s.deadline/looks, shortestLook)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	var due []*delivery
