@@ -1,12 +1,14 @@
 package clienttest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -50,19 +52,11 @@ func OccurredAt(t time.Time) EventOption {
 func Header(name, value string) EventOption {
 	return func(e *hookbridgev1.Event) {
 		e.Content.Headers = append(e.Content.Headers, &hookbridgev1.Header{Name: http.CanonicalHeaderKey(name), Value: value})
-		slices.SortStableFunc(e.Content.Headers, func(a, b *hookbridgev1.Header) int {
-			switch {
-			case a.GetName() < b.GetName():
-				return -1
-			case a.GetName() > b.GetName():
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(e.Content.Headers, func(a, b *hookbridgev1.Header) int { return strings.Compare(a.GetName(), b.GetName()) })
 	}
 }
 
-// Publish stores a typed event. The test fails if the message doesn't claim the type, because the bridge would never send that.
+// Publish stores a typed event, with the message as JSON for its body. The test fails if the message doesn't claim the type, because the bridge would never send that.
 func (b *Bridge) Publish(source, typ string, data proto.Message, options ...EventOption) *Published {
 	b.t.Helper()
 	name := data.ProtoReflect().Descriptor().FullName()
@@ -77,13 +71,18 @@ func (b *Bridge) Publish(source, typ string, data proto.Message, options ...Even
 	if err != nil {
 		b.t.Fatalf("clienttest: %s: %v", name, err)
 	}
-	body, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(data)
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(data)
 	if err != nil {
+		b.t.Fatalf("clienttest: %s: %v", name, err)
+	}
+	// protojson's spaces are at random.
+	var body bytes.Buffer
+	if err := json.Compact(&body, text); err != nil {
 		b.t.Fatalf("clienttest: %s: %v", name, err)
 	}
 	return b.store(&hookbridgev1.Event{
 		Source: source, Provider: claim.GetProvider(), Type: typ, Data: packed, Decoding: &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_TYPED},
-		Content: &hookbridgev1.Content{Body: body},
+		Content: &hookbridgev1.Content{Body: body.Bytes()},
 	}, options)
 }
 
