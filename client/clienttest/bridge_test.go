@@ -278,6 +278,10 @@ func TestMembersAndGaps(t *testing.T) {
 		if got := []string{<-gaps, <-gaps}; !cmp.Equal(got, []string{"4 10", "4 10"}) {
 			t.Errorf("got %q", got)
 		}
+		behind := b.PublishJSON("demo", "order", `{}`)
+		if behind.AwaitAcknowledged(); behind.GetSequence() != 10 {
+			t.Errorf("behind the gap is %s", behind)
+		}
 		for _, m := range members {
 			m.stop()
 		}

@@ -51,12 +51,29 @@ func (b *Bridge) lose() {
 	}
 }
 
-// Gap tells all streams that retention removed the events with sequences from and up to, without, to.
+// Gap removes the events with sequences from from up to, without, to, published or not, and tells all streams that retention did so. What is
+// published next comes behind it. At most a million at a time.
 func (b *Bridge) Gap(from, to int64) {
+	b.t.Helper()
+	const most = 1_000_000
+	if from < 1 || to <= from || to-from > most {
+		b.t.Fatalf("clienttest: a gap from %d to %d: want from 1 to %d sequences, the first at least 1", from, to, most)
+	}
 	b.change(func() {
+		if ahead := int64(len(b.events)) + 1; from > ahead {
+			b.t.Fatalf("clienttest: a gap from %d to %d: the journal ends at %d", from, to, ahead)
+		}
+		for sequence := from; sequence < to; sequence++ {
+			if sequence > int64(len(b.events)) {
+				b.events = append(b.events, nil)
+			}
+			b.events[sequence-1] = nil
+		}
 		for s := range b.streams {
 			s.gaps = append(s.gaps, &hookbridgev1.Gap{FromSequence: from, ToSequence: to})
-			s.subscription.next = max(s.subscription.next, to)
+			if s.subscription.next >= from {
+				s.subscription.next = max(s.subscription.next, to)
+			}
 		}
 	})
 }

@@ -112,6 +112,9 @@ func TestFailures(t *testing.T) {
 			"published before it, and takes the types and sources that it asks for"},
 		{"nothing to send again", func(_ *testing.T, b *clienttest.Bridge) { b.PublishJSON("demo", "order", `{}`).Redeliver() },
 			"clienttest: event 1 (order of demo, id event-1) is outstanding in no subscription, so it can't be sent again; nobody has subscribed"},
+		{"a gap in the future", func(_ *testing.T, b *clienttest.Bridge) { b.Gap(5, 6) }, "clienttest: a gap from 5 to 6: the journal ends at 1"},
+		{"a gap of nothing", func(_ *testing.T, b *clienttest.Bridge) { b.Gap(1, 1) },
+			"clienttest: a gap from 1 to 1: want from 1 to 1000000 sequences, the first at least 1"},
 		{"no stream", func(_ *testing.T, b *clienttest.Bridge) { b.AwaitSubscribed("billing") },
 			`clienttest: want a stream of the subscription "billing", which did not come within 1ms`},
 	} {
