@@ -125,7 +125,8 @@ func (s *subscription) stored(position, low int64) {
 }
 
 // join adds a member. It returns what the member has to wait for before it may be told that the subscription stands, nil for
-// nothing. A filter other than the subscription's replaces it while there are no members; nil is the subscription's own.
+// nothing. A filter other than the subscription's replaces it while there are no members, if the member's grants cover both; nil is the
+// subscription's own.
 func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,6 +151,14 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 		if len(s.members) > 0 {
 			return nil, fault.Detail(fault.ErrSubscriptionInUse, "%d other members of subscription %q are connected with another filter",
 				len(s.members), s.name)
+		}
+		// What the old filter lets pass and the new one doesn't, the others would miss for good. Who may not even see it, is not to
+		// decide that. Of a new subscription there are no others.
+		if !s.fresh {
+			if err := mem.covers(s.filter); err != nil {
+				return nil, fault.Detail(fault.ErrPermissionDenied, "to replace the filter of subscription %q wants all that it lets pass granted: %s",
+					s.name, fault.Status(err, "").Message())
+			}
 		}
 		s.filter, changed = f, true
 	}
