@@ -43,6 +43,9 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
+	if err := s.reckon(ctx, false); err != nil {
+		return err
+	}
 	if mem.id, err = m.enter(s); err != nil {
 		return err
 	}

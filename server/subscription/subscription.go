@@ -91,6 +91,11 @@ type subscription struct {
 	// settling are the dead letters whose events were settled, but maybe not on disk, removing those whose events were, and which are
 	// to be removed. Both are in the record, so that a crash leaves none.
 	settling, removing []int64
+	// through is the last dead letter that is accounted for: every one of this incarnation up to it has a settled event. reckoned says that
+	// there was none after it when the bridge was started, or that those were dealt with. reckoning is held by whoever does so.
+	through   int64
+	reckoned  bool
+	reckoning *semaphore.Weighted
 	// resting says that Run has ended: no timer runs any more.
 	resting bool
 	// age is the time of the event at ageSeq, looked up for the metrics.
@@ -115,6 +120,7 @@ func (m *Manager) newSubscription(r *record) (*subscription, error) {
 		issuer: newIssuer(r.name, m.nonce, r.incarnation), incarnation: r.incarnation, machine: mach, filter: r.filter,
 		settings: r.settings, replay: r.replay, removing: r.settledCopies, members: map[machine.MemberID]*member{},
 		arranging: semaphore.NewWeighted(1), gone: make(chan struct{}),
+		through: r.letters, reckoned: true, reckoning: semaphore.NewWeighted(1),
 	}, nil
 }
 
@@ -398,7 +404,7 @@ func (s *subscription) snapshot() (value []byte, noted snapshot, err error) {
 	s.advance()
 	r := record{
 		name: s.name, filter: s.filter, created: s.created, incarnation: s.incarnation, settings: s.settings, replay: s.replay,
-		state: s.machine.State(nil),
+		state: s.machine.State(nil), letters: s.through,
 	}
 	// In the same breath as the state: these events are settled in it.
 	s.settling = s.machine.Copies(s.settling)
