@@ -267,7 +267,7 @@ func (w *sender) beat(timer *time.Timer) error {
 	w.last = m.now()
 	w.s.mu.Lock()
 	w.s.advance()
-	position := w.s.machine.Next()
+	position := w.s.machine.Position()
 	w.s.mu.Unlock()
 	return w.stream.Send(&hookbridgev1.SubscribeResponse{Message: &hookbridgev1.SubscribeResponse_Heartbeat{
 		Heartbeat: &hookbridgev1.Heartbeat{Position: position, JournalEnd: m.journal.Bounds().End, Time: timestamppb.New(m.wall())},

@@ -797,7 +797,8 @@ func (x *Delivery) GetReplay() string {
 // Heartbeat tells an idle client that the stream lives.
 type Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sequence up to which the subscription has read.
+	// The sequence up to which the subscription has handed out: everything before it was given to a member or doesn't match. What was
+	// read ahead and waits for a window to have room is not before it.
 	Position int64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
 	// The sequence after the last one in the journal. When it equals `position`, the subscription is up to date.
 	JournalEnd int64 `protobuf:"varint,2,opt,name=journal_end,json=journalEnd,proto3" json:"journal_end,omitempty"`
