@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -139,7 +140,7 @@ func (s *Server) providers() map[string]string {
 }
 
 // buildServers makes the three servers that Run serves with.
-func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
+func (s *Server) buildServers(cfg *config.Config, validator *validator, alive Keepalive) error {
 	outside := interceptors{log: s.log, validator: validator, caller: s.auth.Unary(), callerOfStream: s.auth.Stream()}
 	transport := insecure.NewCredentials()
 	if s.keyrings.grpc != nil {
@@ -154,7 +155,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 		// Deliveries are built once and sent as they are.
 		grpc.ForceServerCodecV2(subscription.Codec()),
 		// A peer that is gone is found in half a minute; one that pings every ten seconds is no attacker.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cmp.Or(alive.Time, 20*time.Second), Timeout: cmp.Or(alive.Timeout, 10*time.Second)}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.MaxConcurrentStreams(1000),
 	)

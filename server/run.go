@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
@@ -31,7 +32,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
 	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
-	group.Go(func() error { return s.grpc.Serve(s.listeners.grpc) })
+	group.Go(func() error { return closedOK(s.grpc.Serve(s.listeners.grpc)) })
 	group.Go(func() error {
 		<-failed.Done()
 		return s.shutdown(end)
@@ -113,8 +114,9 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
+// closedOK is what a server's Serve came to; nil when it was told to end, also before it had begun.
 func closedOK(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
 	return err

@@ -33,7 +33,13 @@ type Options struct {
 	Version string
 	// Now is the clock of signatures and of the journal; nil for the real one.
 	Now func() time.Time
+	// Keepalive is how soon a subscriber is found that vanished without a word: it is asked after Time without a sign of life, at least
+	// a second, and gone Timeout after that. Zero is 20 s and 10 s.
+	Keepalive Keepalive
 }
+
+// Keepalive is when a peer of the gRPC listener is asked whether it lives, and how long it may take to answer.
+type Keepalive struct{ Time, Timeout time.Duration }
 
 // Server is a bridge that is opened and bound and not yet running.
 type Server struct {
@@ -113,7 +119,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.listen(ctx, opts.Config); err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx, opts.Config); err != nil {
+	if err := s.open(ctx, opts.Config, opts.Keepalive); err != nil {
 		return nil, err
 	}
 	s.edge.SetSources(endpoints)
@@ -121,7 +127,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 }
 
 // open builds the rooms, from the journal outwards.
-func (s *Server) open(ctx context.Context, cfg *config.Config) error {
+func (s *Server) open(ctx context.Context, cfg *config.Config, alive Keepalive) error {
 	var err error
 	if s.journal, err = journal.Open(ctx, journalConfig(cfg, s.log, s.registry, s.now)); err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -157,7 +163,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if err := s.openSubscriptions(ctx, cfg); err != nil {
 		return fmt.Errorf("subscriptions: %w", err)
 	}
-	return s.buildServers(cfg, validator)
+	return s.buildServers(cfg, validator, alive)
 }
 
 // listen binds the three sockets.

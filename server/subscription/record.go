@@ -34,6 +34,8 @@ type record struct {
 	zero time.Time
 	// settledCopies are the dead letters whose events are settled in the state, and which may not be removed yet.
 	settledCopies []int64
+	// letters is the last dead letter that is accounted for.
+	letters int64
 }
 
 // encode writes a record as the journal stores it.
@@ -44,7 +46,7 @@ func (r *record) encode() ([]byte, error) {
 		Position: r.state.Position, SeekEpoch: r.state.Epoch,
 		UnsettledSequences: make([]int64, len(held)), UnsettledAttempts: make([]int32, len(held)),
 		UnsettledBytes: make([]int64, len(held)), UnsettledContentBytes: make([]int64, len(held)),
-		Incarnation: r.incarnation, Replay: r.replay, SettledCopies: r.settledCopies,
+		Incarnation: r.incarnation, Replay: r.replay, SettledCopies: r.settledCopies, DeadLettersThrough: r.letters,
 		Backoff: fromDurations(r.settings.backoff), MaxAttempts: r.settings.maxAttempts, Ordered: r.settings.ordered, Paused: r.settings.paused,
 	}
 	if r.settings.ackDeadline > 0 {
@@ -121,7 +123,7 @@ func decodeRecord(key string, value []byte, filters *conditions, zero time.Time)
 	}
 	r := &record{
 		name: in.GetName(), filter: f, created: in.GetCreatedAt().AsTime(), incarnation: in.GetIncarnation(), replay: in.GetReplay(),
-		settledCopies: in.GetSettledCopies(), zero: zero,
+		settledCopies: in.GetSettledCopies(), letters: in.GetDeadLettersThrough(), zero: zero,
 		settings: settings{
 			ackDeadline: in.GetAckDeadline().AsDuration(), backoff: toDurations(in.GetBackoff()), maxAttempts: in.GetMaxAttempts(),
 			ordered: in.GetOrdered(), paused: in.GetPaused(),

@@ -23,8 +23,8 @@ func TestRecordsAreWhole(t *testing.T) {
 		zero: zero,
 		name: "a", filter: all, created: time.Unix(1700000000, 5).UTC(), incarnation: 1 << 63,
 		settings:      settings{ackDeadline: time.Minute, backoff: []time.Duration{0, time.Second}, maxAttempts: 5, ordered: true, paused: true},
-		settledCopies: []int64{3, 99},
-		replay:        &hookbridgev1.Replay{Id: "r", FromSequence: 1, ToSequence: 9, NextSequence: 4},
+		settledCopies: []int64{3, 99}, letters: 104,
+		replay: &hookbridgev1.Replay{Id: "r", FromSequence: 1, ToSequence: 9, NextSequence: 4},
 		state: machine.State{
 			Position: 20, Epoch: 3, Settled: []int64{21, 30},
 			Held: []machine.Held{

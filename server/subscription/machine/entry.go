@@ -49,6 +49,8 @@ type entry struct {
 	replay bool
 	// rejected says that the latest attempt was.
 	rejected bool
+	// restored says that it was held in the State that the machine began with, and was not sent since.
+	restored bool
 	// kept says that its payload counts in Machine.kept.
 	kept bool
 	// passed is how often it was overtaken because nobody had room for it.

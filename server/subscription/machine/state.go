@@ -53,7 +53,7 @@ func New(cfg Config, s State) (*Machine, error) {
 		}
 		last = h.Seq
 		e := m.hold(Event{Seq: h.Seq, Bytes: h.Bytes, ContentBytes: h.ContentBytes, Key: h.Key, Copy: h.Copy})
-		e.attempts, e.replay, e.reason = h.Attempts, h.Replayed, Restart
+		e.attempts, e.replay, e.reason, e.restored = h.Attempts, h.Replayed, Restart, true
 		if h.Attempts == 0 && e.injected() {
 			e.reason = why(h.Copy)
 		}
