@@ -1,6 +1,6 @@
 // Command bench measures a bridge against what the machine could do at most, in one run, and prints one table.
 //
-//	make bench                            everything, about eight minutes
+//	make bench                            everything, about ten minutes
 //	go run ./bench -quick                 a minute, for a first impression
 //	go run ./bench -only ingest,latency   some of it
 //
@@ -29,6 +29,7 @@ type plan struct {
 	stored      int           // events for the catch-up
 	many        int           // events for memory and start-up
 	crowds      []int         // numbers of subscriptions, the first to compare with
+	turns       int           // of each of them, whose median counts
 }
 
 // parts are the measurements, in the order of the table.
@@ -65,7 +66,7 @@ func exit(err error) {
 }
 
 func run(ctx context.Context) error {
-	p := &plan{rounds: 3, span: 5 * time.Second, stored: 200_000, many: 1_000_000, crowds: []int{10, 1000}}
+	p := &plan{rounds: 3, span: 5 * time.Second, stored: 200_000, many: 1_000_000, crowds: []int{10, 1000}, turns: 7}
 	quick := flag.Bool("quick", false, "measure a minute only")
 	only := flag.String("only", "", "comma-separated `PARTS`: ingest, latency, forged, catchup, crowd, memory")
 	flag.StringVar(&p.binary, "binary", "bin/hookbridge", "the bridge's `FILE`")
@@ -73,7 +74,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&p.many, "events", p.many, "the `NUMBER` of events for memory and start-up")
 	flag.Parse()
 	if *quick {
-		p.rounds, p.span, p.stored, p.many, p.crowds = 1, 2*time.Second, 50_000, 100_000, []int{10, 200}
+		p.rounds, p.span, p.stored, p.many, p.crowds, p.turns = 1, 2*time.Second, 50_000, 100_000, []int{10, 200}, 1
 	}
 	var chosen []string
 	if *only != "" {

@@ -56,6 +56,15 @@ func median[T int | float64 | time.Duration](values []T) T {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }
 
+// list is all of some latencies.
+func list(values []time.Duration) string {
+	var all []string
+	for _, d := range values {
+		all = append(all, ms(d))
+	}
+	return strings.Join(all, "  ")
+}
+
 // spread is how latencies are printed.
 func spread(values []time.Duration) string {
 	return fmt.Sprintf("p50 %s  p99 %s", ms(quantile(values, 0.5)), ms(quantile(values, 0.99)))

@@ -95,8 +95,8 @@ sources: [{name: demo, provider: hmac, max_body: 25MiB, secrets: [env:SECRET]}]
 // poster keeps no connections: an idle one is no leak.
 var poster = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
-// post delivers a body, which must be new.
-func (b *bridge) post(id, body string) {
+// post delivers a body, which must be new, with more headers: names and values in turns.
+func (b *bridge) post(id, body string, more ...string) {
 	b.t.Helper()
 	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = io.WriteString(mac, body)
@@ -107,6 +107,9 @@ func (b *bridge) post(id, body string) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Delivery-Id", id)
 	req.Header.Set("X-Signature", hex.EncodeToString(mac.Sum(nil)))
+	for n := 0; n+1 < len(more); n += 2 {
+		req.Header.Set(more[n], more[n+1])
+	}
 	resp, err := poster.Do(req)
 	if err != nil {
 		b.t.Fatal(err)

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -25,6 +27,7 @@ type Client struct {
 	schemas  hookbridgev1.SchemaServiceClient
 	messages *Messages
 	log      *slog.Logger
+	tracing  *tracing
 }
 
 // DialOption changes how Dial connects.
@@ -35,6 +38,7 @@ type dial struct {
 	insecure bool
 	log      *slog.Logger
 	more     []grpc.DialOption
+	tracer   trace.TracerProvider
 
 	token          TokenSource
 	plaintextToken bool
@@ -49,6 +53,11 @@ func WithoutTLS() DialOption { return func(d *dial) { d.insecure = true } }
 // WithLogger says where reconnects and failures of handlers are logged. Default: nowhere.
 func WithLogger(log *slog.Logger) DialOption { return func(d *dial) { d.log = log } }
 
+// WithTracerProvider says who makes the spans of handlers. Default: the global provider of package otel, whatever it is at the time.
+func WithTracerProvider(provider trace.TracerProvider) DialOption {
+	return func(d *dial) { d.tracer = provider }
+}
+
 // WithGRPC passes options on to grpc.NewClient; they win over those of this package.
 func WithGRPC(options ...grpc.DialOption) DialOption {
 	return func(d *dial) { d.more = append(d.more, options...) }
@@ -58,6 +67,12 @@ const (
 	// The bridge takes pings every 10 s and more seldom.
 	pingInterval = 20 * time.Second
 	pingTimeout  = 10 * time.Second
+
+	// Pauses between tries to connect, and to subscribe, grow from one to the other.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 15 * time.Second
+	// connectTimeout is how long a try may take at least.
+	connectTimeout = 20 * time.Second
 )
 
 // Dial prepares a connection to the bridge at an address, host:port. It connects on first use, so it doesn't fail for a bridge that is
@@ -79,6 +94,11 @@ func Dial(address string, options ...DialOption) (*Client, error) {
 	dialing := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			// The connection's own pauses would grow to two minutes, during which a bridge that is up again would be missed.
+			Backoff:           backoff.Config{BaseDelay: firstPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: longestPause},
+			MinConnectTimeout: connectTimeout,
+		}),
 	}
 	if d.token != nil {
 		secure := !isLocal(address) && !d.plaintextToken
@@ -93,7 +113,10 @@ func Dial(address string, options ...DialOption) (*Client, error) {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	schemas := hookbridgev1.NewSchemaServiceClient(conn)
-	return &Client{conn: conn, events: hookbridgev1.NewEventServiceClient(conn), schemas: schemas, messages: newMessages(schemas), log: d.log}, nil
+	return &Client{
+		conn: conn, events: hookbridgev1.NewEventServiceClient(conn), schemas: schemas, messages: newMessages(schemas), log: d.log,
+		tracing: &tracing{provider: d.tracer},
+	}, nil
 }
 
 // isLocal says whether an address can only be of this machine.

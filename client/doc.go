@@ -5,7 +5,7 @@
 //		client.On(func(ctx context.Context, e *client.Event, invoice *stripev1.InvoiceEvent) error {
 //			return book(ctx, e.GetId(), invoice)
 //		}),
-//		client.Otherwise(client.Skip),
+//		client.Otherwise(client.Skip), client.OnMismatched(client.Park), client.OnUndecodable(client.Park),
 //	)
 //
 // # Who calls
@@ -18,18 +18,35 @@
 // # Handlers
 //
 // A handler takes one event message; which event types that is, is written on the message (its hookbridge.v1.event option) and nowhere
-// else. Unless Types says otherwise the subscription asks for the types that its handlers take, and for nothing more. Some events
-// fit no handler all the same: one that the provider changed (mismatched), one that is no JSON (undecodable), one of the same type from
-// another provider, one whose data was too large to be sent. What happens to those is chosen with Otherwise; Subscribe without it is
-// an error, because to drop them and to stop on them are both wrong for somebody.
+// else. Unless Types says otherwise the subscription asks for the types that its handlers take, and for nothing more. Some events fit
+// no handler all the same. Nothing is acknowledged unseen unless it is said so: each kind has a policy of its own, and one that is missing is
+// an error at the start that names it, because to drop an event and to stop on it are both wrong for somebody.
+//
+//	OnMismatched   what a handler claims and doesn't fit its message, because the provider changed it
+//	OnUndecodable  what a handler claims and has no data that can be read: no JSON object, or too large to be sent
+//	Otherwise      what no handler claims; everything where there are no handlers
+//
+// Skip, Retry, Park and Stop are policies, and so is any function that takes an event.
 //
 // The messages may be a team's own, which the bridge reads from an image of its configuration: On takes their generated Go types
 // like those of this module. A program without them reads such events with Client.Messages.
 //
 // A handler that returns nil has settled the event. One that returns an error, or panics, gives it back: it comes again after the
 // subscription's backoff, or as RetryNow, RetryAfter and DeadLetter say, and the first line of the error's text (at most 1,000 bytes)
-// goes to the bridge, so it must hold no secret. An error that wraps ErrStop ends Subscribe. While a handler runs its event's ack
-// deadline is extended, for at most an hour.
+// goes to the bridge, so it must hold no secret. An error that wraps ErrStop ends Subscribe.
+//
+// # Concurrency and order
+//
+// One handler runs at a time. Concurrency lets more run; given to one On, that handler has places of its own and holds up no other.
+// OrderedByKey keeps events of one ordering key one at a time and in the order in which they came. Without it nothing is said about order
+// when more than one handler can run. What Subscribe has received and not settled is bounded by the window (Window) for a named subscription,
+// and by the number of places and 16 for one without a name.
+//
+// # Deadlines
+//
+// As long as Subscribe has an event its ack deadline is extended, whether a handler works at it or it waits behind one, for MaxExtension
+// from when it came. One call does so for all, at most every quarter of the deadline. An event whose deadline passed all the same, or that
+// the bridge has given to somebody else meanwhile, is dropped here if no handler has begun with it.
 //
 // # Delivery
 //
@@ -37,17 +54,26 @@
 // handled and not yet acknowledged when a connection or a process died comes again. Make handlers idempotent by e.GetId(), which is
 // unique within e.GetSource().
 //
-// Events come in the order of the journal until something comes again. With Concurrency above 1 handlers run side by side, and
-// nothing is said about order.
+// Events come in the order of the journal until something comes again.
 //
 // Services that subscribe under the same name share its events. Without a name a subscription is ephemeral: it lives as long as
 // Subscribe, every event counts as settled when it was handed over, and after a disconnect it goes on behind the last one received.
+//
+// # Traces
+//
+// Where OpenTelemetry has a tracer provider (WithTracerProvider, else the global one), each handler runs in a span "hookbridge.process", which
+// goes on with the trace of the delivery if that had a traceparent header and the content is asked for (Content). Without one spans
+// cost nothing.
+//
+// # Testing
+//
+// Package clienttest is a bridge in memory for the tests of subscribers.
 //
 // # Failures
 //
 // Subscribe comes back by itself after any disconnect, with growing, jittered pauses, also when the bridge falls silent without
 // closing the connection (three heartbeats). It gives up only on what another try doesn't change: a request that the bridge refuses as
-// invalid or forbidden, or members that subscribed with another filter.
+// invalid or forbidden, or members that subscribed with another filter, or a client that was closed.
 //
 // # Stopping
 //

@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"sync"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -10,70 +10,90 @@ import (
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// extender asks for more time while one worker's handler runs, each time half of the ack deadline has passed.
-type extender struct {
-	u    *subscriber
-	life context.Context
+// A quarter of the ack deadline after the last look, everything is extended of which more than a quarter has passed: an event is extended
+// before half of its deadline is over, and if the call fails there are two more tries. Most events are settled before the first look.
+const looks = 4
 
-	mu       sync.Mutex
-	timer    *time.Timer
-	ackID    string // empty while no handler runs
-	deadline time.Duration
-	until    time.Time // when it stops asking
-	running  sync.WaitGroup
-}
+// shortestLook bounds what a bridge can make us do: no deadline is shorter than a second.
+const shortestLook = 10 * time.Millisecond
 
-// maxExtension is how long a handler's event is kept for it in all.
-const maxExtension = time.Hour
+// maxExtended is how many deliveries the bridge takes in one call.
+const maxExtended = 10_000
 
-// begin says that a handler has a delivery now.
-func (x *extender) begin(d *delivery) {
-	if d.ackID == "" || d.deadline <= 0 {
-		return
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.ackID, x.deadline, x.until = d.ackID, d.deadline, time.Now().Add(maxExtension)
-	if x.timer == nil {
-		x.timer = time.AfterFunc(d.deadline/2, x.extend)
-	} else {
-		x.timer.Reset(d.deadline / 2)
-	}
-}
-
-// end says that it has not any more.
-func (x *extender) end() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.ackID = ""
-	if x.timer != nil {
-		x.timer.Stop()
+// extend asks for more time for what a session holds, in one call for all of it, until the stream ends.
+func (u *subscriber) extend(s *session) {
+	every := max(s.deadline/looks, shortestLook)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var due []*delivery
+	var ids []string
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		due = u.dispatcher.due(s, due[:0], time.Now(), s.deadline-every, u.extension)
+		for batch := range slices.Chunk(due, maxExtended) {
+			ids = ids[:0]
+			for _, d := range batch {
+				ids = append(ids, d.ackID)
+			}
+			u.extendBatch(s, batch, ids, min(ackTimeout, every))
+		}
+		clear(due)
 	}
 }
 
-// close waits for a call that is running.
-func (x *extender) close() {
-	x.end()
-	x.running.Wait()
-}
-
-func (x *extender) extend() {
-	x.mu.Lock()
-	ackID, deadline := x.ackID, x.deadline
-	if ackID == "" || time.Now().After(x.until) {
-		x.mu.Unlock()
-		return
-	}
-	x.timer.Reset(deadline / 2)
-	x.running.Add(1)
-	x.mu.Unlock()
-	defer x.running.Done()
-	ctx, cancel := context.WithTimeout(x.life, min(ackTimeout, deadline/2))
+func (u *subscriber) extendBatch(s *session, batch []*delivery, ids []string, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	_, err := x.u.client.events.ExtendDeadline(ctx, &hookbridgev1.ExtendDeadlineRequest{
-		Subscription: x.u.request.Subscription, AckIds: []string{ackID}, Extension: durationpb.New(deadline),
+	asked := time.Now()
+	response, err := u.client.events.ExtendDeadline(ctx, &hookbridgev1.ExtendDeadlineRequest{
+		Subscription: u.request.Subscription, AckIds: ids, Extension: durationpb.New(s.deadline),
 	})
-	if err != nil && ctx.Err() == nil {
-		x.u.client.log.Warn("the deadline of a running handler could not be extended; its event may come again", "error", err)
+	if err != nil {
+		if s.ctx.Err() == nil {
+			u.client.log.Warn("deadlines could not be extended; the events may come again", "events", len(batch), "error", err)
+		}
+		return
+	}
+	var failed map[string]bool
+	if len(response.GetFailures()) > 0 {
+		failed = make(map[string]bool, len(response.GetFailures()))
+		for _, f := range response.GetFailures() {
+			failed[f.GetAckId()] = true
+		}
+	}
+	u.dispatcher.extended(batch, asked.Add(s.deadline), failed)
+}
+
+// due appends what a session holds and what has less than so much time left, unless it was held for long enough.
+func (p *dispatcher) due(s *session, to []*delivery, now time.Time, left, longest time.Duration) []*delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range s.held {
+		if !d.lost && d.until.Sub(now) < left && now.Sub(d.came) < longest {
+			to = append(to, d)
+		}
+	}
+	return to
+}
+
+// extended notes until when the bridge waits now. What it doesn't know any more is, or will be, with somebody else: if no worker has
+// begun with it, none will.
+func (p *dispatcher) extended(batch []*delivery, until time.Time, failed map[string]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range batch {
+		switch {
+		case !failed[d.ackID]:
+			d.until = until
+		case d.begun:
+			// It may as well have been settled meanwhile.
+			d.lost = true
+		case d.counted:
+			p.drop(d)
+		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -23,127 +21,99 @@ type Event struct {
 	Attempt int
 	// Reason says why it is sent.
 	Reason hookbridgev1.Delivery_Reason
+
+	unreadable bool // to its handler
 }
 
 // handler takes one event message.
 type handler struct {
 	message protoreflect.MessageDescriptor
 	call    func(context.Context, *Event) error
+	// concurrency is 0 for a handler that shares the subscription's.
+	concurrency int
+	ordered     bool
+	problem     error
 }
 
-// On handles the events whose data is the message T, with its types as they are written on the message.
-func On[T proto.Message](handle func(context.Context, *Event, T) error) Option {
-	var zero T
-	kind := zero.ProtoReflect().Type()
-	return func(s *settings) {
-		s.handlers = append(s.handlers, handler{message: kind.Descriptor(), call: func(ctx context.Context, e *Event) error {
-			message := kind.New().Interface()
-			if err := e.GetData().UnmarshalTo(message); err != nil {
-				return fmt.Errorf("data of event %d: %w", e.GetSequence(), err)
+// HandlerOption shapes one handler: Concurrency and OrderedByKey.
+type HandlerOption interface{ applyToHandler(*handler) }
+
+// SharedOption is for a subscription as a whole, or for one handler.
+type SharedOption interface {
+	Option
+	HandlerOption
+}
+
+// shared is a SharedOption.
+type shared struct {
+	subscription func(*settings)
+	handler      func(*handler)
+}
+
+func (o shared) apply(s *settings)         { o.subscription(s) }
+func (o shared) applyToHandler(h *handler) { o.handler(h) }
+
+// Concurrency is how many handlers may run at once. Default 1, which keeps the order. At a handler it gives it so many places of its own,
+// beside those of the subscription, which the other handlers share: then a slow one holds up no other.
+func Concurrency(n int) SharedOption {
+	return shared{
+		func(s *settings) { s.concurrency = n },
+		func(h *handler) {
+			h.concurrency = n
+			if n < 1 {
+				h.problem = fmt.Errorf("Concurrency of the handler of %s: want at least 1, got %d", h.message.FullName(), n)
 			}
-			typed, ok := message.(T)
-			if !ok {
-				return fmt.Errorf("data of event %d is a %T", e.GetSequence(), message)
-			}
-			return handle(ctx, e, typed)
-		}})
+		},
 	}
 }
 
-// Otherwise handles what no other handler takes. Skip and Stop are ready-made ones.
-func Otherwise(handle func(context.Context, *Event) error) Option {
-	return func(s *settings) { s.otherwise = handle }
+// OrderedByKey hands events with the same ordering key, of one source, to one handler at a time, in the order in which they were received,
+// whatever the Concurrency; keys are worked at side by side, and so are events without one. At the subscription it is for all handlers
+// that have no Concurrency of their own. One key is kept in order across all handlers that are ordered.
+//
+// It is about this client. Whether the next event of a key waits while one is to come again, or is with another client, is up to the
+// subscription: make it `ordered` at the bridge.
+func OrderedByKey() SharedOption {
+	return shared{func(s *settings) { s.ordered = true }, func(h *handler) { h.ordered = true }}
 }
 
-// Skip acknowledges an event unseen.
-func Skip(context.Context, *Event) error { return nil }
-
-// Stop ends Subscribe with an error that names the event.
-func Stop(_ context.Context, e *Event) error {
-	return fmt.Errorf("%w: no handler takes event %d, %s of %s (%s)", ErrStop, e.GetSequence(), e.GetType(), e.GetSource(), e.GetDecoding().GetState())
+// On handles the events whose data is the message T, with its types as they are written on the message.
+func On[T proto.Message](handle func(context.Context, *Event, T) error, options ...HandlerOption) Option {
+	var zero T
+	kind := zero.ProtoReflect().Type()
+	h := &handler{message: kind.Descriptor(), call: func(ctx context.Context, e *Event) error {
+		message := kind.New().Interface()
+		if err := e.GetData().UnmarshalTo(message); err != nil {
+			return &unreadable{err}
+		}
+		typed, ok := message.(T)
+		if !ok {
+			return fmt.Errorf("data of event %d is a %T", e.GetSequence(), message)
+		}
+		return handle(ctx, e, typed)
+	}}
+	for _, o := range options {
+		o.applyToHandler(h)
+	}
+	return option(func(s *settings) { s.handlers = append(s.handlers, h) })
 }
 
-// types are the event types that a handler's message claims.
-func (h handler) types() ([]string, error) {
+// unreadable says that the bytes of an event are not the message that they are said to be.
+type unreadable struct{ cause error }
+
+func (u *unreadable) Error() string { return u.cause.Error() }
+
+// event is what is written on the handler's message.
+func (h *handler) event() (*hookbridgev1.EventOptions, error) {
 	options, _ := proto.GetExtension(h.message.Options(), hookbridgev1.E_Event).(*hookbridgev1.EventOptions)
 	if len(options.GetTypes()) == 0 {
 		return nil, fmt.Errorf("%s is no event: it has no option hookbridge.v1.event", h.message.FullName())
 	}
-	return options.GetTypes(), nil
+	return options, nil
 }
 
-// router finds the handler of an event.
-type router struct {
-	byMessage map[protoreflect.FullName]handler
-	otherwise func(context.Context, *Event) error
-}
-
-// newRouter checks that the handlers make sense together and with the types that are asked for. Without such it returns those
-// that the handlers take.
-func newRouter(s *settings) (*router, []string, error) {
-	r := &router{byMessage: map[protoreflect.FullName]handler{}, otherwise: s.otherwise}
-	var errs []error
-	var taken []string
-	for _, h := range s.handlers {
-		name := h.message.FullName()
-		types, err := h.types()
-		switch _, twice := r.byMessage[name]; {
-		case err != nil:
-			errs = append(errs, err)
-		case twice:
-			errs = append(errs, fmt.Errorf("%s has two handlers", name))
-		case len(s.types) > 0 && !overlap(types, s.types):
-			errs = append(errs, fmt.Errorf("the handler of %s would never be called: it takes %q, the subscription asks for %q", name, types, s.types))
-		}
-		r.byMessage[name] = h
-		taken = append(taken, types...)
-	}
-	if s.otherwise == nil {
-		errs = append(errs, errors.New("want Otherwise, which says what happens to events that no handler takes: Skip, Stop, or a function"))
-	}
-	if len(s.types) > 0 || len(s.handlers) == 0 {
-		taken = s.types
-	}
-	slices.Sort(taken)
-	return r, slices.Compact(taken), errors.Join(errs...)
-}
-
-// handle calls the handler of an event. A panic is an error.
-func (r *router) handle(ctx context.Context, e *Event) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in the handler: %v\n%s", p, debug.Stack())
-		}
-	}()
-	if e.GetDecoding().GetState() == hookbridgev1.Decoding_STATE_TYPED && e.GetData() != nil {
-		if h, ok := r.byMessage[e.GetData().MessageName()]; ok {
-			return h.call(ctx, e)
-		}
-	}
-	return r.otherwise(ctx, e)
-}
-
-// overlap says whether a type can match a pattern of both lists.
-func overlap(a, b []string) bool {
-	for _, p := range a {
-		for _, q := range b {
-			if intersects(p, q) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// intersects says whether a text can match both patterns, in which * stands for any run of characters.
-func intersects(p, q string) bool {
-	switch {
-	case p == "" && q == "":
-		return true
-	case p != "" && p[0] == '*':
-		return intersects(p[1:], q) || q != "" && intersects(p, q[1:])
-	case q != "" && q[0] == '*':
-		return intersects(q, p)
-	}
-	return p != "" && q != "" && p[0] == q[0] && intersects(p[1:], q[1:])
+// claims says whether events of a provider and type are to have the handler's message.
+func (h *handler) claims(e *Event) bool {
+	options, err := h.event()
+	return err == nil && options.GetProvider() == e.GetProvider() && overlap(options.GetTypes(), []string{e.GetType()})
 }

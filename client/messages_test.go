@@ -49,7 +49,7 @@ func TestOwnMessages(t *testing.T) {
 	b.post("order", `{"event":"order.placed","order_id":"o-1","placed_at":"2026-03-01T09:00:00Z","items":[{"sku":"AB-1","quantity":2}]}`)
 	b.post("fraud", `{"event":"order.cancelled.fraud","order_id":"o-1"}`)
 	got := make(chan string, 3)
-	r := subscribe(t, b.dial(), "shipping", client.From(client.Beginning()), client.Otherwise(client.Stop),
+	r := subscribe(t, b.dial(), "shipping", client.From(client.Beginning()), client.Otherwise(client.Stop), unfit,
 		client.On(func(_ context.Context, e *client.Event, o *ordersv1.OrderPlaced) error {
 			got <- e.GetId() + " " + o.GetOrderId() + " " + o.GetItems()[0].GetSku()
 			return nil

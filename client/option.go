@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -14,13 +13,28 @@ import (
 )
 
 // Option shapes a subscription. What is left out has the bridge's default.
-type Option func(*settings)
+type Option interface{ apply(*settings) }
+
+// option is an Option.
+type option func(*settings)
+
+func (o option) apply(s *settings) { o(s) }
+
+// Options puts options together, for those that several subscriptions share.
+func Options(options ...Option) Option {
+	return option(func(s *settings) {
+		for _, o := range options {
+			o.apply(s)
+		}
+	})
+}
 
 type settings struct {
-	handlers  []handler
-	otherwise func(context.Context, *Event) error
+	handlers                           []*handler
+	otherwise, mismatched, undecodable Policy
 
 	sources, types []string
+	expression     string
 	start          *hookbridgev1.Start
 	events         int32
 	bytes          int64
@@ -31,6 +45,8 @@ type settings struct {
 	name           string
 
 	concurrency int
+	ordered     bool
+	extension   time.Duration
 	batch       int
 	every       time.Duration
 	drain       time.Duration
@@ -43,15 +59,23 @@ type settings struct {
 
 // Sources narrows the subscription to sources of these names; * stands for any run of characters.
 func Sources(names ...string) Option {
-	return func(s *settings) { s.sources = append(s.sources, names...) }
+	return option(func(s *settings) { s.sources = append(s.sources, names...) })
 }
 
 // Types narrows or widens the subscription to these event types; * stands for any run of characters. Default: those of the
 // handlers; without handlers all.
-func Types(types ...string) Option { return func(s *settings) { s.types = append(s.types, types...) } }
+func Types(types ...string) Option {
+	return option(func(s *settings) { s.types = append(s.types, types...) })
+}
+
+// Expression narrows the subscription to events for which a condition in the Common Expression Language holds, over event (the envelope) and
+// data (the typed message): data.data.object.amount_due > 10000. One that fits none of the messages ends Subscribe, with the column.
+func Expression(condition string) Option {
+	return option(func(s *settings) { s.expression = condition })
+}
 
 // From says where a new subscription begins; one that exists goes on where it stood. Default: now.
-func From(start *hookbridgev1.Start) Option { return func(s *settings) { s.start = start } }
+func From(start *hookbridgev1.Start) Option { return option(func(s *settings) { s.start = start }) }
 
 // Beginning is the oldest event that is stored.
 func Beginning() *hookbridgev1.Start {
@@ -76,62 +100,67 @@ func Sequence(n int64) *hookbridgev1.Start {
 // Window bounds what may be sent and not yet be acknowledged, in events and in bytes; 0 for the bridge's default. Slow handlers want
 // a small one: what waits in the window has its ack deadline running.
 func Window(events int, bytes int64) Option {
-	return func(s *settings) { s.events, s.bytes = int32(min(events, 1<<31-1)), bytes }
+	return option(func(s *settings) { s.events, s.bytes = int32(min(events, 1<<31-1)), bytes })
 }
 
 // AckDeadline is after how long an unacknowledged event comes again.
-func AckDeadline(d time.Duration) Option { return func(s *settings) { s.deadline = d } }
+func AckDeadline(d time.Duration) Option { return option(func(s *settings) { s.deadline = d }) }
 
 // Heartbeat is how often an idle bridge says that it lives. After three that are missing Subscribe connects anew.
-func Heartbeat(d time.Duration) Option { return func(s *settings) { s.heartbeat = d } }
+func Heartbeat(d time.Duration) Option { return option(func(s *settings) { s.heartbeat = d }) }
 
 // Content asks for body and headers as received.
-func Content() Option { return func(s *settings) { s.content = true } }
+func Content() Option { return option(func(s *settings) { s.content = true }) }
 
 // MaxEventBytes is the size from which events come without data and content.
 func MaxEventBytes(n int) Option {
-	return func(s *settings) { s.maxEventBytes = int32(min(n, 1<<31-1)) }
+	return option(func(s *settings) { s.maxEventBytes = int32(min(n, 1<<31-1)) })
 }
 
 // Name is what this client calls itself in the bridge's logs.
-func Name(name string) Option { return func(s *settings) { s.name = name } }
+func Name(name string) Option { return option(func(s *settings) { s.name = name }) }
 
-// Concurrency is how many handlers may run at once. Default 1, which keeps the order.
-func Concurrency(n int) Option { return func(s *settings) { s.concurrency = n } }
+// MaxExtension is for how long an event is kept for this client after it came, by extending its ack deadline again and again, while it waits
+// for a handler and while that runs. Afterwards it comes again, to another member or to this one. 0 extends nothing. Default one hour.
+func MaxExtension(d time.Duration) Option { return option(func(s *settings) { s.extension = d }) }
 
 // AckBatch says when acknowledgements are sent: when there are n, and at the latest after d. Default 500 and 10 ms.
-func AckBatch(n int, d time.Duration) Option { return func(s *settings) { s.batch, s.every = n, d } }
+func AckBatch(n int, d time.Duration) Option {
+	return option(func(s *settings) { s.batch, s.every = n, d })
+}
 
 // DrainTimeout is how long running handlers may go on after the context ended. Default 20 s.
-func DrainTimeout(d time.Duration) Option { return func(s *settings) { s.drain = d } }
+func DrainTimeout(d time.Duration) Option { return option(func(s *settings) { s.drain = d }) }
 
 // OnConnected is called for every stream that stands.
 func OnConnected(f func(*hookbridgev1.Confirmed)) Option {
-	return func(s *settings) { s.connected = f }
+	return option(func(s *settings) { s.connected = f })
 }
 
 // OnDisconnected is called when a stream ended or could not be opened, with the pause before the next try.
 func OnDisconnected(f func(err error, retry time.Duration)) Option {
-	return func(s *settings) { s.disconnected = f }
+	return option(func(s *settings) { s.disconnected = f })
 }
 
 // OnGap is called when retention removed events before this subscription got them. Default: it is logged.
-func OnGap(f func(*hookbridgev1.Gap)) Option { return func(s *settings) { s.gap = f } }
+func OnGap(f func(*hookbridgev1.Gap)) Option { return option(func(s *settings) { s.gap = f }) }
 
 // OnFailure is called when a handler returned an error or panicked. Default: it is logged.
-func OnFailure(f func(*Event, error)) Option { return func(s *settings) { s.failed = f } }
+func OnFailure(f func(*Event, error)) Option { return option(func(s *settings) { s.failed = f }) }
 
 const (
 	defaultBatch = 500
 	maxBatch     = 10_000
 	defaultEvery = 10 * time.Millisecond
 	defaultDrain = 20 * time.Second
+
+	defaultExtension = time.Hour
 )
 
 // settle puts the options together.
 func (c *Client) settle(options []Option) (*settings, error) {
 	s := &settings{
-		concurrency: 1, batch: defaultBatch, every: defaultEvery, drain: defaultDrain,
+		concurrency: 1, extension: defaultExtension, batch: defaultBatch, every: defaultEvery, drain: defaultDrain,
 		connected: func(*hookbridgev1.Confirmed) {},
 		disconnected: func(err error, retry time.Duration) {
 			c.log.Warn("disconnected from the bridge", "error", err, "retry_in", retry)
@@ -145,7 +174,7 @@ func (c *Client) settle(options []Option) (*settings, error) {
 		},
 	}
 	for _, o := range options {
-		o(s)
+		o.apply(s)
 	}
 	var errs []error
 	if s.concurrency < 1 {
@@ -157,13 +186,16 @@ func (c *Client) settle(options []Option) (*settings, error) {
 	if s.drain <= 0 {
 		errs = append(errs, fmt.Errorf("DrainTimeout: want more than 0s, got %v", s.drain))
 	}
+	if s.extension < 0 {
+		errs = append(errs, fmt.Errorf("MaxExtension: want at least 0s, got %v", s.extension))
+	}
 	return s, errors.Join(errs...)
 }
 
 // request is what the bridge is asked for.
 func (s *settings) request(subscription string, types []string) *hookbridgev1.SubscribeRequest {
 	r := &hookbridgev1.SubscribeRequest{
-		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types}, Start: s.start,
+		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types, Expression: s.expression}, Start: s.start,
 		MaxOutstandingEvents: s.events, MaxOutstandingBytes: s.bytes, IncludeContent: s.content,
 		MaxEventBytes: s.maxEventBytes, ClientName: s.name,
 	}

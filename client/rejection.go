@@ -76,9 +76,21 @@ func firstLine(text string) string {
 	return text
 }
 
+// rejected is a delivery that is given back.
+type rejected struct {
+	delivery  *delivery
+	rejection *hookbridgev1.Rejection
+}
+
 // rejectBatch gives deliveries back.
-func (u *subscriber) rejectBatch(life context.Context, batch []*hookbridgev1.Rejection) {
-	request := &hookbridgev1.RejectRequest{Subscription: u.request.Subscription, Rejections: batch}
+func (u *subscriber) rejectBatch(life context.Context, batch []rejected) {
+	request := &hookbridgev1.RejectRequest{Subscription: u.request.Subscription}
+	deliveries := make([]*delivery, 0, len(batch))
+	for _, r := range batch {
+		request.Rejections = append(request.Rejections, r.rejection)
+		deliveries = append(deliveries, r.delivery)
+	}
+	defer u.dispatcher.settled(deliveries)
 	response, err := persistent(life, func(ctx context.Context) (*hookbridgev1.RejectResponse, error) {
 		return u.client.events.Reject(ctx, request)
 	})

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -81,27 +82,32 @@ func TestWhatAFailureAsksFor(t *testing.T) {
 	}
 }
 
-// A handler that takes longer than the ack deadline keeps its event.
+// A handler that takes longer than the ack deadline keeps its event, and those that wait behind it.
 func TestRunningHandlersKeepTheirEvents(t *testing.T) {
 	b := open(t)
-	b.users(1, 1)
+	b.users(1, 3)
 	extended := make(chan *hookbridgev1.ExtendDeadlineRequest, 100)
-	calls := make(chan int, 10)
-	r := subscribe(t, b.dial(watch(extended)), "slow", beginning, client.AckDeadline(time.Second), client.Window(1, 0),
+	calls := make(chan string, 10)
+	r := subscribe(t, b.dial(watch(extended)), "slow", beginning, client.AckDeadline(time.Second), client.Window(3, 0),
 		client.Otherwise(func(_ context.Context, e *client.Event) error {
-			calls <- e.Attempt
-			// Two deadlines have passed by the fifth.
+			calls <- fmt.Sprint(e.GetId(), " attempt ", e.Attempt)
+			if e.GetId() != "user-1" {
+				return nil
+			}
+			// Each comes half a deadline after the one before, so two have passed by the fifth.
 			for range 5 {
 				<-extended
 			}
 			return nil
 		}))
-	if attempt := next(t, calls); attempt != 1 {
-		t.Errorf("attempt %d", attempt)
+	for _, want := range []string{"user-1 attempt 1", "user-2 attempt 1", "user-3 attempt 1"} {
+		if got := next(t, calls); got != want {
+			t.Errorf("handled %s, want %s", got, want)
+		}
 	}
-	b.users(2, 1)
-	if attempt := next(t, calls); attempt != 1 {
-		t.Errorf("what came next was attempt %d: the slow one came again", attempt)
+	b.users(4, 1)
+	if got := next(t, calls); got != "user-4 attempt 1" {
+		t.Errorf("what came next was %s: a slow one came again", got)
 	}
 	r.stop()
 }

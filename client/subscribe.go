@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -28,37 +29,28 @@ func (c *Client) Subscribe(ctx context.Context, name string, options ...Option) 
 	}
 	u := &subscriber{
 		settings: s, client: c, router: router, request: s.request(name, types),
-		queue: make(chan delivery), acks: make(chan string, s.batch), rejections: make(chan *hookbridgev1.Rejection, s.batch),
+		acks: make(chan *delivery, s.batch), rejections: make(chan rejected, s.batch),
+		tracing: c.tracing.of(name),
 	}
 	return u.run(ctx)
 }
 
 // subscriber is one running Subscribe.
 //
-//	receive (one stream after the other) ──queue──▶ work (Concurrency) ──acks───────▶ acknowledge (batches)
-//	                                                                   ──rejections──▶ reject (batches)
+//	receive (one stream after the other) ──dispatcher──▶ work (a lane's workers) ──acks───────▶ acknowledge (batches)
+//	   └─ extend (what the dispatcher holds)                                     ──rejections──▶ reject (batches)
 //
-// Nothing in it is longer than a batch: what the handlers don't take stays with the bridge, within the window.
+// What the handlers don't take waits in the dispatcher, within the window; the rest of it holds no more than a batch.
 type subscriber struct {
 	*settings
-	client  *Client
-	router  *router
-	request *hookbridgev1.SubscribeRequest
-	queue   chan delivery
+	client     *Client
+	router     *router
+	request    *hookbridgev1.SubscribeRequest
+	dispatcher *dispatcher
+	tracing    *tracing
 
-	acks       chan string
-	rejections chan *hookbridgev1.Rejection
-}
-
-// delivery is an event on its way to a handler.
-type delivery struct {
-	event Event
-	ackID string
-	// stream ends when the stream does that brought it: then the event comes again, by another stream.
-	stream context.Context
-	// until is when the bridge gives up waiting, unless it is told otherwise, and deadline how long that is from the beginning.
-	until    time.Time
-	deadline time.Duration
+	acks       chan *delivery
+	rejections chan rejected
 }
 
 func (u *subscriber) run(ctx context.Context) error {
@@ -68,15 +60,18 @@ func (u *subscriber) run(ctx context.Context) error {
 	working, stopWorking := context.WithCancelCause(ctx)
 	defer stopWorking(nil)
 
+	u.dispatcher = newDispatcher(working, u.router, u.concurrency)
 	var workers, settlers, receiver sync.WaitGroup
-	for range u.concurrency {
-		workers.Go(func() { u.work(working, life, stopWorking) })
-	}
-	settlers.Go(func() {
-		batches(u.acks, u.batch, u.every, func(batch []string) { u.acknowledgeBatch(life, batch) })
+	u.dispatcher.every(func(l *lane) {
+		for range l.workers {
+			workers.Go(func() { u.work(l, life, stopWorking) })
+		}
 	})
 	settlers.Go(func() {
-		batches(u.rejections, u.batch, u.every, func(batch []*hookbridgev1.Rejection) { u.rejectBatch(life, batch) })
+		batches(u.acks, u.batch, u.every, func(batch []*delivery) { u.acknowledgeBatch(life, batch) })
+	})
+	settlers.Go(func() {
+		batches(u.rejections, u.batch, u.every, func(batch []rejected) { u.rejectBatch(life, batch) })
 	})
 	receiver.Go(func() {
 		if err := u.receive(life, working.Done()); err != nil {
@@ -85,6 +80,7 @@ func (u *subscriber) run(ctx context.Context) error {
 	})
 
 	<-working.Done()
+	u.dispatcher.stop()
 	cause := context.Cause(working)
 	late := time.AfterFunc(u.drain, end)
 	defer late.Stop()
@@ -103,7 +99,7 @@ func (u *subscriber) run(ctx context.Context) error {
 // receive keeps a stream open until life ends. It returns an error that another try doesn't change.
 func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) error {
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 15*time.Second
+	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
 	for {
 		stood := false
 		err := u.stream(life, stopped, func() {
@@ -112,6 +108,9 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		})
 		if life.Err() != nil {
 			return nil
+		}
+		if u.client.conn.GetState() == connectivity.Shutdown {
+			return errClosed
 		}
 		// A stream that stood and is not known any more was opened with a token that was replaced meanwhile: with the one of now it
 		// may stand again.
@@ -131,6 +130,9 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		}
 	}
 }
+
+// errClosed ends what still uses a client that was closed.
+var errClosed = errors.New("subscribe: the client was closed")
 
 // isPermanent says whether the bridge would answer the same again.
 func isPermanent(err error) bool {
@@ -155,7 +157,14 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 	silence := time.AfterFunc(patience, func() { cancel(errSilent) })
 	defer silence.Stop()
 	stream, err := u.client.events.Subscribe(ctx, u.request, u.callOptions()...)
-	deadline := time.Duration(0)
+	s := &session{ctx: ctx}
+	var extender sync.WaitGroup
+	// The stream ends first, then what waits for its end.
+	defer func() {
+		cancel(nil)
+		extender.Wait()
+		u.dispatcher.over(s)
+	}()
 	for err == nil {
 		silence.Reset(patience)
 		var m *hookbridgev1.SubscribeResponse
@@ -167,24 +176,25 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 		switch m := m.GetMessage().(type) {
 		case *hookbridgev1.SubscribeResponse_Confirmed:
 			stands()
-			deadline = m.Confirmed.GetAckDeadline().AsDuration()
+			if s.deadline = m.Confirmed.GetAckDeadline().AsDuration(); s.deadline > 0 && u.request.GetSubscription() != "" {
+				u.dispatcher.widen(int(m.Confirmed.GetMaxOutstandingEvents()))
+				extender.Go(func() { u.extend(s) })
+			}
 			patience = 3 * m.Confirmed.GetHeartbeatInterval().AsDuration()
 			u.resumeAt(m.Confirmed.GetPosition())
 			u.connected(m.Confirmed)
 		case *hookbridgev1.SubscribeResponse_Delivery:
-			d := delivery{
-				event:  Event{Event: m.Delivery.GetEvent(), Attempt: int(m.Delivery.GetAttempt()), Reason: m.Delivery.GetReason()},
-				ackID:  m.Delivery.GetAckId(),
-				stream: ctx, until: time.Now().Add(deadline), deadline: deadline,
+			if d := u.delivery(m.Delivery, s); u.dispatcher.push(d) {
+				u.resumeAt(d.event.GetSequence() + 1)
+				continue
 			}
 			select {
-			case u.queue <- d:
 			case <-stopped:
 				// The stream stays open until what is being handled is acknowledged.
 				<-life.Done()
 				return nil
+			case <-ctx.Done():
 			}
-			u.resumeAt(d.event.GetSequence() + 1)
 		case *hookbridgev1.SubscribeResponse_Heartbeat:
 			u.resumeAt(m.Heartbeat.GetPosition())
 		case *hookbridgev1.SubscribeResponse_Gap:
@@ -195,6 +205,19 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 		return cause
 	}
 	return err
+}
+
+// delivery is what came on a stream.
+func (u *subscriber) delivery(m *hookbridgev1.Delivery, s *session) *delivery {
+	d := &delivery{
+		event: Event{Event: m.GetEvent(), Attempt: int(m.GetAttempt()), Reason: m.GetReason()}, ackID: m.GetAckId(), session: s, index: -1,
+	}
+	d.handler = u.router.route(&d.event)
+	if s.deadline > 0 {
+		d.came = time.Now()
+		d.until = d.came.Add(s.deadline)
+	}
+	return d
 }
 
 // resumeAt is where an ephemeral subscription goes on after a disconnect. The bridge knows it of a durable one.

@@ -23,11 +23,14 @@ import (
 
 // users sends the user ids of user_created events on.
 func users(to chan<- int64) client.Option {
-	return client.On(func(_ context.Context, _ *client.Event, m *hmacv1.UserCreated) error {
+	return client.Options(unfit, client.On(func(_ context.Context, _ *client.Event, m *hmacv1.UserCreated) error {
 		to <- m.GetUserId()
 		return nil
-	})
+	}))
 }
+
+// unfit stops on what a handler claims and can't take.
+var unfit = client.Options(client.OnMismatched(client.Stop), client.OnUndecodable(client.Stop))
 
 var beginning = client.From(client.Beginning())
 
@@ -51,8 +54,13 @@ func TestHandlersByMessage(t *testing.T) {
 		client.Otherwise(func(_ context.Context, e *client.Event) error {
 			got <- fmt.Sprintf("%s: otherwise, %s", e.GetId(), e.GetDecoding().GetState())
 			return nil
-		}))
-	for _, want := range []string{"1: user 42, attempt 1", "2: payment 7", "3: otherwise, STATE_UNTYPED", "4: otherwise, STATE_MISMATCH"} {
+		}),
+		client.OnMismatched(func(_ context.Context, e *client.Event) error {
+			got <- fmt.Sprintf("%s: mismatched, %s", e.GetId(), e.GetDecoding().GetState())
+			return nil
+		}),
+		client.OnUndecodable(client.Stop))
+	for _, want := range []string{"1: user 42, attempt 1", "2: payment 7", "3: otherwise, STATE_UNTYPED", "4: mismatched, STATE_MISMATCH"} {
 		if v := next(t, got); v != want {
 			t.Errorf("want %q, got %q", want, v)
 		}
@@ -73,6 +81,26 @@ func TestTypesOfTheHandlers(t *testing.T) {
 	r.stop()
 }
 
+// An expression decides beside the types of the handlers, and one that fits no message of theirs ends Subscribe.
+func TestExpression(t *testing.T) {
+	b := open(t)
+	b.users(1, 5)
+	got := make(chan int64, 10)
+	r := subscribe(t, b.dial(), "", beginning, client.Expression("data.user_id % 2 == 0"), users(got), client.Otherwise(client.Stop))
+	for _, want := range []int64{2, 4} {
+		if v := next(t, got); v != want {
+			t.Errorf("want user %d, got %d", want, v)
+		}
+	}
+	r.stop()
+	none(t, got)
+	err := subscribe(t, b.dial(), "", client.Expression("data.user_ids == 1"), users(got), client.Otherwise(client.Stop)).wait()
+	const want = "filter.expression:1:6: undefined field 'user_ids' of hookbridge.hmac.v1.UserCreated; did you mean user_id?"
+	if s := status.Convert(errors.Unwrap(err)); s.Code() != codes.InvalidArgument || s.Message() != want {
+		t.Errorf("want %s\ngot  %v", want, err)
+	}
+}
+
 // What can't be meant is an error at the start.
 func TestRefusedAtTheStart(t *testing.T) {
 	c, err := client.Dial("127.0.0.1:1")
@@ -81,15 +109,27 @@ func TestRefusedAtTheStart(t *testing.T) {
 	}
 	defer func() { _ = c.Close() }()
 	got := make(chan int64)
-	structs := client.On(func(context.Context, *client.Event, *structpb.Struct) error { return nil })
-	stars := client.On(func(context.Context, *client.Event, *githubv1.StarEvent) error { return nil })
+	structs := client.Options(unfit, client.On(func(context.Context, *client.Event, *structpb.Struct) error { return nil }))
+	stars := client.Options(unfit, client.On(func(context.Context, *client.Event, *githubv1.StarEvent) error { return nil }))
 	for _, tc := range []struct {
 		name    string
 		options []client.Option
 		want    string
 	}{
 		{"nothing said about the rest", []client.Option{users(got)},
-			"subscribe: want Otherwise, which says what happens to events that no handler takes: Skip, Stop, or a function"},
+			"subscribe: want Otherwise, which says what happens to events that no handler claims: Skip, Retry, Park, Stop, or a function"},
+		{"nothing said about anything", []client.Option{client.On(func(context.Context, *client.Event, *githubv1.StarEvent) error { return nil })},
+			"subscribe: want Otherwise, which says what happens to events that no handler claims: Skip, Retry, Park, Stop, or a function\n" +
+				"want OnMismatched, which says what happens to events whose body doesn't fit their handler's message: Skip, Retry, Park, Stop, or a function\n" +
+				"want OnUndecodable, which says what happens to events of a handler without data that can be read: Skip, Retry, Park, Stop, or a function"},
+		{"policies for nothing", []client.Option{unfit, client.Otherwise(client.Skip)},
+			"subscribe: OnMismatched would never be called: there are no handlers, so Otherwise gets every event\n" +
+				"OnUndecodable would never be called: there are no handlers, so Otherwise gets every event"},
+		{"a handler without a place", []client.Option{unfit, client.Otherwise(client.Skip),
+			client.On(func(context.Context, *client.Event, *githubv1.StarEvent) error { return nil }, client.Concurrency(0))},
+			"subscribe: Concurrency of the handler of hookbridge.github.v1.StarEvent: want at least 1, got 0"},
+		{"less than no time", []client.Option{client.Otherwise(client.Skip), client.MaxExtension(-1)},
+			"subscribe: MaxExtension: want at least 0s, got -1ns"},
 		{"a message that is no event", []client.Option{structs, client.Otherwise(client.Skip)},
 			"subscribe: google.protobuf.Struct is no event: it has no option hookbridge.v1.event"},
 		{"twice the same", []client.Option{users(got), users(got), client.Otherwise(client.Skip)},
@@ -127,7 +167,7 @@ func TestComesAgainAfterAFailure(t *testing.T) {
 	b := open(t)
 	b.users(1, 3)
 	attempts, failures := make(chan string, 10), make(chan string, 10)
-	r := subscribe(t, b.dial(), "failing", beginning, client.AckDeadline(time.Second), client.Otherwise(client.Stop),
+	r := subscribe(t, b.dial(), "failing", beginning, client.AckDeadline(time.Second), client.Otherwise(client.Stop), unfit,
 		client.OnFailure(func(e *client.Event, err error) {
 			line, _, _ := strings.Cut(err.Error(), "\n")
 			failures <- e.GetId() + ": " + line
@@ -239,7 +279,7 @@ func TestGracefulStop(t *testing.T) {
 	b.users(1, 10)
 	begun, finish := make(chan int64, 10), make(chan struct{})
 	c := b.dial()
-	r := subscribe(t, c, "graceful", beginning, client.Otherwise(client.Stop), client.Window(5, 0),
+	r := subscribe(t, c, "graceful", beginning, client.Otherwise(client.Stop), unfit, client.Window(5, 0),
 		client.On(func(ctx context.Context, _ *client.Event, m *hmacv1.UserCreated) error {
 			begun <- m.GetUserId()
 			<-finish

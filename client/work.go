@@ -6,28 +6,22 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// work hands deliveries to handlers, one at a time, until working ends. Handlers get a context that ends with life.
-func (u *subscriber) work(working, life context.Context, stop context.CancelCauseFunc) {
-	more := &extender{u: u, life: life}
-	defer more.close()
+// work hands the deliveries of a lane to handlers, one at a time, until no more is to be handled. Handlers get a context that ends with
+// life.
+func (u *subscriber) work(l *lane, life context.Context, stop context.CancelCauseFunc) {
 	for {
-		var d delivery
-		select {
-		case <-working.Done():
+		d := u.dispatcher.take(l)
+		if d == nil {
 			return
-		case d = <-u.queue:
 		}
-		// What is settled by being sent is handled in any case; what comes again is left to that time.
-		if d.ackID != "" && (d.stream.Err() != nil || time.Now().After(d.until)) {
-			continue
-		}
-		more.begin(&d)
-		err := u.router.handle(life, &d.event)
-		more.end()
+		err := u.call(life, d)
+		u.dispatcher.done(d)
 		if err != nil {
 			u.failed(&d.event, err)
 			if errors.Is(err, ErrStop) {
@@ -45,9 +39,9 @@ func (u *subscriber) work(working, life context.Context, stop context.CancelCaus
 		default:
 		}
 		if err != nil {
-			u.rejections <- newRejection(d.ackID, err)
+			u.rejections <- rejected{d, newRejection(d.ackID, err)}
 		} else {
-			u.acks <- d.ackID
+			u.acks <- d
 		}
 	}
 }
@@ -94,7 +88,8 @@ func persistent[T any](life context.Context, call func(context.Context) (T, erro
 		ctx, cancel := context.WithTimeout(life, ackTimeout)
 		defer cancel()
 		response, err := call(ctx)
-		if isPermanent(err) {
+		// Canceled, while life goes on: the client was closed.
+		if isPermanent(err) || status.Code(err) == codes.Canceled {
 			err = backoff.Permanent(err)
 		}
 		return response, err
@@ -102,8 +97,12 @@ func persistent[T any](life context.Context, call func(context.Context) (T, erro
 }
 
 // acknowledgeBatch acknowledges deliveries.
-func (u *subscriber) acknowledgeBatch(life context.Context, batch []string) {
-	request := &hookbridgev1.AcknowledgeRequest{Subscription: u.request.Subscription, AckIds: batch}
+func (u *subscriber) acknowledgeBatch(life context.Context, batch []*delivery) {
+	defer u.dispatcher.settled(batch)
+	request := &hookbridgev1.AcknowledgeRequest{Subscription: u.request.Subscription, AckIds: make([]string, len(batch))}
+	for n, d := range batch {
+		request.AckIds[n] = d.ackID
+	}
 	response, err := persistent(life, func(ctx context.Context) (*hookbridgev1.AcknowledgeResponse, error) {
 		return u.client.events.Acknowledge(ctx, request)
 	})

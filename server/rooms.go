@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -164,11 +165,11 @@ func (s *Server) providers() map[string]string {
 }
 
 // buildServers makes the three servers that Run serves with.
-func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
+func (s *Server) buildServers(cfg *config.Config, validator *validator, alive Keepalive) error {
 	outside := interceptors{log: s.log, validator: validator, caller: s.auth.Unary(), callerOfStream: s.auth.Stream()}
 	transport := insecure.NewCredentials()
 	if s.keyrings.grpc != nil {
-		transport = credentials.NewTLS(s.keyrings.grpc.config())
+		transport = counted{credentials.NewTLS(s.keyrings.grpc.config()), s.handshakes}
 	}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(transport),
@@ -179,7 +180,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 		// Deliveries are built once and sent as they are.
 		grpc.ForceServerCodecV2(subscription.Codec()),
 		// A peer that is gone is found in half a minute; one that pings every ten seconds is no attacker.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cmp.Or(alive.Time, 20*time.Second), Timeout: cmp.Or(alive.Timeout, 10*time.Second)}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.MaxConcurrentStreams(1000),
 	)
@@ -205,12 +206,12 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	if err != nil {
 		return err
 	}
-	s.admin = &http.Server{
+	s.admin = newWeb(&http.Server{
 		Handler:           admin(api, contentHandler(s.journal), imageHandler(s.schema), s.registry, s.auth, s.ready, cfg.Admin),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	s.http = s.edge.Server(cfg.HTTP.ReadTimeout)
+	}, s.handshakes.watch("admin"))
+	s.http = newWeb(s.edge.Server(cfg.HTTP.ReadTimeout), s.handshakes.watch("http"))
 	return nil
 }
 

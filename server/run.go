@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
@@ -37,7 +38,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
 	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
-	group.Go(func() error { return s.grpc.Serve(s.listeners.grpc) })
+	group.Go(func() error { return closedOK(s.grpc.Serve(s.listeners.grpc)) })
 	group.Go(func() error {
 		<-failed.Done()
 		return s.shutdown(end)
@@ -50,10 +51,14 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// shutdown is the script. Each step may use the time that is left; what doesn't finish is cut off, and said.
+// shutdown is the script. What doesn't finish is cut off, and said. No step takes the time of what follows: deliveries have half of it
+// at most, streams a quarter more, and the last quarter is the journal's.
 func (s *Server) shutdown(endRooms func()) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Load().ShutdownTimeout)
+	timeout := s.cfg.Load().ShutdownTimeout
+	whole, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	ctx, end := context.WithTimeout(whole, timeout*3/4)
+	defer end()
 	started := time.Now()
 	var errs []error
 	step := func(name string, err error) {
@@ -66,15 +71,14 @@ func (s *Server) shutdown(endRooms func()) error {
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	s.edge.Drain()
 	// 2. Finish the deliveries that are running: what was read gets its answer.
-	if err := s.http.Shutdown(ctx); err != nil {
-		step("deliveries were still running", errors.Join(err, s.http.Close()))
-	}
+	delivering, cut := context.WithTimeout(ctx, timeout/2)
+	defer cut()
+	step("deliveries were still running", s.http.finish(delivering))
 	// Nobody waits for a provider's keys any more.
 	s.keys.Close()
-	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off: that must not
-	// take the time of what follows.
+	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off.
 	s.rejections.Shutdown()
-	ending, giveUp := context.WithTimeout(ctx, s.cfg.Load().ShutdownTimeout/4)
+	ending, giveUp := context.WithTimeout(ctx, timeout/4)
 	defer giveUp()
 	if err := s.subscriptions.Shutdown(ending); err != nil {
 		s.log.Warn("streams whose clients don't read are cut off", "error", err)
@@ -96,9 +100,9 @@ func (s *Server) shutdown(endRooms func()) error {
 	// 5. Nobody is left to send to, and nothing more is refused: the subscriptions store where they stand, the rejection log what it has.
 	endRooms()
 	// 6. The admin listener last of the listeners, so that the shutdown can be watched.
-	step("admin", s.admin.Shutdown(ctx))
+	step("admin", s.admin.finish(ctx))
 	// 7. The journal, when nobody writes any more.
-	step("journal", s.journal.Close(ctx))
+	step("journal", s.journal.Close(whole))
 	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond).String())
 	return errors.Join(errs...)
 }
@@ -122,8 +126,9 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
+// closedOK is what a server's Serve came to; nil when it was told to end, also before it had begun.
 func closedOK(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
 	return err

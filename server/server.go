@@ -38,7 +38,13 @@ type Options struct {
 	Now func() time.Time
 	// KeyTransport takes the place of the network when providers' public keys are fetched, for tests; nil for the network.
 	KeyTransport http.RoundTripper
+	// Keepalive is how soon a subscriber is found that vanished without a word: it is asked after Time without a sign of life, at least
+	// a second, and gone Timeout after that. Zero is 20 s and 10 s.
+	Keepalive Keepalive
 }
+
+// Keepalive is when a peer of the gRPC listener is asked whether it lives, and how long it may take to answer.
+type Keepalive struct{ Time, Timeout time.Duration }
 
 // Server is a bridge that is opened and bound and not yet running.
 type Server struct {
@@ -58,9 +64,10 @@ type Server struct {
 	auth          *auth.Authenticator
 	keyrings      keyrings
 	// keys fetches what providers publish.
-	keys *keysource.Store
+	keys       *keysource.Store
+	handshakes *handshakes
 
-	http, admin *http.Server
+	http, admin *web
 	grpc        *grpc.Server
 	health      *health.Server
 	listeners   listeners
@@ -120,6 +127,9 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if s.keyrings, err = openKeyrings(opts.Config); err != nil {
 		return nil, err
 	}
+	if s.handshakes, err = newHandshakes(s.registry, s.keyrings); err != nil {
+		return nil, err
+	}
 	if s.auth, err = auth.New(auth.Config{Entries: entries(opts.Config), Registerer: s.registry, Now: s.now}); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -127,7 +137,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.listen(ctx, opts.Config); err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx, opts.Config); err != nil {
+	if err := s.open(ctx, opts.Config, opts.Keepalive); err != nil {
 		return nil, err
 	}
 	s.useSources(endpoints)
@@ -135,7 +145,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 }
 
 // open builds the rooms, from the journal outwards.
-func (s *Server) open(ctx context.Context, cfg *config.Config) error {
+func (s *Server) open(ctx context.Context, cfg *config.Config, alive Keepalive) error {
 	var err error
 	if s.journal, err = journal.Open(ctx, journalConfig(cfg, s.log, s.registry, s.now)); err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -178,7 +188,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if err := s.openSubscriptions(ctx, cfg); err != nil {
 		return fmt.Errorf("subscriptions: %w", err)
 	}
-	return s.buildServers(cfg, validator)
+	return s.buildServers(cfg, validator, alive)
 }
 
 // listen binds the three sockets.

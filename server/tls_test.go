@@ -2,10 +2,14 @@ package server_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server"
@@ -118,4 +122,84 @@ func TestNothingStartsWithoutWhatProtectsIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What fails before anybody is authenticated, or even speaks HTTP, is counted all the same.
+func TestFailedHandshakesAreCounted(t *testing.T) {
+	token := auth.NewToken()
+	s := openSecure(t, principal("a", token, "", ""), nil)
+	stranger := certtest.New(t, "somebody").Pair(t, certtest.Leaf{})
+	// handshake returns when the bridge has closed the connection. In TLS 1.3 a client learns of a refused certificate only by reading.
+	handshake := func(address string, change func(*tls.Config)) {
+		t.Helper()
+		cfg := &tls.Config{RootCAs: s.authority.Pool(), ServerName: "localhost", NextProtos: []string{"h2", "http/1.1"}}
+		change(cfg)
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if client := tls.Client(conn, cfg); client.Handshake() == nil {
+			if _, err := io.Copy(io.Discard, client); err == nil {
+				t.Error("the bridge ended the connection without an error")
+			}
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	raw := func(address, text string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text != "" {
+			_, _ = io.WriteString(conn, text)
+			_, _ = io.Copy(io.Discard, conn)
+		}
+		_ = conn.Close()
+	}
+	count := func(listener, reason, want string) {
+		t.Helper()
+		line := `hookbridge_tls_handshake_failures_total{listener="` + listener + `",reason="` + reason + `"} `
+		deadline := time.Now().Add(patience)
+		for {
+			_, text, _ := s.admin(caller{token: token}, "/metrics")
+			_, rest, found := strings.Cut(text, line)
+			got, _, _ := strings.Cut(rest, "\n")
+			if found && got == want {
+				return
+			}
+			// The bridge counts when it has closed the connection, which is when the client may go on.
+			if time.Now().After(deadline) {
+				t.Errorf("%s, %s: got %q, want %s", listener, reason, got, want)
+				return
+			}
+		}
+	}
+	for _, l := range []struct{ name, address string }{{"http", s.at.HTTP}, {"grpc", s.at.GRPC}, {"admin", s.at.Admin}} {
+		for _, reason := range []string{"not_tls", "closed", "timeout", "no_certificate", "bad_certificate", "refused_by_peer", "other"} {
+			count(l.name, reason, "0")
+		}
+		raw(l.address, "GET / HTTP/1.1\r\nHost: bridge\r\n\r\n")
+		count(l.name, "not_tls", "1")
+		raw(l.address, "")
+		count(l.name, "closed", "1")
+		handshake(l.address, func(c *tls.Config) { c.RootCAs = x509.NewCertPool() })
+		count(l.name, "refused_by_peer", "1")
+		handshake(l.address, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })
+		count(l.name, "other", "1")
+		if l.name == "http" {
+			continue // it asks for no certificate
+		}
+		handshake(l.address, func(c *tls.Config) {
+			// Whatever authorities the bridge asks for.
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &stranger, nil }
+		})
+		count(l.name, "bad_certificate", "1")
+	}
+	// Nothing was counted twice, and what went well is not counted.
+	for _, reason := range []string{"not_tls", "closed", "refused_by_peer", "other"} {
+		count("http", reason, "1")
+	}
+	count("http", "bad_certificate", "0")
 }

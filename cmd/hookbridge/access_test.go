@@ -218,9 +218,7 @@ func TestReloadOfCertificatesAndPrincipals(t *testing.T) {
 	if second == first {
 		t.Error("the new certificate isn't shown")
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bridge.crt"), certificate, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, filepath.Join(dir, "bridge.crt"), certificate)
 	if problems := log.take(t, "was not reloaded"); !strings.Contains(problems, "bridge.key doesn't go with the certificate: private key does not match public key") {
 		t.Errorf("the log says\n%s", problems)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,14 +71,7 @@ func TestReload(t *testing.T) {
 	dir := t.TempDir()
 	put := func(name, content string) {
 		t.Helper()
-		// As an editor does it.
-		temporary := filepath.Join(dir, "."+name)
-		if err := os.WriteFile(temporary, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(temporary, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
+		replace(t, filepath.Join(dir, name), []byte(content))
 	}
 	const head = "http: {listen: '127.0.0.1:0'}\ngrpc: {listen: '127.0.0.1:0'}\nadmin: {listen: '127.0.0.1:0'}\njournal: {min_free: 0}\nlog: {format: text}\nsources:\n- {name: steady, provider: hmac, secrets: [file:steady.secret]}\n"
 	put("steady.secret", "steady\n")
@@ -181,9 +175,7 @@ func TestReloadOfImages(t *testing.T) {
 	put := func(source string) {
 		t.Helper()
 		image := prototest.Image(t, map[string]string{"acme/visits/v1/visits.proto": source})
-		if err := os.WriteFile(filepath.Join(filepath.Dir(config), "acme.binpb"), image, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		replace(t, filepath.Join(filepath.Dir(config), "acme.binpb"), image)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -220,5 +212,14 @@ func TestReloadOfImages(t *testing.T) {
 	stop()
 	if err := <-served; err != nil {
 		t.Errorf("serve ended with %v", err)
+	}
+}
+
+// replace makes a file hold something else at once, as an editor does. One that is written in place is empty for a moment, in which it may be read: then the
+// log speaks of that first.
+func replace(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := errors.Join(os.WriteFile(path+".new", content, 0o600), os.Rename(path+".new", path)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-// Package test runs the subscribers in other languages, built as their READMEs say, against the real bridge.
+// Package test runs the subscribers in Go and other languages, built as their READMEs say, against the real bridge.
 package test
 
 import (
@@ -47,8 +47,8 @@ var (
 
 // Each subscriber prints and acknowledges every event once, survives kill -9 of the bridge, and ends in order on a signal.
 func TestSubscribersSurviveARestartOfTheBridge(t *testing.T) {
-	if os.Getenv("HOOKBRIDGE_EXAMPLES") == "" {
-		t.Skip("needs node, python3, java and mvn: make examples")
+	if testing.Short() {
+		t.Skip("runs the real bridge")
 	}
 	// What examples/README.md says comes first.
 	tools := t.TempDir()
@@ -56,8 +56,11 @@ func TestSubscribersSurviveARestartOfTheBridge(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	t.Setenv("PATH", tools+string(filepath.ListSeparator)+os.Getenv("PATH"))
-	for language, scheme := range map[string]string{"typescript": "http://", "python": "", "java": ""} {
+	for language, scheme := range map[string]string{"go": "", "typescript": "http://", "python": "", "java": ""} {
 		t.Run(language, func(t *testing.T) {
+			if language != "go" && os.Getenv("HOOKBRIDGE_EXAMPLES") == "" {
+				t.Skip("needs node, python3, java and mvn: make examples")
+			}
 			e := prepare(t, language)
 			b := newBridge(t)
 			server := scheme + b.grpc

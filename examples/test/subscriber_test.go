@@ -29,7 +29,7 @@ var blocks = regexp.MustCompile("(?s)```sh\n(.*?)```")
 // prepare copies the sources, and runs the first commands of the README. The second commands start the subscriber.
 func prepare(t *testing.T, language string) example {
 	t.Helper()
-	e := example{dir: filepath.Join(t.TempDir(), language)}
+	e := example{dir: filepath.Join(workshop(t, language), language)}
 	out, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", filepath.Join("..", language)).Output()
 	if err != nil {
 		t.Fatalf("git ls-files: %v", err)
@@ -62,6 +62,27 @@ func prepare(t *testing.T, language string) example {
 		}
 	}
 	return e
+}
+
+// workshop is a folder for a copy. One in Go has to be in the module.
+func workshop(t *testing.T, language string) string {
+	t.Helper()
+	if language != "go" {
+		return t.TempDir()
+	}
+	const ignored = "../../.build"
+	if err := os.MkdirAll(ignored, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(ignored, "example-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if dir, err = filepath.Abs(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (e example) shell(t *testing.T, script string) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -153,13 +154,20 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// keep returns the headers that the pack stores.
+// keep returns the headers that the pack stores, and the trace that the delivery is part of, by their names.
 func (s *Source) keep(h http.Header) []delivery.Field {
 	var fields []delivery.Field
 	for _, name := range s.cfg.Pack.stored {
+		if name == traceParent {
+			continue
+		}
 		for _, value := range h[name] {
 			fields = append(fields, delivery.Field{Name: name, Value: printable(value, 4<<10)})
 		}
+	}
+	if trace := h[traceParent]; len(trace) == 1 && isTraceParent(trace[0]) {
+		at, _ := slices.BinarySearchFunc(fields, traceParent, func(f delivery.Field, name string) int { return strings.Compare(f.Name, name) })
+		fields = slices.Insert(fields, at, delivery.Field{Name: traceParent, Value: trace[0]})
 	}
 	return fields
 }

@@ -98,6 +98,9 @@ func TestNobodyIsSentWhatTheyMayNotSee(t *testing.T) {
 				}
 			}
 		}
+		// It may not narrow the filter by itself; somebody who may has to.
+		refused(t, ended(filterOf([]string{"stripe-*"}, nil)), `PermissionDenied PERMISSION_DENIED: to replace the filter of subscription "x" wants all that it lets pass granted: principal "narrow" lacks the grant sources: "*"`)
+		b.as(wide).update(&hookbridgev1.Subscription{Name: "x", Filter: filterOf([]string{"stripe-*"}, nil)}, "filter")
 		refused(t, ended(filterOf([]string{"stripe-*"}, nil)), `PermissionDenied PERMISSION_DENIED: principal "narrow" lacks the grant sources: "orders"`)
 	})
 }

@@ -297,8 +297,32 @@ func TestMemberWhoseGrantsDoNotCoverTheFilter(t *testing.T) {
 		b.fill(2, "push")
 		equal(t, "the first member goes on", sequences(first.deliveries(2)), []int64{1, 2})
 		first.close()
-		// Nobody is there any more: the filter is replaced by one that it may have.
-		second, _ := b.as(narrow).subscribe(&hookbridgev1.SubscribeRequest{Subscription: "team", Filter: filterOf(nil, []string{"push"})})
+		// Nobody is there any more, and all the same it may not take away from the others what it may not see itself.
+		for _, f := range []*hookbridgev1.Filter{filterOf(nil, []string{"push"}), filterOf([]string{"src"}, []string{"push"}), {Types: []string{"push"}, Expression: "true"}} {
+			refused(t, b.as(narrow).open(&hookbridgev1.SubscribeRequest{Subscription: "team", Filter: f}).ended(),
+				`PermissionDenied PERMISSION_DENIED: to replace the filter of subscription "team" wants all that it lets pass granted: principal "narrow" lacks the grant types: "star"`)
+		}
+		// Who may see both, may.
+		second, _ := b.as(wide).subscribe(&hookbridgev1.SubscribeRequest{Subscription: "team", Filter: filterOf([]string{"src"}, []string{"push"})})
 		equal(t, "what was outstanding comes again", sequences(second.deliveries(2)), []int64{1, 2})
+		second.close()
+		// Now that it may see all that the old one lets pass, so may the other.
+		third, _ := b.as(narrow).subscribe(&hookbridgev1.SubscribeRequest{Subscription: "team", Filter: &hookbridgev1.Filter{Types: []string{"push"}, Expression: "event.id != ''"}})
+		equal(t, "and again", sequences(third.deliveries(2)), []int64{1, 2})
+	})
+}
+
+// Only of a subscription that is new there is no filter before: it is whose stream is first.
+func TestANewSubscriptionHasNoFilterToBeCovered(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		narrow := auth.NewToken()
+		b.replace(of("narrow", narrow, auth.Grants{Sources: []string{"src"}, Types: []string{"push"}, Subscriptions: []string{"made", "new"}}))
+		// Made by its owner, it has one from the start: everything.
+		b.settle("made", settings{})
+		refused(t, b.as(narrow).open(&hookbridgev1.SubscribeRequest{Subscription: "made", Filter: filterOf(nil, []string{"push"})}).ended(),
+			`PermissionDenied PERMISSION_DENIED: to replace the filter of subscription "made" wants all that it lets pass granted: principal "narrow" lacks the grant sources: "*"`)
+		s, _ := b.as(narrow).subscribe(&hookbridgev1.SubscribeRequest{Subscription: "new", Filter: filterOf(nil, []string{"push"})})
+		b.fill(1, "push")
+		equal(t, "it gets its events", sequences(s.deliveries(1)), []int64{1})
 	})
 }

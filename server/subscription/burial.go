@@ -82,6 +82,11 @@ func (s *subscription) laid(most int) (some []*burial, more bool) {
 func (s *subscription) awaits(one *burial) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-one.done: // a copy that nobody knew of was found
+		return false
+	default:
+	}
 	if !s.abandoned && s.machine.Burying(one.letter.Seq) {
 		return true
 	}
@@ -89,9 +94,9 @@ func (s *subscription) awaits(one *burial) bool {
 	return false
 }
 
-// buried says that a dead letter is stored. False: its event was settled before that, and the copy is one too many.
-func (s *subscription) buried(one *burial) bool {
-	if !s.settleDead(one) {
+// buried says under which id a dead letter is stored. False: its event was settled before that, and the copy is one too many.
+func (s *subscription) buried(one *burial, id int64) bool {
+	if !s.settleDead(one, id) {
 		return false
 	}
 	d := &one.letter
@@ -101,13 +106,17 @@ func (s *subscription) buried(one *burial) bool {
 }
 
 // settleDead settles the event of a dead letter that is stored; false where that was done otherwise.
-func (s *subscription) settleDead(one *burial) bool {
+func (s *subscription) settleDead(one *burial, id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
+	// In the same breath: what is in a record after this id is not settled in it.
+	s.through = max(s.through, id)
 	ok := !s.abandoned && s.machine.Buried(now, one.letter)
 	if ok {
 		s.counters.buried[one.letter.Reason].Add(1)
+	} else {
+		s.removing = append(s.removing, id)
 	}
 	s.conclude(one, ok, nil)
 	s.after(now)

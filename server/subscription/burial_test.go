@@ -34,7 +34,7 @@ func TestADeadLetterIsAWholeCopy(t *testing.T) {
 		letters, _ := deadLetters(t, b.journal, "a")
 		equal(t, "dead letters", letters, []*storagev1.StoredDeadLetter{{
 			Format: 1, Subscription: "a", Sequence: 1, StoredEvent: stored.Marshal(), Reason: deadForGood, Attempts: 2,
-			Error: "no such customer", DeadLetteredAt: timestamppb.Now(),
+			Error: "no such customer", DeadLetteredAt: timestamppb.Now(), Incarnation: b.incarnation("a"),
 		}})
 		s.quiet()
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
@@ -38,6 +39,11 @@ type burier struct {
 
 	// failing says that what was stored last could not be. It is run's.
 	failing bool
+	// unsure are the subscriptions of which dead letters may be stored although that failed. It is run's.
+	unsure map[*subscription]struct{}
+	// digging is held while events are read and their copies stored, and while one is erased everywhere: no copy of an event is stored
+	// after its erasure was answered.
+	digging *semaphore.Weighted
 }
 
 // grave is a burial and whose it is.
@@ -47,7 +53,10 @@ type grave struct {
 }
 
 func newBurier(m *Manager) *burier {
-	return &burier{m: m, wake: make(chan struct{}, 1), queued: map[*subscription]struct{}{}, spent: map[*subscription]struct{}{}}
+	return &burier{
+		m: m, wake: make(chan struct{}, 1), queued: map[*subscription]struct{}{}, spent: map[*subscription]struct{}{},
+		unsure: map[*subscription]struct{}{}, digging: semaphore.NewWeighted(1),
+	}
 }
 
 // add queues a subscription that has something to be buried, and whose lock the caller has. False: nothing is buried any more.
@@ -161,12 +170,20 @@ func (b *burier) take() []grave {
 
 // bury stores a group of dead letters and tells their machines.
 func (b *burier) bury(ctx context.Context, group []grave) {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	if err := b.digging.Acquire(ctx, 1); err != nil {
+		for _, g := range group {
+			g.s.unburied(g.burial, unburiable(err))
+		}
+		return
+	}
+	defer b.digging.Release(1)
+	group = b.reckoned(ctx, group)
 	sends := make([]machine.Send, len(group))
 	for i, g := range group {
 		sends[i] = machine.Send{Seq: g.letter.Seq, Copy: g.letter.Copy}
 	}
-	ctx, cancel := outlive(ctx)
-	defer cancel()
 	load := loader{m: b.m}
 	read := func(sends []machine.Send) (*journal.Stored, error) {
 		ctx, cancel := context.WithTimeout(ctx, putTimeout)
@@ -187,7 +204,7 @@ func (b *burier) bury(ctx context.Context, group []grave) {
 		}
 		var payload []byte
 		if err == nil {
-			payload, err = encodeDeadLetter(g.s.name, g.letter, ev, b.m.wall())
+			payload, err = encodeDeadLetter(g.s, g.letter, ev, b.m.wall())
 		}
 		if err != nil {
 			b.trouble(err)
@@ -214,6 +231,7 @@ func (b *burier) store(ctx context.Context, batch []grave, entries []journal.Sid
 	if err != nil {
 		b.trouble(err)
 		for _, g := range batch {
+			b.unsure[g.s] = struct{}{}
 			g.s.unburied(g.burial, unburiable(err))
 		}
 		return
@@ -223,8 +241,8 @@ func (b *burier) store(ctx context.Context, batch []grave, entries []journal.Sid
 		b.m.log.Info("dead letters can be stored again")
 	}
 	for i, g := range batch {
-		if !g.s.buried(g.burial) {
-			g.s.discard(ids[i])
+		if !g.s.buried(g.burial, ids[i]) {
+			b.remove(g.s)
 		}
 	}
 }

@@ -28,9 +28,9 @@ var deaths = [...]hookbridgev1.DeadLetter_Reason{
 
 // encodeDeadLetter writes a dead letter as it is stored. A copy that would be too large for the side log goes without its data, which
 // is made again out of the body when it is read.
-func encodeDeadLetter(subscription string, d machine.DeadLetter, ev *journal.Stored, at time.Time) ([]byte, error) {
+func encodeDeadLetter(s *subscription, d machine.DeadLetter, ev *journal.Stored, at time.Time) ([]byte, error) {
 	out := &storagev1.StoredDeadLetter{
-		Format: deadLetterFormat, Subscription: subscription, Sequence: d.Seq, Reason: deaths[d.Reason], Attempts: d.Attempts,
+		Format: deadLetterFormat, Subscription: s.name, Incarnation: s.incarnation, SeekEpoch: d.Epoch, Sequence: d.Seq, Reason: deaths[d.Reason], Attempts: d.Attempts,
 		Error: d.Error, DeadLetteredAt: timestamppb.New(at), StoredEvent: ev.Marshal(),
 	}
 	if !ev.DataDropped && len(out.GetStoredEvent())+len(d.Error)+deadLetterFraming > journal.MaxRecord {

@@ -22,8 +22,9 @@
 // the end of Run: after a crash attempts may count low, and what was sent may come as if it were new.
 //
 // An event that is given up is copied to the dead letters before it is settled, by one goroutine for all subscriptions; until then it
-// is held and sent to nobody, and what can't be stored is tried again with growing waits. After a crash between copy and settling
-// there may be a second copy. The dead letter of a redriven event is removed when its settling is on disk; what is to be removed is in
+// is held and sent to nobody, and what can't be stored is tried again with growing waits. A copy of which the record doesn't know,
+// because a crash came between the two or because storing it failed and stored it all the same, settles its event before anything is
+// sent: of one life of an event there is one dead letter. The dead letter of a redriven event is removed when its settling is on disk; what is to be removed is in
 // the record, so that no crash leaves one behind.
 //
 // # Backpressure and memory
@@ -42,7 +43,7 @@
 // Service changes subscriptions while they run, and answers when that is on disk. Whoever deletes one ends its streams, and frees its name
 // when its record and its dead letters are gone. A replay is a goroutine of Run that hands out a part of the journal; how far it is stands
 // in the record together with what it handed out. What is erased is in no memory here that somebody could still be sent it from, but on
-// its way to a stream that has taken it. Each change is one line of the log, "audit".
+// its way to a stream that has taken it; nor does a copy of it become a dead letter that was on its way there, for which erasing waits. Each change is one line of the log, "audit".
 //
 // # What cannot be assumed
 //

@@ -21,7 +21,11 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 	if err := m.serving(ctx); err != nil {
 		return nil, err
 	}
-	// The journal first: what becomes a dead letter later is read from there.
+	// No copy of it is on its way meanwhile: what became a dead letter is found among them, what becomes one later is read from the journal.
+	if err := m.burier.digging.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer m.burier.digging.Release(1)
 	found := false
 	if what.sequence > 0 {
 		// Who may not see an event is not told that there is one.

@@ -89,7 +89,7 @@ func (b *bridge) record(name string) *record {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r, err := decodeRecord(recordPrefix+name, all[recordPrefix+name], b.manager.filters)
+	r, err := decodeRecord(recordPrefix+name, all[recordPrefix+name], b.manager.filters, b.manager.zero())
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -90,6 +90,16 @@ func (b *bridge) redriveIDs(name string, ids ...int64) {
 	})
 }
 
+// incarnation is that of a subscription.
+func (b *bridge) incarnation(name string) uint64 {
+	b.t.Helper()
+	s, err := b.manager.find(name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s.incarnation
+}
+
 // rejects gives deliveries back, all in the same way.
 func (s *stream) rejects(how *hookbridgev1.Rejection, ds ...*hookbridgev1.Delivery) {
 	s.t.Helper()

@@ -124,11 +124,15 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the records of the subscriptions: %w", err)
 	}
+	letters, err := cfg.Journal.DeadLetters().Count(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count the dead letters of the subscriptions: %w", err)
+	}
 	for _, key := range slices.Sorted(maps.Keys(records)) {
 		if !isRecord(key) {
 			continue
 		}
-		if err := m.restore(key, records[key]); err != nil {
+		if err := m.restore(key, records[key], letters.ByOwner); err != nil {
 			return nil, err
 		}
 	}
@@ -139,9 +143,9 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// restore makes a subscription out of its record.
-func (m *Manager) restore(key string, value []byte) error {
-	r, err := decodeRecord(key, value, m.filters)
+// restore makes a subscription out of its record, and of whether it has dead letters.
+func (m *Manager) restore(key string, value []byte, letters map[string]int64) error {
+	r, err := decodeRecord(key, value, m.filters, m.zero())
 	if err != nil {
 		return err
 	}
@@ -150,6 +154,7 @@ func (m *Manager) restore(key string, value []byte) error {
 		return fmt.Errorf("record %q: %w", key, err)
 	}
 	s.stored(s.machine.Position(), s.machine.Low())
+	s.reckoned = letters[r.name] == 0
 	m.subs[r.name] = s
 	// What was sent too often already is buried as soon as Run runs, and what the last run left is removed.
 	s.lay()
@@ -166,6 +171,9 @@ func (m *Manager) restore(key string, value []byte) error {
 
 // now is the clock of the machines.
 func (m *Manager) now() time.Duration { return time.Since(m.start) }
+
+// zero is when that clock stood at 0, by the wall clock as it is now.
+func (m *Manager) zero() time.Time { return m.wall().Add(-m.now()) }
 
 // SetPolicies takes over what the operator decided, by the names of the subscriptions.
 func (m *Manager) SetPolicies(p map[string]Policy) {

@@ -147,12 +147,9 @@ func (s *subscription) reject(asked []rejection) ([]awaited, []*hookbridgev1.Ack
 	return waits, failures, nil
 }
 
-// attend returns when the dead letters are stored and their events settled on disk. Those that were settled otherwise, by an
-// acknowledgement that came first, are failures.
+// attend returns when what was rejected is on disk: until when it waits, or that its dead letter is stored and it is settled. Events
+// that were settled otherwise, by an acknowledgement that came first, are failures.
 func (s *subscription) attend(ctx context.Context, waits []awaited) ([]*hookbridgev1.AckFailure, error) {
-	if len(waits) == 0 {
-		return nil, nil
-	}
 	var failures []*hookbridgev1.AckFailure
 	for _, w := range waits {
 		buried, err := w.burial.wait(ctx)

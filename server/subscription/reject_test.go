@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
 )
 
 // What is asked for, after how long the event comes again, and to whom.
@@ -98,19 +99,46 @@ func TestBackoffGrowsByAttempt(t *testing.T) {
 	}
 }
 
-// A time to wait is kept in memory: after a restart the event comes at once.
-func TestATimeToWaitEndsWithTheBridge(t *testing.T) {
+// A rejection that was answered is on disk with its time to wait: no end of the bridge makes the event come sooner.
+func TestATimeToWaitOutlivesTheBridge(t *testing.T) {
+	for name, again := range map[string]func(*bridge) *bridge{"a crash": (*bridge).crash, "in order": (*bridge).restart} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *bridge) {
+				req := &hookbridgev1.SubscribeRequest{Subscription: "a", HeartbeatInterval: durationpb.New(5 * time.Minute)}
+				s, _ := b.subscribe(req)
+				b.fill(4, "push")
+				ds := s.deliveries(4)
+				at := time.Now()
+				s.rejects(retryAfter(time.Hour), ds[0])
+				s.rejects(retryAfter(time.Minute), ds[1])
+				s.rejects(retryAfter(0), ds[2])
+				elapse(30 * time.Minute) // the deadlines pass, too: nobody acknowledges
+				b = again(b)
+				defer b.stop()
+				s, _ = b.subscribe(req)
+				others := s.deliveries(3)
+				equal(t, "what waits no more", others[0].GetEvent().GetSequence(), int64(2))
+				s.ack(others...)
+				s.quiet()
+				equal(t, "what waits", short(s.delivery()), run(1, 1, 2, reasonRejected))
+				equal(t, "until", time.Since(at).Round(time.Millisecond), time.Hour)
+			})
+		})
+	}
+}
+
+// A rejection that has to wait is answered when that is on disk, and refused when it can't be; rejecting once more then is no failure.
+func TestARejectionIsAnsweredWhenItsTimeToWaitIsOnDisk(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		req := &hookbridgev1.SubscribeRequest{Subscription: "a"}
-		s, _ := b.subscribe(req)
+		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
 		b.fill(1, "push")
-		s.rejects(retryAfter(time.Hour), s.delivery())
-		after := b.restart()
-		defer after.stop()
-		s, _ = after.subscribe(req)
-		at := time.Now()
-		equal(t, "again", short(s.delivery()), run(1, 1, 2, reasonRestart))
-		equal(t, "after", time.Since(at), time.Duration(0))
+		d := s.delivery()
+		b.journal.FailRecords(fmt.Errorf("%w: disk on fire", journal.ErrUnavailable))
+		_, err := b.reject("a", retryAfter(time.Hour), d.GetAckId())
+		refused(t, err, "Unavailable JOURNAL_UNAVAILABLE: the journal can't be reached or can't write; try again")
+		b.journal.FailRecords(nil)
+		elapse(5 * second)
+		s.rejects(retryAfter(time.Hour), d)
 	})
 }
 

@@ -17,14 +17,6 @@ func (b *burier) finish(ctx context.Context) {
 	}
 }
 
-// discard removes a dead letter that is one too many.
-func (s *subscription) discard(id int64) {
-	s.mu.Lock()
-	s.removing = append(s.removing, id)
-	s.mu.Unlock()
-	s.m.burier.remove(s)
-}
-
 // removeAll removes what may go.
 func (b *burier) removeAll(ctx context.Context) error {
 	b.mu.Lock()

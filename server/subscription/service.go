@@ -40,7 +40,7 @@ func (v *Service) change(ctx context.Context, action, field, name string, do fun
 	return s, err
 }
 
-// find returns the subscription that a field of a request names.
+// find returns the subscription that a field of a request names, and of which everything is known.
 func (v *Service) find(ctx context.Context, field, name string) (*subscription, error) {
 	if !validName(name) {
 		return nil, invalid(field, nameRule, name)
@@ -48,7 +48,11 @@ func (v *Service) find(ctx context.Context, field, name string) (*subscription, 
 	if err := v.m.serving(ctx); err != nil {
 		return nil, err
 	}
-	return v.m.find(name)
+	s, err := v.m.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.reckon(ctx, false)
 }
 
 // change does something under the lock, and returns the commit to wait for; nil for none.

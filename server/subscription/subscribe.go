@@ -43,6 +43,9 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
+	if err := s.reckon(ctx, false); err != nil {
+		return err
+	}
 	if mem.id, err = m.enter(s); err != nil {
 		return err
 	}
@@ -264,7 +267,7 @@ func (w *sender) beat(timer *time.Timer) error {
 	w.last = m.now()
 	w.s.mu.Lock()
 	w.s.advance()
-	position := w.s.machine.Next()
+	position := w.s.machine.Position()
 	w.s.mu.Unlock()
 	return w.stream.Send(&hookbridgev1.SubscribeResponse{Message: &hookbridgev1.SubscribeResponse_Heartbeat{
 		Heartbeat: &hookbridgev1.Heartbeat{Position: position, JournalEnd: m.journal.Bounds().End, Time: timestamppb.New(m.wall())},

@@ -16,7 +16,7 @@ import (
 )
 
 // limits bound what one subscription keeps in memory: what is read ahead (events that share a page are kept once), and what is
-// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about a megabyte, or eight
+// on its way to a member that doesn't take it. MaxHeld also bounds its record, to about two megabytes, or nine
 // where ordering keys are held.
 func limits(ephemeral bool) machine.Config {
 	return machine.Config{
@@ -24,7 +24,7 @@ func limits(ephemeral bool) machine.Config {
 		BufferEvents: 1024, BufferBytes: 1 << 20,
 		OutboxEvents: 256, OutboxBytes: 256 << 10,
 		MaxHeld: 100_000, MaxBlocked: 10_000, KeptBytes: 1 << 20, MaxInjected: 10_000,
-		Stall: 10 * time.Second,
+		Stall: 10 * time.Second, Elsewhere: time.Second,
 	}
 }
 
@@ -91,6 +91,11 @@ type subscription struct {
 	// settling are the dead letters whose events were settled, but maybe not on disk, removing those whose events were, and which are
 	// to be removed. Both are in the record, so that a crash leaves none.
 	settling, removing []int64
+	// through is the last dead letter that is accounted for: every one of this incarnation up to it has a settled event. reckoned says that
+	// there was none after it when the bridge was started, or that those were dealt with. reckoning is held by whoever does so.
+	through   int64
+	reckoned  bool
+	reckoning *semaphore.Weighted
 	// resting says that Run has ended: no timer runs any more.
 	resting bool
 	// age is the time of the event at ageSeq, looked up for the metrics.
@@ -115,6 +120,7 @@ func (m *Manager) newSubscription(r *record) (*subscription, error) {
 		issuer: newIssuer(r.name, m.nonce, r.incarnation), incarnation: r.incarnation, machine: mach, filter: r.filter,
 		settings: r.settings, replay: r.replay, removing: r.settledCopies, members: map[machine.MemberID]*member{},
 		arranging: semaphore.NewWeighted(1), gone: make(chan struct{}),
+		through: r.letters, reckoned: true, reckoning: semaphore.NewWeighted(1),
 	}, nil
 }
 
@@ -125,7 +131,8 @@ func (s *subscription) stored(position, low int64) {
 }
 
 // join adds a member. It returns what the member has to wait for before it may be told that the subscription stands, nil for
-// nothing. A filter other than the subscription's replaces it while there are no members; nil is the subscription's own.
+// nothing. A filter other than the subscription's replaces it while there are no members, if the member's grants cover both; nil is the
+// subscription's own.
 func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,6 +157,14 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 		if len(s.members) > 0 {
 			return nil, fault.Detail(fault.ErrSubscriptionInUse, "%d other members of subscription %q are connected with another filter",
 				len(s.members), s.name)
+		}
+		// What the old filter lets pass and the new one doesn't, the others would miss for good. Who may not even see it, is not to
+		// decide that. Of a new subscription there are no others.
+		if !s.fresh {
+			if err := mem.covers(s.filter); err != nil {
+				return nil, fault.Detail(fault.ErrPermissionDenied, "to replace the filter of subscription %q wants all that it lets pass granted: %s",
+					s.name, fault.Status(err, "").Message())
+			}
 		}
 		s.filter, changed = f, true
 	}
@@ -389,7 +404,7 @@ func (s *subscription) snapshot() (value []byte, noted snapshot, err error) {
 	s.advance()
 	r := record{
 		name: s.name, filter: s.filter, created: s.created, incarnation: s.incarnation, settings: s.settings, replay: s.replay,
-		state: s.machine.State(nil),
+		state: s.machine.State(nil), letters: s.through, zero: s.m.zero(),
 	}
 	// In the same breath as the state: these events are settled in it.
 	s.settling = s.machine.Copies(s.settling)

@@ -47,6 +47,6 @@ func run(ctx context.Context, server string, out io.Writer) error {
 			return err
 		}),
 		// validation: enforce keeps out what doesn't fit; what is left would be of another schema than ours.
-		client.Otherwise(client.Stop),
+		client.Otherwise(client.Stop), client.OnMismatched(client.Stop), client.OnUndecodable(client.Stop),
 	)
 }

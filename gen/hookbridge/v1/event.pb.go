@@ -547,7 +547,8 @@ type Content struct {
 	Body []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
 	// The Content-Type header as sent.
 	ContentType string `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// The headers that the provider's pack keeps, in the order of their names. Credentials are never among them.
+	// The headers that the provider's pack keeps, in the order of their names, and Traceparent where the delivery has one in its valid form
+	// (W3C Trace Context, version 00), whatever the pack says. Credentials are never among them.
 	Headers       []*Header `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

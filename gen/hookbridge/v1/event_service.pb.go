@@ -352,7 +352,9 @@ type SubscribeRequest struct {
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Which events. A durable subscription keeps its filter: an absent one means the filter that it has (all events, for a new
 	// one). One that differs replaces it when no other member is connected, and is refused with SUBSCRIPTION_CONFLICT otherwise.
-	// It decides about what is read from then on: what was outstanding under the old one is redelivered all the same.
+	// To replace the filter of a subscription that exists, the caller's grants have to cover the old one as well as the new one:
+	// PermissionDenied otherwise, because the other members would miss what only the old one lets pass. The new one decides about
+	// what is read from then on: what was outstanding under the old one is redelivered all the same.
 	Filter *Filter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Where a new subscription begins. Ignored when the durable subscription exists: it goes on where it stood.
 	Start *Start `protobuf:"bytes,3,opt,name=start,proto3" json:"start,omitempty"`
@@ -795,7 +797,8 @@ func (x *Delivery) GetReplay() string {
 // Heartbeat tells an idle client that the stream lives.
 type Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sequence up to which the subscription has read.
+	// The sequence up to which the subscription has handed out: everything before it was given to a member or doesn't match. What was
+	// read ahead and waits for a window to have room is not before it.
 	Position int64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
 	// The sequence after the last one in the journal. When it equals `position`, the subscription is up to date.
 	JournalEnd int64 `protobuf:"varint,2,opt,name=journal_end,json=journalEnd,proto3" json:"journal_end,omitempty"`

@@ -56,10 +56,10 @@ type EventServiceClient interface {
 	// again, or the bridge was restarted meanwhile) is reported in `failures` and changes nothing.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
 	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
-	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled; a time to wait is
-	// kept in memory, so that after a restart of the bridge the event comes at once. What is stale is reported in `failures`.
-	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter can't be stored now:
-	// its event is kept, sent to nobody, and the bridge tries on; everything else in the call was applied.
+	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled, and so is a time to
+	// wait: a restart of the bridge doesn't make the event come sooner. What is stale is reported in `failures`.
+	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter or a time to wait can't
+	// be stored now: its event is kept, sent to nobody, and the bridge tries on; everything in the call was applied.
 	Reject(ctx context.Context, in *RejectRequest, opts ...grpc.CallOption) (*RejectResponse, error)
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
 	// reported in `failures`: the event is, or will be, with somebody else.
@@ -211,10 +211,10 @@ type EventServiceServer interface {
 	// again, or the bridge was restarted meanwhile) is reported in `failures` and changes nothing.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
 	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
-	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled; a time to wait is
-	// kept in memory, so that after a restart of the bridge the event comes at once. What is stale is reported in `failures`.
-	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter can't be stored now:
-	// its event is kept, sent to nobody, and the bridge tries on; everything else in the call was applied.
+	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled, and so is a time to
+	// wait: a restart of the bridge doesn't make the event come sooner. What is stale is reported in `failures`.
+	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter or a time to wait can't
+	// be stored now: its event is kept, sent to nobody, and the bridge tries on; everything in the call was applied.
 	Reject(context.Context, *RejectRequest) (*RejectResponse, error)
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
 	// reported in `failures`: the event is, or will be, with somebody else.

@@ -35,6 +35,9 @@ func (j *Journal) HoldDeadLetters(hold bool) { j.set(func() { j.dead.hold = hold
 // FailDeadLetters makes adding and removing dead letters fail until it is called with nil.
 func (j *Journal) FailDeadLetters(err error) { j.set(func() { j.dead.fail = err }) }
 
+// LoseDeadLetters makes adding dead letters store them and fail all the same, until it is called with nil.
+func (j *Journal) LoseDeadLetters(err error) { j.set(func() { j.dead.lose = err }) }
+
 // LimitDeadLetters bounds the payloads of all dead letters, in bytes; 0 means no bound.
 func (j *Journal) LimitDeadLetters(most int) { j.set(func() { j.dead.most = most }) }
 

@@ -18,6 +18,7 @@ type sideLog struct {
 
 	hold   bool
 	fail   error
+	lose   error
 	most   int
 	status error
 }
@@ -59,6 +60,9 @@ func (l *sideLog) Add(ctx context.Context, entries ...journal.SideEntry) ([]int6
 		l.entries = append(l.entries, journal.SideEntry{ID: l.last, Owner: e.Owner, Payload: slices.Clone(e.Payload)})
 	}
 	l.journal.notify()
+	if l.lose != nil {
+		return nil, l.lose
+	}
 	return ids, nil
 }
 

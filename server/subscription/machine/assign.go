@@ -25,9 +25,11 @@ type passed struct {
 func (m *Machine) assign(now time.Duration) {
 	for m.delayed.len() > 0 && m.delayed.head().due <= now {
 		e := m.delayed.pop()
+		e.until = 0
 		m.unkeep(e)
 		m.wait(e)
 	}
+	m.elsewhere = 0
 	if m.paused || len(m.members) == 0 {
 		return
 	}
@@ -83,7 +85,7 @@ func (m *Machine) giveWaiting(now time.Duration, queue int, stuck *[queues]*entr
 	h := &m.ready[queue]
 	for h.len() > 0 && len(m.aside) < lookAhead {
 		e := h.head()
-		if c := m.pick(&e.event, e.last, e.reason == First); c != nil {
+		if c := m.pickAgain(now, e); c != nil {
 			m.release(e)
 			m.giveAgain(now, e, c)
 			m.passFront()
@@ -198,7 +200,7 @@ func (m *Machine) giveClaimed(now time.Duration) bool {
 	if buffered {
 		return m.giveBuffered(now)
 	}
-	c := m.pick(&e.event, e.last, e.reason == First)
+	c := m.pickAgain(now, e)
 	if c != nil {
 		m.release(e)
 		m.giveAgain(now, e, c)
@@ -231,6 +233,25 @@ func (m *Machine) pick(ev *Event, last MemberID, stay bool) *member {
 	return best
 }
 
+// pickAgain returns who gets an entry that was with a member before. Where its deadline passed there, that may be one that reads and
+// does nothing with it: a member with room in its window is waited for rather than that one asked again, but not for long. It may be
+// as slow, and the other well again.
+func (m *Machine) pickAgain(now time.Duration, e *entry) *member {
+	c := m.pick(&e.event, e.last, e.reason == First)
+	if c == nil || c.id != e.last || now >= e.elsewhere {
+		return c
+	}
+	for _, other := range m.members {
+		if other != c && (other.id != m.claim.member || e.event.Seq == m.claim.seq) && other.windowFits(&e.event) {
+			if m.elsewhere == 0 || e.elsewhere < m.elsewhere {
+				m.elsewhere = e.elsewhere
+			}
+			return nil
+		}
+	}
+	return c
+}
+
 func preferred(a, b *member, last MemberID, stay bool) bool {
 	if (a.id == last) != (b.id == last) {
 		return (a.id == last) == stay
@@ -244,7 +265,7 @@ func preferred(a, b *member, last MemberID, stay bool) bool {
 // give puts an entry that is nowhere into a member's outbox.
 func (m *Machine) give(now time.Duration, e *entry, c *member) {
 	e.stage, e.holder, e.due, e.cost = inOutbox, c, now, c.cost(&e.event)
-	e.passed = 0
+	e.passed, e.elsewhere = 0, 0
 	c.held++
 	c.heldBytes += e.cost
 	c.outbox.push(e)

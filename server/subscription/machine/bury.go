@@ -36,6 +36,7 @@ type grave struct {
 // bury makes a dead letter of an entry that is nowhere.
 func (m *Machine) bury(e *entry, why Death) {
 	e.grave = &grave{reason: why}
+	e.until = 0
 	e.event.Payload = nil
 	m.burying++
 	m.exhume(e)
@@ -111,4 +112,23 @@ func (m *Machine) told(d DeadLetter) *entry {
 		return nil
 	}
 	return e
+}
+
+// Found says that a dead letter is stored of which nobody had heard: of an event that is being buried, or that was in the epoch before
+// a restart which forgot the rest. It settles the event, so that it is not sent again. False: it was settled otherwise, and the copy is
+// one too many. It is called of a machine that New made before a member joins, and after that only of what is being buried.
+func (m *Machine) Found(now time.Duration, seq, epoch int64) bool {
+	e := m.held[seq]
+	switch {
+	case e != nil && (e.restored || e.grave != nil && e.epoch == epoch):
+		m.settle(e)
+	case e == nil && epoch >= m.epoch && seq >= m.Position() && !m.passesOver(seq):
+		// It was read after the State was stored, and is not read again.
+		m.settled[seq] = struct{}{}
+		m.dirty = true
+	default:
+		return false
+	}
+	m.assign(now)
+	return true
 }

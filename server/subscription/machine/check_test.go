@@ -106,9 +106,12 @@ func (s *simulation) checkState(is *State) error {
 				key = s.key(seq)
 			}
 			it := s.event(seq)
-			want := Held{seq, ev.attempts, it.Bytes, it.ContentBytes, ev.copied, ev.replayed, key}
+			want := Held{seq, ev.attempts, it.Bytes, it.ContentBytes, ev.copied, ev.replayed, key, h.Due}
 			if *h != want || !ev.open || ahead {
 				return fmt.Errorf("%+v is stored; the event is %+v, settled ahead %v", h, ev, ahead)
+			}
+			if most := s.waits[seq]; ev.place != dying && !s.spent(ev) && ev.not > s.now && h.Due == 0 || h.Due != 0 && (h.Due < ev.not || h.Due > most) {
+				return fmt.Errorf("%+v is stored; it is to wait until %v to %v, and it is %v", h, ev.not, most, s.now)
 			}
 			if seq >= is.Position {
 				s.seen["passed over"]++

@@ -24,6 +24,9 @@ type Config struct {
 	MaxInjected int
 	// Stall is after how long a member that takes nothing loses what is in its outbox; its ack deadline, where that is shorter.
 	Stall time.Duration
+	// Elsewhere is for how long an event that passed its deadline waits for another member which has only its outbox full, before
+	// it may go to the same member again.
+	Elsewhere time.Duration
 }
 
 // Policy is what Configure can change.

@@ -92,6 +92,50 @@ func TestASlowMemberSlowsNobody(t *testing.T) {
 	equal(t, "attempt", sends[0].Attempt, int32(1))
 }
 
+// What a member let pass goes to another as fast as that takes it, not back to where nothing becomes of it. When the other takes
+// nothing for a while, it goes back.
+func TestWhatPassedItsDeadlineWaitsForAnotherMember(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.OutboxEvents, cfg.Elsewhere = 2, time.Second })
+	r.joins(1, 100, 100)
+	for seq := range int64(4) {
+		r.offers("", "")
+		r.takes(1, 2*seq+1, 2*seq+2)
+	}
+	r.joins(2, 100, 100)
+	r.now = 10 * time.Second
+	r.Tick(r.now)
+	r.takes(1)
+	r.acks(r.takes(2, 1, 2)...)
+	r.takes(1)
+	r.acks(r.takes(2, 3, 4)...)
+	at, ok := r.WakeAt()
+	equal(t, "wakes", ok, true)
+	equal(t, "wakes at", at, 11*time.Second)
+	r.now = at
+	r.Tick(r.now)
+	for _, x := range r.takes(1, 7, 8) {
+		equal(t, "why", x.Reason, Deadline)
+	}
+	for _, x := range r.takes(2, 5, 6) {
+		equal(t, "why", x.Reason, Deadline)
+	}
+}
+
+// A member whose window is full is not waited for.
+func TestWhatPassedItsDeadlineGoesBackWhereNobodyElseHasRoom(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.OutboxEvents, cfg.Elsewhere = 2, time.Second })
+	r.joins(1, 100, 100)
+	for seq := range int64(2) {
+		r.offers("", "")
+		r.takes(1, 2*seq+1, 2*seq+2)
+	}
+	r.joins(2, 2, 100)
+	r.now = 10 * time.Second
+	r.Tick(r.now)
+	r.takes(1, 3, 4)
+	r.takes(2, 1, 2)
+}
+
 func TestALargeEventIsOvertakenButNotForEver(t *testing.T) {
 	r := newRig(t, plain)
 	r.joins(1, 100, 100)

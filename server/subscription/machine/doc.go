@@ -32,7 +32,8 @@
 //     is overtaken, but not for ever: after some dozens of events one member is kept free for it.
 //   - Injected events and all others take turns, one by one, as long as there are both.
 //   - An event is with one member at a time. It goes to another when its deadline passed, when its stream was lost, when it was
-//     rejected, or when its member took nothing out of its outbox for Config.Stall; a member other than the last is preferred.
+//     rejected, or when its member took nothing out of its outbox for Config.Stall; a member other than the last is preferred. After
+//     a deadline the others are waited for as long as Config.Elsewhere, where all they lack is room in their outboxes.
 //   - A rejected event that waits for its time is in nobody's way, except in that of its key.
 //   - A member holds at most its window of events and of bytes; one event is let through however large.
 //   - Ordered: of one key one event is in an outbox, leased, waiting or being buried; the following are blocked, and the one with
@@ -55,7 +56,8 @@
 // # What cannot be assumed
 //
 // Nothing here is durable by itself: what State returns has to be stored, and an acknowledgement be answered only after that.
-// After New from a stored State everything held is waiting, with the reason Restart, and no delay of a rejection is known any
-// more; what was taken after the State was stored is offered again as new. A rejection for good is known only once it was buried:
+// After New from a stored State everything held is waiting, with the reason Restart; what waited for its time because it was rejected
+// goes on waiting for it. What was taken after the State was stored is offered again as new. A rejection for good is known only once it
+// was buried:
 // after a crash before that, the event is sent again. An ordered subscription held events under keys only since it is ordered.
 package machine

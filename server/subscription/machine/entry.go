@@ -49,6 +49,8 @@ type entry struct {
 	replay bool
 	// rejected says that the latest attempt was.
 	rejected bool
+	// restored says that it was held in the State that the machine began with, and was not sent since.
+	restored bool
 	// kept says that its payload counts in Machine.kept.
 	kept bool
 	// passed is how often it was overtaken because nobody had room for it.
@@ -59,6 +61,10 @@ type entry struct {
 	holder *member
 	last   MemberID
 	cost   int64
+	// until is until when it waits because it was rejected, or has to as soon as its key is free; 0 for not at all.
+	until time.Duration
+	// elsewhere is until when it waits for another member than last to make room in its outbox.
+	elsewhere time.Duration
 	// due is the ack deadline of a leased event; of one in an outbox, when it was put there; of one that is delayed or unburied,
 	// when its time comes.
 	due   time.Duration
@@ -116,16 +122,19 @@ func (m *Machine) wait(e *entry) {
 
 // delay puts an entry that is nowhere to those that wait for their time.
 func (m *Machine) delay(e *entry, until time.Duration) {
-	e.stage, e.due = delayed, until
+	e.stage, e.due, e.until = delayed, until, until
 	m.keep(e)
 	m.delayed.push(e)
 }
 
-// again sends an entry that is nowhere once more, or buries it.
+// again sends an entry that is nowhere once more, when its time has come, or buries it.
 func (m *Machine) again(e *entry) {
-	if m.spent(e) {
+	switch {
+	case m.spent(e):
 		m.bury(e, TooManyAttempts)
-	} else {
+	case e.until != 0:
+		m.delay(e, e.until)
+	default:
 		m.wait(e)
 	}
 }

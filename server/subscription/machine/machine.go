@@ -62,7 +62,9 @@ type Machine struct {
 	injectedLast bool
 	claim        claim
 	frontPassed  passed
-	aside        []*entry
+	// elsewhere is when the first of those that wait for another member may go back to their last; 0 for none.
+	elsewhere time.Duration
+	aside     []*entry
 
 	woken      []MemberID
 	letters    []int64

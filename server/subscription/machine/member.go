@@ -48,11 +48,12 @@ func (c *member) cost(ev *Event) int64 {
 
 // fits says whether the member may be given an event.
 func (c *member) fits(ev *Event, cfg *Config) bool {
-	if c.stalled || c.held >= c.WindowEvents || c.outbox.n >= cfg.OutboxEvents {
-		return false
-	}
-	return (c.held == 0 || c.heldBytes+c.cost(ev) <= c.WindowBytes) &&
-		(c.outbox.n == 0 || c.outboxBytes+ev.size() <= cfg.OutboxBytes)
+	return c.outbox.n < cfg.OutboxEvents && c.windowFits(ev) && (c.outbox.n == 0 || c.outboxBytes+ev.size() <= cfg.OutboxBytes)
+}
+
+// windowFits says whether it may be given an event as soon as it has taken what it was given.
+func (c *member) windowFits(ev *Event) bool {
+	return !c.stalled && c.held < c.WindowEvents && (c.held == 0 || c.heldBytes+c.cost(ev) <= c.WindowBytes)
 }
 
 // roomy says that the member may be given an event that is small enough.
@@ -126,7 +127,9 @@ func (m *Machine) takeBack(e *entry, why Reason) {
 // Tick says how late it is: what is past its deadline goes to the next member, and what waited for its time gets its turn.
 func (m *Machine) Tick(now time.Duration) {
 	for m.leases.len() > 0 && m.leases.head().due <= now {
-		m.takeBack(m.leases.head(), Deadline)
+		e := m.leases.head()
+		e.elsewhere = now + m.cfg.Elsewhere
+		m.takeBack(e, Deadline)
 	}
 	for m.unburied.len() > 0 && m.unburied.head().due <= now {
 		m.exhume(m.unburied.pop())
@@ -165,6 +168,9 @@ func (m *Machine) WakeAt() (time.Duration, bool) {
 	}
 	if m.delayed.len() > 0 && len(m.members) > 0 && !m.paused {
 		sooner(m.delayed.head().due)
+	}
+	if m.elsewhere > 0 {
+		sooner(m.elsewhere)
 	}
 	for _, c := range m.members {
 		if until, some := c.stall(&m.cfg); some {

@@ -41,9 +41,11 @@ type simEvent struct {
 	death    Death
 	told     bool
 	restored bool // it was held when this life began, and wasn't sent since
-	not      time.Duration
-	answered bool // its acknowledgement was
-	lost     bool
+	// postponed says of what is restored that it had been rejected and waited for its time.
+	postponed bool
+	not       time.Duration
+	answered  bool // its acknowledgement was
+	lost      bool
 }
 
 // set changes what is durable of an event. Until it is stored, a restart takes it back.
@@ -70,7 +72,7 @@ func (s *simulation) forget(seq int64) {
 		delete(s.busy, key)
 	}
 	delete(s.waits, seq)
-	ev.place, ev.rejected, ev.told, ev.restored, ev.not, ev.cause = unseen, false, false, false, 0, 0
+	ev.place, ev.rejected, ev.told, ev.restored, ev.postponed, ev.not, ev.cause = unseen, false, false, false, false, 0, 0
 }
 
 // settle is for what was acknowledged, buried or is gone.
@@ -171,6 +173,8 @@ func (s *simulation) explains(ev *simEvent, why Reason) bool {
 		return true // it may have been meant for the one that left
 	case ev.place == back:
 		return why == ev.cause
+	case ev.postponed:
+		return why == Rejected
 	case ev.attempts == 0 && ev.copied != 0:
 		return why == Redriven
 	case ev.attempts == 0 && ev.replayed:

@@ -168,7 +168,12 @@ func (s *simulation) restart() error {
 		return err
 	}
 	for _, h := range s.stored.Held {
-		s.events[h.Seq].restored = true
+		ev := &s.events[h.Seq]
+		ev.restored = true
+		if h.Due != 0 {
+			ev.postponed, ev.not, s.waits[h.Seq] = true, h.Due, h.Due
+			s.seen["postponed over a restart"]++
+		}
 	}
 	s.m, s.life, s.restored, s.paused, s.left = m, s.life+1, m.Held(), false, false
 	s.members, s.commit, s.applied, s.undo, s.letters, s.deleted = nil, nil, nil, nil, nil, nil

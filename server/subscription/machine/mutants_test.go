@@ -2,6 +2,7 @@ package machine
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -115,6 +116,20 @@ func durabilityMutants() map[string]rules {
 		"keys are not stored": storing(func(_ *Machine, s *State) {
 			for i := range s.Held {
 				s.Held[i].Key = ""
+			}
+		}),
+		"the wait of a rejected event is not stored": storing(func(_ *Machine, s *State) {
+			for i := range s.Held {
+				s.Held[i].Due = 0
+			}
+		}),
+		"a restart ends the wait of a rejected event": but(func(r *rules) {
+			r.make = func(cfg Config, s State) (*Machine, error) {
+				s.Held = slices.Clone(s.Held)
+				for i := range s.Held {
+					s.Held[i].Due = min(1, s.Held[i].Due)
+				}
+				return New(cfg, s)
 			}
 		}),
 		"the copy is not stored": storing(func(_ *Machine, s *State) {

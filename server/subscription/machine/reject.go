@@ -41,7 +41,7 @@ func (m *Machine) Reject(now time.Duration, a Ack, r Rejection) Outcome {
 		e.last = e.holder.id
 	}
 	m.release(e)
-	e.rejected, e.reason = true, Rejected
+	e.rejected, e.reason, e.until = true, Rejected, 0
 	m.forgetError(e)
 	e.err = r.Error
 	m.errorBytes += len(e.err)
@@ -51,9 +51,9 @@ func (m *Machine) Reject(now time.Duration, a Ack, r Rejection) Outcome {
 	case m.spent(e):
 		m.bury(e, TooManyAttempts)
 	case r.Action == Retry:
-		m.delay(e, now+m.backoff(e))
+		m.postpone(e, now, m.backoff(e))
 	case r.Action == RetryAfter:
-		m.delay(e, now+max(0, r.After))
+		m.postpone(e, now, r.After)
 	default:
 		m.wait(e)
 	}
@@ -62,6 +62,16 @@ func (m *Machine) Reject(now time.Duration, a Ack, r Rejection) Outcome {
 	}
 	m.assign(now)
 	return Applied
+}
+
+// postpone lets an entry that is nowhere wait for d. That has to be durable.
+func (m *Machine) postpone(e *entry, now, d time.Duration) {
+	if d <= 0 {
+		m.wait(e)
+		return
+	}
+	m.delay(e, now+d)
+	m.dirty = m.dirty || !m.cfg.Ephemeral
 }
 
 // backoff is how long an event waits that was rejected. What spreads it is drawn from its sequence and attempt.

@@ -80,6 +80,43 @@ func TestReject(t *testing.T) {
 	}
 }
 
+// A time to wait outlives the machine, also behind a key, and in time that has gone by without one.
+func TestATimeToWaitIsInTheState(t *testing.T) {
+	r := newRig(t, ordered)
+	r.joins(1, 10, 100)
+	r.offers("a", "b", "c", "a")
+	sends := r.takes(1, 1, 2, 3)
+	for i, after := range []time.Duration{time.Minute, time.Second, 0} {
+		r.Reject(r.now, ackOf(sends[i]), Rejection{Action: RetryAfter, After: after})
+	}
+	equal(t, "dirty", r.Dirty(), true)
+	s := r.State(nil)
+	for i, want := range []time.Duration{time.Minute, time.Second, 0} {
+		equal(t, "due", s.Held[i].Due, want)
+	}
+	m, err := New(r.cfg, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Machine, r.now = m, 2*time.Second
+	r.joins(2, 10, 100)
+	r.offers("a") // behind the one that waits
+	after := r.takes(2, 2, 3)
+	equal(t, "reason", after[0].Reason, Rejected)
+	equal(t, "reason", after[1].Reason, Restart)
+	r.acks(after...)
+	at, _ := r.WakeAt()
+	equal(t, "wakes", at, time.Minute)
+	r.now = at
+	r.Tick(at)
+	x := r.takes(2, 1)[0]
+	equal(t, "reason", x.Reason, Rejected)
+	equal(t, "attempt", x.Attempt, 2)
+	equal(t, "sent, it waits for nothing", r.State(nil).Held[0].Due, 0)
+	r.acks(x)
+	r.takes(2, 4)
+}
+
 // A rejected event is in nobody's way, and settles all the same when its acknowledgement comes late.
 func TestARejectedEventWaitsAside(t *testing.T) {
 	r := newRig(t, plain)

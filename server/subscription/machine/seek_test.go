@@ -99,12 +99,13 @@ func TestASeekLeavesLeases(t *testing.T) {
 func TestNewRefusesWhatItCouldNotHaveStored(t *testing.T) {
 	held := func(h ...Held) State { return State{Position: 10, Held: h} }
 	for want, s := range map[string]State{
-		"held {Seq:0 Attempts:0 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key:}: want the sequence above 0, and nothing negative":  held(Held{}),
-		"held {Seq:2 Attempts:0 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key:}: want the sequence above 2, and nothing negative":  held(Held{Seq: 2}, Held{Seq: 2}),
-		"held {Seq:1 Attempts:-1 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key:}: want the sequence above 0, and nothing negative": held(Held{Seq: 1, Attempts: -1}),
-		"held {Seq:1 Attempts:0 Bytes:-1 ContentBytes:0 Copy:0 Replayed:false Key:}: want the sequence above 0, and nothing negative": held(Held{Seq: 1, Bytes: -1}),
-		"held {Seq:1 Attempts:0 Bytes:0 ContentBytes:-1 Copy:0 Replayed:false Key:}: want the sequence above 0, and nothing negative": held(Held{Seq: 1, ContentBytes: -1}),
-		"held {Seq:1 Attempts:0 Bytes:0 ContentBytes:0 Copy:-1 Replayed:false Key:}: want the sequence above 0, and nothing negative": held(Held{Seq: 1, Copy: -1}),
+		"held {Seq:0 Attempts:0 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key: Due:0s}: want the sequence above 0, and nothing negative":   held(Held{}),
+		"held {Seq:2 Attempts:0 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key: Due:0s}: want the sequence above 2, and nothing negative":   held(Held{Seq: 2}, Held{Seq: 2}),
+		"held {Seq:1 Attempts:-1 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key: Due:0s}: want the sequence above 0, and nothing negative":  held(Held{Seq: 1, Attempts: -1}),
+		"held {Seq:1 Attempts:0 Bytes:-1 ContentBytes:0 Copy:0 Replayed:false Key: Due:0s}: want the sequence above 0, and nothing negative":  held(Held{Seq: 1, Bytes: -1}),
+		"held {Seq:1 Attempts:0 Bytes:0 ContentBytes:-1 Copy:0 Replayed:false Key: Due:0s}: want the sequence above 0, and nothing negative":  held(Held{Seq: 1, ContentBytes: -1}),
+		"held {Seq:1 Attempts:0 Bytes:0 ContentBytes:0 Copy:-1 Replayed:false Key: Due:0s}: want the sequence above 0, and nothing negative":  held(Held{Seq: 1, Copy: -1}),
+		"held {Seq:1 Attempts:0 Bytes:0 ContentBytes:0 Copy:0 Replayed:false Key: Due:-1ns}: want the sequence above 0, and nothing negative": held(Held{Seq: 1, Due: -1}),
 		"settled 9: want it above 9, and not held":   {Position: 10, Settled: []int64{9}},
 		"settled 12: want it above 12, and not held": {Position: 10, Settled: []int64{12, 12}},
 		"settled 12: want it above 9, and not held":  {Position: 10, Held: []Held{{Seq: 12}}, Settled: []int64{12}},

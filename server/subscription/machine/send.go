@@ -40,7 +40,7 @@ func (m *Machine) Take(now time.Duration, id MemberID, events int, bytes int64, 
 			m.replaying--
 		}
 		e.attempts++
-		e.rejected = false
+		e.rejected, e.restored = false, false
 		m.counted = !m.cfg.Ephemeral
 		sends = append(sends, Send{
 			Seq: e.event.Seq, Attempt: e.attempts, Epoch: e.epoch, Reason: e.reason, Replay: e.replay,

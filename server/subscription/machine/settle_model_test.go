@@ -70,6 +70,9 @@ func (s *simulation) reject(id ackID) error {
 	if ev.not = s.now + least; most > 0 {
 		s.waits[id.Seq] = s.now + most
 	}
+	if r.Action != Bury && !s.spent(ev) && least > 0 {
+		s.changed = true
+	}
 	if r.Action == Bury {
 		s.die(id.Seq, ForGood)
 	} else if s.spent(ev) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // State is the durable part.
@@ -31,9 +32,13 @@ type Held struct {
 	Replayed bool
 	// Key is its ordering key, only where the subscription is ordered.
 	Key string
+	// Due is when the time comes of a rejected event that waits for it, 0 for one that waits for none. A machine made of another's
+	// State has to be given it in its own time, and not 0.
+	Due time.Duration
 }
 
-// New returns a machine that goes on from a stored State. What was held is redelivered to the first member that joins.
+// New returns a machine that goes on from a stored State. What was held is redelivered to the first member that joins, when its time
+// has come.
 func New(cfg Config, s State) (*Machine, error) {
 	m := &Machine{
 		cfg: cfg, next: s.Position, epoch: s.Epoch,
@@ -43,14 +48,17 @@ func New(cfg Config, s State) (*Machine, error) {
 	}
 	last := int64(0)
 	for _, h := range s.Held {
-		if h.Seq <= last || h.Attempts < 0 || h.Bytes < 0 || h.ContentBytes < 0 || h.Copy < 0 {
+		if h.Seq <= last || h.Attempts < 0 || h.Bytes < 0 || h.ContentBytes < 0 || h.Copy < 0 || h.Due < 0 {
 			return nil, fmt.Errorf("held %+v: want the sequence above %d, and nothing negative", h, last)
 		}
 		last = h.Seq
 		e := m.hold(Event{Seq: h.Seq, Bytes: h.Bytes, ContentBytes: h.ContentBytes, Key: h.Key, Copy: h.Copy})
-		e.attempts, e.replay, e.reason = h.Attempts, h.Replayed, Restart
+		e.attempts, e.replay, e.reason, e.restored = h.Attempts, h.Replayed, Restart, true
 		if h.Attempts == 0 && e.injected() {
 			e.reason = why(h.Copy)
+		}
+		if h.Due != 0 {
+			e.reason, e.until = Rejected, h.Due
 		}
 		if e.injected() {
 			m.injected++
@@ -95,7 +103,7 @@ func (m *Machine) State(held []Held) State {
 		*next = e.links[byLine].next
 		held = append(held, Held{
 			Seq: e.event.Seq, Attempts: e.attempts, Bytes: e.event.Bytes, ContentBytes: e.event.ContentBytes,
-			Copy: e.event.Copy, Replayed: e.replay, Key: e.event.Key,
+			Copy: e.event.Copy, Replayed: e.replay, Key: e.event.Key, Due: e.until,
 		})
 	}
 	s := State{Position: m.Position(), Epoch: m.epoch, Held: held}

@@ -91,7 +91,7 @@ func newSimulation(seed uint64, r rules) *simulation {
 		cfg: Config{
 			BufferEvents: 1 + rng.IntN(20), BufferBytes: 1 + rng.Int64N(2000),
 			OutboxEvents: 1 + rng.IntN(10), OutboxBytes: 1 + rng.Int64N(1000),
-			MaxHeld: 1 + rng.IntN(100), Stall: 200 * time.Millisecond,
+			MaxHeld: 1 + rng.IntN(100), Stall: 200 * time.Millisecond, Elsewhere: 50 * time.Millisecond,
 			MaxBlocked: 1 + rng.IntN(20), KeptBytes: 1 + rng.Int64N(1000), MaxInjected: 1 + rng.IntN(10),
 		},
 		first: 1, end: 1, ready: map[MemberID]bool{}, events: make([]simEvent, 1), stored: State{Position: 1},

@@ -51,7 +51,8 @@ type Pack struct {
 	OrderingKey []*Selector `protobuf:"bytes,8,rep,name=ordering_key,json=orderingKey,proto3" json:"ordering_key,omitempty"`
 	// The bodies that are taken; anything else is 415. The first is what a delivery without Content-Type counts as.
 	Bodies []*Body `protobuf:"bytes,9,rep,name=bodies,proto3" json:"bodies,omitempty"`
-	// The headers that are stored beside the body. A header that carries a credential is an error at start.
+	// The headers that are stored beside the body. A header that carries a credential is an error at start. Traceparent is stored without
+	// being named, if it has its valid form.
 	StoredHeaders []string `protobuf:"bytes,10,rep,name=stored_headers,json=storedHeaders,proto3" json:"stored_headers,omitempty"`
 	// Requests with which the provider checks the endpoint, and their answers. The first that matches is answered; it is no event.
 	Handshakes []*Handshake `protobuf:"bytes,11,rep,name=handshakes,proto3" json:"handshakes,omitempty"`

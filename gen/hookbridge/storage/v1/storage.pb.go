@@ -340,8 +340,17 @@ type SubscriptionRecord struct {
 	SettledSequences []int64 `protobuf:"varint,22,rep,packed,name=settled_sequences,json=settledSequences,proto3" json:"settled_sequences,omitempty"`
 	// The ids of the dead letters whose redriven events are settled, and which may not be removed yet: a restart removes them.
 	SettledCopies []int64 `protobuf:"varint,23,rep,packed,name=settled_copies,json=settledCopies,proto3" json:"settled_copies,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The positions in `unsettled_sequences` of those that were rejected and wait for their time.
+	Delayed []int32 `protobuf:"varint,24,rep,packed,name=delayed,proto3" json:"delayed,omitempty"`
+	// When the time of each of them comes, in milliseconds since 1970; as many as `delayed`. A restart goes on waiting, at most 27 hours:
+	// a clock that was set back keeps nothing waiting for longer.
+	DelayedUntilMs []int64 `protobuf:"varint,25,rep,packed,name=delayed_until_ms,json=delayedUntilMs,proto3" json:"delayed_until_ms,omitempty"`
+	// The id of the last dead letter of this subscription that was stored and is accounted for here: the event of each one up to it is
+	// settled in this record, or was settled otherwise and the copy is in `settled_copies`. What is stored after it was stored just before
+	// a crash. 0 for none.
+	DeadLettersThrough int64 `protobuf:"varint,26,opt,name=dead_letters_through,json=deadLettersThrough,proto3" json:"dead_letters_through,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *SubscriptionRecord) Reset() {
@@ -535,6 +544,27 @@ func (x *SubscriptionRecord) GetSettledCopies() []int64 {
 	return nil
 }
 
+func (x *SubscriptionRecord) GetDelayed() []int32 {
+	if x != nil {
+		return x.Delayed
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetDelayedUntilMs() []int64 {
+	if x != nil {
+		return x.DelayedUntilMs
+	}
+	return nil
+}
+
+func (x *SubscriptionRecord) GetDeadLettersThrough() int64 {
+	if x != nil {
+		return x.DeadLettersThrough
+	}
+	return 0
+}
+
 // StoredDeadLetter is the payload of one message in the dead letter stream.
 type StoredDeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -554,8 +584,12 @@ type StoredDeadLetter struct {
 	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
 	// When it became a dead letter.
 	DeadLetteredAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=dead_lettered_at,json=deadLetteredAt,proto3" json:"dead_lettered_at,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The incarnation of the subscription, as in its record; 0 in what was stored before there was this field.
+	Incarnation uint64 `protobuf:"fixed64,9,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// The seek epoch in which the event came to be held: says which of its lives ended, where a seek or a redrive brought it again.
+	SeekEpoch     int64 `protobuf:"varint,10,opt,name=seek_epoch,json=seekEpoch,proto3" json:"seek_epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StoredDeadLetter) Reset() {
@@ -644,6 +678,20 @@ func (x *StoredDeadLetter) GetDeadLetteredAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *StoredDeadLetter) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *StoredDeadLetter) GetSeekEpoch() int64 {
+	if x != nil {
+		return x.SeekEpoch
+	}
+	return 0
+}
+
 // StoredRejection is the payload of one message in the rejections stream.
 type StoredRejection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -722,7 +770,7 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x14\n" +
-	"\x05value\x18\x04 \x01(\fR\x05value\"\x84\a\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\"\xfa\a\n" +
 	"\x12SubscriptionRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -749,7 +797,10 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06replay\x18\x14 \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\x12 \n" +
 	"\vincarnation\x18\x15 \x01(\x06R\vincarnation\x12+\n" +
 	"\x11settled_sequences\x18\x16 \x03(\x03R\x10settledSequences\x12%\n" +
-	"\x0esettled_copies\x18\x17 \x03(\x03R\rsettledCopies\"\xbf\x02\n" +
+	"\x0esettled_copies\x18\x17 \x03(\x03R\rsettledCopies\x12\x18\n" +
+	"\adelayed\x18\x18 \x03(\x05R\adelayed\x12(\n" +
+	"\x10delayed_until_ms\x18\x19 \x03(\x03R\x0edelayedUntilMs\x120\n" +
+	"\x14dead_letters_through\x18\x1a \x01(\x03R\x12deadLettersThrough\"\x80\x03\n" +
 	"\x10StoredDeadLetter\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12\x1a\n" +
@@ -758,7 +809,11 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\x0e2 .hookbridge.v1.DeadLetter.ReasonR\x06reason\x12\x1a\n" +
 	"\battempts\x18\x06 \x01(\x05R\battempts\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x12D\n" +
-	"\x10dead_lettered_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0edeadLetteredAt\"g\n" +
+	"\x10dead_lettered_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0edeadLetteredAt\x12 \n" +
+	"\vincarnation\x18\t \x01(\x06R\vincarnation\x12\x1d\n" +
+	"\n" +
+	"seek_epoch\x18\n" +
+	" \x01(\x03R\tseekEpoch\"g\n" +
 	"\x0fStoredRejection\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12<\n" +
 	"\trejection\x18\x02 \x01(\v2\x1e.hookbridge.v1.RefusedDeliveryR\trejection*>\n" +

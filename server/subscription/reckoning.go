@@ -1,0 +1,125 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
+)
+
+// A dead letter is stored before its event is settled. When a crash comes in between, or storing failed and stored all the same, there
+// is a copy that nobody knows of. The record says up to which dead letter all of a subscription are accounted for; what lies after it
+// is looked for before anybody is sent anything, or the next one is stored. So of one life of an event there is one dead letter.
+
+// reckon deals with the dead letters that nobody knows of: once after a start, and again when storing one has failed, which only the
+// burier knows.
+func (s *subscription) reckon(ctx context.Context, again bool) error {
+	s.mu.Lock()
+	done := s.reckoned && !again || s.deleted
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := s.reckoning.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.reckoning.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	s.mu.Lock()
+	done, from, first := s.reckoned && !again, s.through+1, !s.reckoned
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	err := s.m.letters(ctx, s.name, from, func(e journal.SideEntry) (bool, error) {
+		in, ev, err := decodeDeadLetter(e)
+		if err != nil {
+			s.m.log.Error("a dead letter can't be read and is left as it is", "subscription", s.name, "error", err)
+			return true, nil
+		}
+		if !first {
+			// An erasure may have been answered before the copy was there.
+			if gone, err := s.m.gone(ctx, ev.Sequence); err != nil || gone {
+				if err == nil {
+					_, err = s.m.journal.DeadLetters().Erase(ctx, s.name, e.ID)
+				}
+				return true, journalFault(err)
+			}
+		}
+		s.found(e.ID, in)
+		return true, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = journalFault(fmt.Errorf("%w: the dead letters of %q could not be read within %v: %w", journal.ErrUnavailable, s.name, putTimeout, err))
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reckoned = true
+	s.durable(s.through >= from)
+	return nil
+}
+
+// gone says that an event is not in the journal any more.
+func (m *Manager) gone(ctx context.Context, sequence int64) (bool, error) {
+	_, err := m.journal.Get(ctx, sequence)
+	if errors.Is(err, journal.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// found settles the event of a dead letter that is stored, and that nobody knew of; or has the copy removed, where that was settled
+// otherwise. Those of an earlier subscription of the same name are left as they are.
+func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.through = max(s.through, id)
+	if in.GetIncarnation() != s.incarnation {
+		return
+	}
+	now := s.m.now()
+	s.advance()
+	seq := in.GetSequence()
+	if s.abandoned || !s.machine.Found(now, seq, in.GetSeekEpoch()) {
+		s.removing = append(s.removing, id)
+		s.m.burier.remove(s)
+		return
+	}
+	s.m.log.Info("an event is a dead letter since before", "subscription", s.name, "sequence", seq, "dead_letter", id,
+		"dead_lettered_at", in.GetDeadLetteredAt().AsTime().Format(time.RFC3339Nano))
+	if one := s.burials[seq]; one != nil {
+		s.conclude(one, true, nil)
+	}
+	s.after(now)
+}
+
+// reckoned returns those of a group of whose subscriptions no copy is stored that nobody knows of.
+func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
+	failed := map[*subscription]error{}
+	known := group[:0]
+	for _, g := range group {
+		err, done := failed[g.s]
+		if !done {
+			_, unsure := b.unsure[g.s]
+			if err = g.s.reckon(ctx, unsure); err == nil {
+				delete(b.unsure, g.s)
+			} else {
+				b.trouble(err)
+			}
+			failed[g.s] = err
+		}
+		if err != nil {
+			g.s.unburied(g.burial, unburiable(err))
+			continue
+		}
+		known = append(known, g)
+	}
+	return known
+}
