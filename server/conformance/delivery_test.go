@@ -289,10 +289,11 @@ func restarted(b *bridge) {
 	equal(b.t, "unsettled", b.status("a").GetLagEvents(), 3)
 	b.dead("a", letter{4, 1, deadRejected, "no", false})
 	m = b.join("a", nil)
-	// The deadline and the delay are an hour: they came at once.
-	ds = m.gets(sent{2, 2, reasonRestart}, sent{5, 2, reasonRestart}, sent{6, 2, reasonRestart})
+	// The deadline is an hour: they came at once. The rejected one goes on waiting for its time.
+	ds = m.gets(sent{2, 2, reasonRestart}, sent{6, 2, reasonRestart})
 	b.push(1)
 	m.ack(append(m.gets(fresh(7, 7)...), ds...)...)
+	equal(b.t, "unsettled", b.status("a").GetLagEvents(), 1)
 	b.restart()
 	m = b.join("a", nil)
 	b.push(1)
