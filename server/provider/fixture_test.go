@@ -70,19 +70,19 @@ func readFixture(t testing.TB, key string) *providerv1.Fixture {
 	return fixture
 }
 
-// fixtureSecrets are the secrets of a pack's first signed case: each pack has a fixture, so that no test has to know what the secrets
-// of a provider look like. ok is false where there is no fixture.
-func fixtureSecrets(t testing.TB, key string) (secrets []string, ok bool) {
+// fixtureCase is a pack's first signed case: each pack has a fixture, so that no test has to know what the secrets and settings of a
+// provider look like. nil where there is no fixture.
+func fixtureCase(t testing.TB, key string) *providerv1.Case {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(fixtureFolder, key+".yaml")); err != nil {
-		return nil, false
+		return nil
 	}
 	for _, c := range readFixture(t, key).GetCases() {
-		if c.GetOrigin() == "signer" {
-			return c.GetSecrets(), true
+		if c.GetOrigin() != "" {
+			return c
 		}
 	}
-	return nil, false
+	return nil
 }
 
 func fixtureSource(t *testing.T, pack *Pack, c *providerv1.Case) *Source {

@@ -34,15 +34,18 @@ func source(t *testing.T, key string, secret ...string) *Source {
 	if !ok {
 		t.Fatalf("no pack %q", key)
 	}
+	cfg := SourceConfig{Name: "test", Pack: pack, Secrets: secret, DigestWindow: 5 * time.Minute, PublicURL: true}
+	c0 := fixtureCase(t, key)
 	if len(secret) == 0 {
-		secret = []string{"a secret for tests"}
+		cfg.Secrets = []string{"a secret for tests"}
 		if s, ok := secrets[key]; ok {
-			secret[0] = s
-		} else if s, ok := fixtureSecrets(t, key); ok {
-			secret = s
+			cfg.Secrets[0] = s
+		} else if c0 != nil {
+			cfg.Secrets = c0.GetSecrets()
 		}
 	}
-	s, err := NewSource(SourceConfig{Name: "test", Pack: pack, Secrets: secret, DigestWindow: 5 * time.Minute, PublicURL: true})
+	cfg.Settings = c0.GetSettings()
+	s, err := NewSource(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
