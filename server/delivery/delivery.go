@@ -24,7 +24,17 @@ type Request struct {
 	ReceivedAt time.Time
 }
 
-// Verified is a delivery whose sender is proven.
+// Delivery is a request whose sender is proven: the events that it carries.
+type Delivery struct {
+	// Source is the configured name.
+	Source string
+	// Events has one element, or, with List, those of the list in their order, which may be none.
+	Events []*Verified
+	// List says that the request carried a list of events. Each of them is stored by itself, and answered for with the others.
+	List bool
+}
+
+// Verified is an event whose sender is proven.
 type Verified struct {
 	// Source is the configured name, Provider the catalogue key.
 	Source, Provider string
@@ -37,7 +47,8 @@ type Verified struct {
 	OccurredAt, ReceivedAt time.Time
 	// OrderingKey is the entity it is about, or empty.
 	OrderingKey string
-	// Body is the raw bytes. Document is the JSON in it: the same bytes, or what a form field carried.
+	// Body is the raw bytes. Document is the JSON in it: the same bytes, or what a form field carried. Of an element of a list both are
+	// its own bytes.
 	Body, Document []byte
 	ContentType    string
 	// Header is what the pack's allow-list keeps, sorted by name, without credentials.
@@ -45,6 +56,8 @@ type Verified struct {
 	Auth   Auth
 	// Enforce refuses what doesn't fit the schema.
 	Enforce bool
+	// Index is the position in the list that the delivery carried, and Size its length; Size is 0 where there was no list.
+	Index, Size int
 	// HoldUntil is until when a journal in trouble is waited for; zero for providers that retry by themselves.
 	HoldUntil time.Time
 }

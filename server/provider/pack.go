@@ -28,6 +28,8 @@ type Pack struct {
 	occurred   []instant
 	ordering   []selector
 	bodies     []body
+	batch      *batch
+	answers    answers
 	stored     []string
 	handshakes []handshake
 	methods    []string
@@ -59,6 +61,17 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 	if p.ordering, err = newSelectors("ordering_key", spec.GetOrderingKey()); err != nil {
 		return nil, err
 	}
+	for _, list := range [][]selector{p.id, p.typ, p.ordering} {
+		for n := range list {
+			list[n].batched = spec.GetBatch() != nil
+		}
+	}
+	if p.batch, err = newBatch(spec.GetBatch()); err != nil {
+		return nil, err
+	}
+	if p.answers, err = newAnswers(spec); err != nil {
+		return nil, err
+	}
 	if p.occurred, err = newInstants(spec.GetOccurredAt()); err != nil {
 		return nil, err
 	}
@@ -69,7 +82,7 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		p.bodies = append(p.bodies, body{mediaType: b.GetMediaType(), form: b.GetFormat() == "form", field: b.GetField()})
 	}
 	for n, h := range spec.GetHandshakes() {
-		shake, err := newHandshake(h)
+		shake, err := newHandshake(h, spec.GetSettings())
 		if err != nil {
 			return nil, fmt.Errorf("handshakes[%d]: %w", n, err)
 		}

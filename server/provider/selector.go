@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"strings"
 	"time"
@@ -14,12 +15,16 @@ import (
 type selector struct {
 	when  []condition
 	parts []part
+	// batched says that what it reads is one of the events of a delivery.
+	batched bool
 }
 
 type part struct {
 	place    signature.Place
 	literal  string
 	optional bool
+	// envelope says that the place is in the whole document instead of the event's element.
+	envelope bool
 }
 
 type condition struct {
@@ -37,13 +42,17 @@ func newSelectors(field string, specs []*providerv1.Selector) ([]selector, error
 		}
 		for m, p := range spec.GetParts() {
 			place, ok, err := signature.PlaceOf(p)
+			if p.GetEnvelope() != "" {
+				place, err = signature.PlaceNamed("json", p.GetEnvelope())
+				ok = true
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s[%d].parts[%d]: %w", field, n, m, err)
 			}
 			if !ok && p.GetLiteral() == "" {
 				return nil, fmt.Errorf("%s[%d].parts[%d]: names no place", field, n, m)
 			}
-			s.parts = append(s.parts, part{place: place, literal: p.GetLiteral(), optional: p.GetOptional()})
+			s.parts = append(s.parts, part{place: place, literal: p.GetLiteral(), optional: p.GetOptional(), envelope: p.GetEnvelope() != ""})
 		}
 		list = append(list, s)
 	}
@@ -69,43 +78,65 @@ func newConditions(specs []*providerv1.Condition) ([]condition, error) {
 func holds(conditions []condition, r *delivery.Request, document []byte) bool {
 	for _, c := range conditions {
 		value, ok := c.place.Lookup(r, document)
-		if !ok || c.equals != nil && value != *c.equals {
+		// A token that was chosen with the provider may be what is compared.
+		if !ok || c.equals != nil && subtle.ConstantTimeCompare([]byte(value), []byte(*c.equals)) != 1 {
 			return false
 		}
 	}
 	return true
 }
 
-// value is what the first selector yields, and the places it came from; "" where none does.
-func value(selectors []selector, r *delivery.Request, document []byte) (text string, places []signature.Place) {
+// value is what the first selector yields, and the places it came from; "" where none does. With a batch the document is the event's
+// element, and the envelope the whole; else they are the same.
+func value(selectors []selector, r *delivery.Request, document, envelope []byte) (text string, places []signature.Place) {
 	for _, s := range selectors {
 		if !holds(s.when, r, document) {
 			continue
 		}
-		if text, ok := s.join(r, document); ok {
-			for _, c := range s.when {
-				places = append(places, c.place)
-			}
-			for _, p := range s.parts {
-				if p.literal == "" {
-					places = append(places, p.place)
-				}
-			}
-			return text, places
+		if text, ok := s.join(r, document, envelope); ok {
+			return text, s.places()
 		}
 	}
 	return "", nil
 }
 
+// places are all that decide what the selector yields.
+func (s selector) places() []signature.Place {
+	var places []signature.Place
+	add := func(p signature.Place) {
+		if s.batched {
+			p = p.InElement()
+		}
+		places = append(places, p)
+	}
+	for _, c := range s.when {
+		add(c.place)
+	}
+	for _, p := range s.parts {
+		switch {
+		case p.literal != "":
+		case p.envelope:
+			places = append(places, p.place)
+		default:
+			add(p.place)
+		}
+	}
+	return places
+}
+
 // join puts the parts together with dots.
-func (s selector) join(r *delivery.Request, document []byte) (string, bool) {
+func (s selector) join(r *delivery.Request, document, envelope []byte) (string, bool) {
 	var parts []string
 	for _, p := range s.parts {
 		if p.literal != "" {
 			parts = append(parts, p.literal)
 			continue
 		}
-		text, ok := p.place.Lookup(r, document)
+		from := document
+		if p.envelope {
+			from = envelope
+		}
+		text, ok := p.place.Lookup(r, from)
 		switch {
 		case ok:
 			parts = append(parts, text)

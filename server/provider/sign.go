@@ -49,7 +49,7 @@ func (p *Pack) announce(r *delivery.Request, typ, id string) {
 		}
 		if len(s.parts) > 1 {
 			rest := selector{parts: s.parts[1:]}
-			if text, ok := rest.join(r, r.Body); ok && len(typ) > len(text)+1 && typ[len(typ)-len(text)-1:] == "."+text {
+			if text, ok := rest.join(r, r.Body, r.Body); ok && len(typ) > len(text)+1 && typ[len(typ)-len(text)-1:] == "."+text {
 				typ = typ[:len(typ)-len(text)-1]
 			}
 		}

@@ -18,6 +18,10 @@ type SourceConfig struct {
 	Pack *Pack
 	// Secrets are all active. Their order is that of Authenticity.secret.
 	Secrets []string
+	// Captured says that a handshake brings the secret. Until it has, everything else is refused.
+	Captured bool
+	// Settings are those that the pack asks for, secret ones with their value.
+	Settings map[string]string
 	// Tolerance and MaxBody replace the pack's where they aren't 0.
 	Tolerance time.Duration
 	MaxBody   int64
@@ -33,6 +37,8 @@ type SourceConfig struct {
 type Source struct {
 	cfg     SourceConfig
 	schemes []active
+	// proofKey is the first key of the first scheme, for what a handshake computes.
+	proofKey []byte
 }
 
 // active is a scheme that the source has secrets for.
@@ -101,11 +107,18 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
-	if len(cfg.Secrets) == 0 {
+	if cfg.Captured && !cfg.Pack.Captures() {
+		errs = append(errs, fmt.Errorf("source %q: %s has no handshake that brings a secret", cfg.Name, cfg.Pack.spec.GetName()))
+	}
+	if len(cfg.Secrets) == 0 && !cfg.Captured {
 		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
+	}
+	if len(s.schemes) > 0 {
+		first := s.schemes[0]
+		s.proofKey = first.scheme.KeyBytes(cfg.Secrets[first.positions[0]])
 	}
 	return s, nil
 }
@@ -127,8 +140,28 @@ func (s *Source) MaxBody() int64 {
 // Deadline returns how long the provider waits for an answer; 0 where it isn't published.
 func (s *Source) Deadline() time.Duration { return s.cfg.Pack.deadline() }
 
+// FailureEmpty says that the answer to a delivery that isn't authentic has no body.
+func (s *Source) FailureEmpty() bool { return s.cfg.Pack.spec.GetAnswers().GetFailure().GetEmpty() }
+
+// Schemes returns the names of the schemes in use, in the order of the pack.
+func (s *Source) Schemes() []string {
+	var names []string
+	for _, a := range s.schemes {
+		names = append(names, a.scheme.Name())
+	}
+	return names
+}
+
+// Secrets returns how many secrets the source has.
+func (s *Source) Secrets() int { return len(s.cfg.Secrets) }
+
+// Captures says that a handshake brings the source's secret.
+func (s *Source) Captures() bool { return s.cfg.Captured }
+
 // FailureStatus returns the HTTP status for a delivery that isn't authentic; 0 for the usual one.
-func (s *Source) FailureStatus() int { return int(s.cfg.Pack.spec.GetAnswers().GetFailure().GetStatus()) }
+func (s *Source) FailureStatus() int {
+	return int(s.cfg.Pack.spec.GetAnswers().GetFailure().GetStatus())
+}
 
 // Methods returns the methods that are taken.
 func (s *Source) Methods() []string { return slices.Clone(s.cfg.Pack.methods) }

@@ -21,6 +21,7 @@ const (
 	inQuery
 	inForm
 	inJSON
+	inElement
 )
 
 // Place is a place of a request that may hold a value: a header, a query parameter, a form field or a path in the JSON.
@@ -125,10 +126,25 @@ func (p Place) String() string {
 		return "query parameter " + p.name
 	case inForm:
 		return "form field " + p.name
-	case inJSON:
+	case inJSON, inElement:
 		return "JSON field " + p.name
 	}
 	return "nowhere"
+}
+
+// InDocument reports whether the place is in the JSON.
+func (p Place) InDocument() bool { return p.kind == inJSON || p.kind == inElement }
+
+// Path returns the path of a place in the JSON, in gjson's notation.
+func (p Place) Path() string { return p.path }
+
+// InElement returns the place of the same path in an event of a batch: a proof that names the path in the whole document says nothing
+// of it.
+func (p Place) InElement() Place {
+	if p.kind == inJSON {
+		p.kind = inElement
+	}
+	return p
 }
 
 // Header returns the name of the header that the place is, in canonical form, or "".

@@ -200,6 +200,8 @@ func (s *Scheme) CoversBody() bool { return s.content.has(bodyPart) }
 // Covers reports whether nobody without the secret can change the value at a place.
 func (s *Scheme) Covers(p Place) bool {
 	switch p.kind {
+	case inElement:
+		return s.CoversBody()
 	case inForm, inJSON:
 		return s.CoversBody() || s.content.names(p)
 	case inQuery:
