@@ -34,6 +34,10 @@ type Delivery struct {
 	List bool
 }
 
+// Told is a writer of an answer that is told, before the receipt is written to it, that the delivery is stored: duplicate says that
+// all of it had been stored before.
+type Told interface{ Stored(duplicate bool) }
+
 // Verified is an event whose sender is proven.
 type Verified struct {
 	// Source is the configured name, Provider the catalogue key.
