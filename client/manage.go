@@ -6,3 +6,8 @@ import hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 func (c *Client) Subscriptions() hookbridgev1.SubscriptionServiceClient {
 	return hookbridgev1.NewSubscriptionServiceClient(c.conn)
 }
+
+// Sources is the generated client that shows the sources and what they refused.
+func (c *Client) Sources() hookbridgev1.SourceServiceClient {
+	return hookbridgev1.NewSourceServiceClient(c.conn)
+}

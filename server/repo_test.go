@@ -26,6 +26,7 @@ var imports = map[string][]string{
 	"gateway":              {"schema", "delivery", "fault", "requestid"},
 	"ingest":               {"journal", "fault"},
 	"subscription":         {"subscription/machine", "subscription/expression", "journal", "schema", "fault", "auth", "pattern"},
+	"source":               {"provider", "fault"},
 	"auth":                 {"pattern", "fault"},
 	"config":               {"provider"},
 	"journal/journaltest":  {"journal"},

@@ -106,6 +106,10 @@ func redecodeWith(live *schema.Live, catalogue *provider.Catalogue) func(*hookbr
 		if !ok {
 			return nil
 		}
+		if event.GetBatch() != nil {
+			// The body of an element of a list is its document.
+			return live.Registry().Redecode(event.GetProvider(), event.GetType(), body).Data
+		}
 		document, err := pack.Document(event.GetContent().GetContentType(), body)
 		if err != nil {
 			return nil
@@ -163,6 +167,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	hookbridgev1.RegisterSubscriptionServiceServer(s.grpc, management)
 	schemas := schema.NewService(s.schema)
 	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
+	hookbridgev1.RegisterSourceServiceServer(s.grpc, s.sources)
 	s.health = health.NewServer()
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -173,6 +178,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator) error {
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	hookbridgev1.RegisterSubscriptionServiceServer(channel, management)
 	hookbridgev1.RegisterSchemaServiceServer(channel, schemas)
+	hookbridgev1.RegisterSourceServiceServer(channel, s.sources)
 	api, err := gateway.NewAPI(channel)
 	if err != nil {
 		return err

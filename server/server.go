@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/provider"
 	"github.com/hookbridge/hookbridge/server/schema"
+	"github.com/hookbridge/hookbridge/server/source"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
 
@@ -32,6 +34,8 @@ type Options struct {
 	Config  *config.Config
 	Logger  *slog.Logger
 	Version string
+	// Catalogue has the providers; nil for those that are built in.
+	Catalogue *provider.Catalogue
 	// Now is the clock of signatures and of the journal; nil for the real one.
 	Now func() time.Time
 }
@@ -50,6 +54,9 @@ type Server struct {
 	registry      *prometheus.Registry
 	auth          *auth.Authenticator
 	keyrings      keyrings
+	sources       *source.Service
+	// changing is held while sources are replaced: by a reload, or by a secret that a handshake brought.
+	changing sync.Mutex
 
 	http, admin *http.Server
 	grpc        *grpc.Server
@@ -85,8 +92,10 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := registerBuildInfo(s.registry, opts.Version); err != nil {
 		return nil, err
 	}
-	if s.catalogue, err = provider.Builtin(); err != nil {
-		return nil, fmt.Errorf("providers: %w", err)
+	if s.catalogue = opts.Catalogue; s.catalogue == nil {
+		if s.catalogue, err = provider.Builtin(); err != nil {
+			return nil, fmt.Errorf("providers: %w", err)
+		}
 	}
 	endpoints, err := s.endpoints(opts.Config)
 	if err != nil {
@@ -139,8 +148,13 @@ func (s *Server) open(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
+	s.sources = source.New(source.Config{
+		Sources: s.configured, Keep: s.keepCaptured, Logger: s.log,
+		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
+	})
 	s.edge, err = edge.New(edge.Config{
 		Next:           gw.ServeDelivery,
+		Capture:        s.sources.Capture,
 		MaxInFlight:    cfg.HTTP.MaxInFlight,
 		PublicURL:      cfg.HTTP.PublicURL,
 		TrustedProxies: cfg.HTTP.TrustedProxies,
@@ -191,6 +205,12 @@ func (s *Server) Addrs() Addrs {
 // dropping a request. Streams whose grants are gone are sent nothing more when it returns, and end within a second. After an error
 // everything is as it was.
 func (s *Server) Reload(cfg *config.Config) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	// What a handshake brought since the file was read.
+	if err := cfg.RefreshCaptured(); err != nil {
+		return err
+	}
 	endpoints, err := s.endpoints(cfg)
 	if err != nil {
 		return err

@@ -53,6 +53,12 @@ func rules() map[string]rule {
 		hookbridgev1.EventService_ExtendDeadline_FullMethodName:  use,
 		hookbridgev1.EventService_EraseEvent_FullMethodName:      manage,
 
+		// What was refused can be of any source, and of none.
+		hookbridgev1.SourceService_ListSources_FullMethodName:      manage,
+		hookbridgev1.SourceService_OpenCapture_FullMethodName:      manage,
+		hookbridgev1.SourceService_ListRejections_FullMethodName:   manage,
+		hookbridgev1.SourceService_FollowRejections_FullMethodName: manage,
+
 		hookbridgev1.SubscriptionService_CreateSubscription_FullMethodName: manage,
 		hookbridgev1.SubscriptionService_GetSubscription_FullMethodName:    look,
 		// It lists what the caller may look at.

@@ -45,6 +45,12 @@ func TestRulesOfManagement(t *testing.T) {
 		hookbridgev1.EventService_ExtendDeadline_FullMethodName: &hookbridgev1.ExtendDeadlineRequest{Subscription: "team"},
 		hookbridgev1.EventService_EraseEvent_FullMethodName:     &hookbridgev1.EraseEventRequest{},
 
+		hookbridgev1.SourceService_ListSources_FullMethodName:    &hookbridgev1.ListSourcesRequest{},
+		hookbridgev1.SourceService_OpenCapture_FullMethodName:    &hookbridgev1.OpenCaptureRequest{Source: "team"},
+		hookbridgev1.SourceService_ListRejections_FullMethodName: &hookbridgev1.ListRejectionsRequest{Source: "team"},
+		// A stream is checked before its request is read.
+		hookbridgev1.SourceService_FollowRejections_FullMethodName: nil,
+
 		hookbridgev1.SubscriptionService_CreateSubscription_FullMethodName: &hookbridgev1.CreateSubscriptionRequest{Subscription: name},
 		hookbridgev1.SubscriptionService_GetSubscription_FullMethodName:    &hookbridgev1.GetSubscriptionRequest{Name: "team"},
 		hookbridgev1.SubscriptionService_UpdateSubscription_FullMethodName: &hookbridgev1.UpdateSubscriptionRequest{Subscription: name},
@@ -80,7 +86,9 @@ func TestRulesOfManagement(t *testing.T) {
 			wantUser = ""
 		case hookbridgev1.SubscriptionService_GetSubscription_FullMethodName:
 			wantUser, wantManager = "", ""
-		case hookbridgev1.EventService_EraseEvent_FullMethodName:
+		case hookbridgev1.EventService_EraseEvent_FullMethodName, hookbridgev1.SourceService_ListSources_FullMethodName,
+			hookbridgev1.SourceService_OpenCapture_FullMethodName, hookbridgev1.SourceService_ListRejections_FullMethodName,
+			hookbridgev1.SourceService_FollowRejections_FullMethodName:
 			wantManager = ""
 		}
 		for p, want := range map[*Principal]string{user: wantUser, manager: wantManager, both: ""} {

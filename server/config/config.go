@@ -90,8 +90,10 @@ type Source struct {
 	Name string
 	// Provider is one of Options.Providers.
 	Provider string
-	// Secrets has at least one element; each is accepted.
+	// Secrets are all accepted. The one that a handshake brought is the last. There is none only where one is yet to be captured.
 	Secrets []Secret
+	// Captured says that the provider's handshake brings a secret.
+	Captured bool
 	// Enforce refuses a body that doesn't fit the schema.
 	Enforce bool
 	// DigestWindow is for how long equal bodies without an id count as one delivery; 0 means that they don't (dedupe: none).
@@ -187,6 +189,9 @@ func (c *Config) Files() []string {
 			if secret.file != "" {
 				files = append(files, secret.file)
 			}
+		}
+		if s.Captured && !s.HasCaptured() {
+			files = append(files, capturedFile(c.Journal.Dir, s.Name))
 		}
 	}
 	for _, s := range c.Schemas {

@@ -28,7 +28,7 @@ func (c *Config) Open(s Source, catalogue *provider.Catalogue) (*provider.Source
 		secrets[i] = secret.Reveal()
 	}
 	opened, err := provider.NewSource(provider.SourceConfig{
-		Name: s.Name, Pack: pack, Secrets: secrets, Tolerance: s.Tolerance, MaxBody: s.MaxBody,
+		Name: s.Name, Pack: pack, Secrets: secrets, Captured: s.Captured, Tolerance: s.Tolerance, MaxBody: s.MaxBody,
 		DigestWindow: s.DigestWindow, Enforce: s.Enforce, PublicURL: c.HTTP.PublicURL != nil,
 	})
 	if err != nil {

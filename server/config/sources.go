@@ -21,7 +21,6 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 		s := Source{
 			Name:     m.GetName(),
 			Provider: c.provider(path+".provider", m.GetProvider()),
-			Secrets:  c.secrets(path+".secrets", m.GetSecrets()),
 			Enforce:  m.GetValidation() == "enforce",
 			MaxBody:  c.size(path+".max_body", m.GetMaxBody(), sizeRange{Min: 1 << 10, Max: 25 << 20}),
 			Tolerance: c.duration(path+".tolerance", m.GetTolerance(),
@@ -29,6 +28,7 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 			Rate:  m.GetRate(),
 			Burst: int(m.GetBurst()),
 		}
+		c.secrets(path+".secrets", m.GetSecrets(), config.Journal.Dir, &s)
 		s.DigestWindow = c.window(path+".digest_window", m.GetDigestWindow(), 5*time.Minute, config.Journal.MaxAge)
 		if m.GetDedupe() == "none" {
 			s.DigestWindow = 0
@@ -68,11 +68,14 @@ func (c *completion) provider(path, key string) string {
 	return key
 }
 
-func (c *completion) secrets(path string, references []string) []Secret {
-	var secrets []Secret
+func (c *completion) secrets(path string, references []string, journal string, s *Source) {
 	for i, reference := range references {
 		element := fmt.Sprintf("%s[%d]", path, i)
 		if c.at(element) {
+			continue
+		}
+		if reference == captured {
+			c.captured(element, journal, i == len(references)-1, s)
 			continue
 		}
 		secret, err := readSecret(reference, c.options.LookupEnv, func(path string) string {
@@ -84,9 +87,24 @@ func (c *completion) secrets(path string, references []string) []Secret {
 			c.add(element, "%v", err)
 			continue
 		}
-		secrets = append(secrets, secret)
+		s.Secrets = append(s.Secrets, secret)
 	}
-	return secrets
+}
+
+// captured takes the secret that the provider's handshake brought, if it has.
+func (c *completion) captured(path, journal string, last bool, s *Source) {
+	if !last {
+		c.add(path, "captured is the last of the secrets")
+		return
+	}
+	s.Captured = true
+	secret, ok, err := readCaptured(journal, s.Name)
+	if err != nil {
+		c.add(path, "%v", err)
+	}
+	if ok {
+		s.Secrets = append(s.Secrets, secret)
+	}
 }
 
 // checkSources lets the caller refuse sources that are right by themselves. It is asked when everything that is not in a source

@@ -102,6 +102,12 @@ func (h *Handler) SetSources(endpoints []*Endpoint) {
 	h.endpoints.Store(&byName)
 }
 
+// Endpoint returns a source by its name.
+func (h *Handler) Endpoint(name string) (*Endpoint, bool) {
+	e, ok := (*h.endpoints.Load())[name]
+	return e, ok
+}
+
 // Drain refuses what comes from now on with 503, so that senders try again elsewhere or later.
 func (h *Handler) Drain() { h.draining.Store(true) }
 

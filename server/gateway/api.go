@@ -14,7 +14,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/requestid"
 )
 
-// NewAPI returns the API as JSON: the unary calls of EventService, SubscriptionService and SchemaService that have an HTTP annotation. Some
+// NewAPI returns the API as JSON: the unary calls of EventService, SubscriptionService, SchemaService and SourceService that have an HTTP annotation. Some
 // of them change things; whether a request may make them is not looked at here.
 func NewAPI(services grpc.ClientConnInterface) (http.Handler, error) {
 	mux := runtime.NewServeMux(
@@ -41,6 +41,10 @@ func NewAPI(services grpc.ClientConnInterface) (http.Handler, error) {
 	schemas := hookbridgev1.NewSchemaServiceClient(services)
 	if err := hookbridgev1.RegisterSchemaServiceHandlerClient(context.Background(), mux, schemas); err != nil {
 		return nil, fmt.Errorf("register the routes of the schema: %w", err)
+	}
+	sources := hookbridgev1.NewSourceServiceClient(services)
+	if err := hookbridgev1.RegisterSourceServiceHandlerClient(context.Background(), mux, sources); err != nil {
+		return nil, fmt.Errorf("register the routes of sources: %w", err)
 	}
 	return mux, nil
 }

@@ -57,6 +57,16 @@ func Builtin() (*Catalogue, error) {
 	return c, errors.Join(append(errs, c.readSamples())...)
 }
 
+// With returns a catalogue that has one more pack, of a file. A provider that is there already is an error.
+func (c *Catalogue) With(file string, pack *Pack) (*Catalogue, error) {
+	if _, twice := c.packs[pack.Key()]; twice {
+		return nil, fmt.Errorf("%s: the provider %q is built in; give yours another key", file, pack.Key())
+	}
+	more := &Catalogue{packs: maps.Clone(c.packs), samples: c.samples}
+	more.packs[pack.Key()] = pack
+	return more, nil
+}
+
 // Parse reads a pack. Errors name the file and the field.
 func Parse(file string, data []byte) (*Pack, error) {
 	// What else ends lines for the YAML parser doesn't for protoyaml, which then looks for the source of an error beyond the last

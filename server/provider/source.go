@@ -155,8 +155,11 @@ func (s *Source) Schemes() []string {
 // Secrets returns how many secrets the source has.
 func (s *Source) Secrets() int { return len(s.cfg.Secrets) }
 
-// Captures says that a handshake brings the source's secret.
+// Captures says that the source takes the secret that a handshake brings.
 func (s *Source) Captures() bool { return s.cfg.Captured }
+
+// PackCaptures says that a handshake of the provider brings a secret, whether or not the source takes it.
+func (s *Source) PackCaptures() bool { return s.cfg.Pack.Captures() }
 
 // FailureStatus returns the HTTP status for a delivery that isn't authentic; 0 for the usual one.
 func (s *Source) FailureStatus() int {
