@@ -49,18 +49,47 @@ type bridge struct {
 	conn   *grpc.ClientConn
 	client hookbridgev1.EventServiceClient
 	signer map[string]*provider.Source
+	// catalogue has the built-in providers, and those of the test.
+	catalogue *provider.Catalogue
 }
 
 // open writes the configuration and starts a bridge. more is YAML beside the listeners; a source's secret is env:<PROVIDER>.
 func open(t *testing.T, more string, now func() time.Time) *bridge {
 	t.Helper()
-	return openFile(t, "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n"+more, now)
+	return openFile(t, freePorts+more, now)
+}
+
+// freePorts are listeners wherever there is room.
+const freePorts = "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n"
+
+// openWith is open with one more provider, a pack named "acme".
+func openWith(t *testing.T, acme, more string, now func() time.Time) *bridge {
+	t.Helper()
+	return openCatalogue(t, acme, freePorts+more, now)
 }
 
 // openFile is open with the whole configuration.
 func openFile(t *testing.T, text string, now func() time.Time) *bridge {
 	t.Helper()
+	return openCatalogue(t, "", text, now)
+}
+
+func openCatalogue(t *testing.T, acme, text string, now func() time.Time) *bridge {
+	t.Helper()
 	b := &bridge{t: t, path: filepath.Join(t.TempDir(), "hookbridge.yaml"), now: now}
+	var err error
+	if b.catalogue, err = provider.Builtin(); err != nil {
+		t.Fatal(err)
+	}
+	if acme != "" {
+		pack, err := provider.Parse("acme.yaml", []byte(acme))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.catalogue, err = b.catalogue.With("acme.yaml", pack); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if b.now == nil {
 		b.now = time.Now
 	}
@@ -74,23 +103,22 @@ func openFile(t *testing.T, text string, now func() time.Time) *bridge {
 // start runs the server; it is stopped with the test, or before by stop.
 func (b *bridge) start() {
 	b.t.Helper()
-	catalogue, err := provider.Builtin()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	cfg, err := config.Load(b.path, config.Options{Providers: catalogue.Keys(), LookupEnv: lookupKey})
+	cfg, err := config.Load(b.path, config.Options{Providers: b.catalogue.Keys(), LookupEnv: lookupKey})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.signer = map[string]*provider.Source{}
 	for _, s := range cfg.Sources {
-		pack, _ := catalogue.Get(s.Provider)
+		if s.Captured && !s.HasCaptured() {
+			continue
+		}
+		pack, _ := b.catalogue.Get(s.Provider)
 		b.signer[s.Name], err = provider.NewSource(provider.SourceConfig{Name: s.Name, Pack: pack, Secrets: []string{s.Secrets[0].Reveal()}})
 		if err != nil {
 			b.t.Fatal(err)
 		}
 	}
-	s, err := server.New(b.t.Context(), server.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil)), Version: "test", Now: b.now})
+	s, err := server.New(b.t.Context(), server.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil)), Version: "test", Catalogue: b.catalogue, Now: b.now})
 	if err != nil {
 		b.t.Fatal(err)
 	}

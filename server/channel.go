@@ -69,7 +69,15 @@ func (*channel) NewStream(_ context.Context, _ *grpc.StreamDesc, name string, _ 
 
 // move gives what is in one message to another: deliveries without a copy, since they may be large.
 func move(to, from any) error {
-	if from, ok := from.(*hookbridgev1.IngestRequest); ok {
+	switch from := from.(type) {
+	case *hookbridgev1.IngestBatchRequest:
+		to, ok := to.(*hookbridgev1.IngestBatchRequest)
+		if !ok {
+			return fmt.Errorf("move a %T to a %T", from, to)
+		}
+		to.Source, to.Requests = from.Source, from.Requests
+		return nil
+	case *hookbridgev1.IngestRequest:
 		to, ok := to.(*hookbridgev1.IngestRequest)
 		if !ok {
 			return fmt.Errorf("move a %T to a %T", from, to)

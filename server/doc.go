@@ -19,6 +19,7 @@
 //	journal       the durable log on NATS JetStream: group commit, ids, retention
 //	subscription  who gets what: the state machine, the streams, the acknowledgements
 //	rejection     what was refused: the log, and what finds out why
+//	source        what is configured, and the secrets that handshakes bring
 //	fault         every refusal, its code, status, reason and text, in one table
 //	auth          who calls, and what the caller may do
 //	pattern       the rule by which names are chosen, in filters and in grants

@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"subscription":     {"subscription/machine", "subscription/expression", "journal", "schema", "fault", "auth", "pattern"},
 	// It sees what a delivery saw on its way to being refused, and the log that refusals are kept in.
 	"rejection":            {"provider", "signature", "delivery", "journal", "fault"},
+	"source":               {"provider", "fault"},
 	"auth":                 {"pattern", "fault"},
 	"config":               {"provider"},
 	"journal/journaltest":  {"journal"},

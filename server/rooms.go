@@ -30,7 +30,6 @@ import (
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/provider"
 	"github.com/hookbridge/hookbridge/server/publickey"
-	"github.com/hookbridge/hookbridge/server/rejection"
 	"github.com/hookbridge/hookbridge/server/schema"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
@@ -132,6 +131,10 @@ func redecodeWith(live *schema.Live, catalogue *atomic.Pointer[provider.Catalogu
 		if !ok {
 			return nil
 		}
+		if event.GetBatch() != nil {
+			// The body of an element of a list is its document.
+			return live.Registry().Redecode(event.GetProvider(), event.GetType(), body).Data
+		}
 		document, err := pack.Document(event.GetContent().GetContentType(), body)
 		if err != nil {
 			return nil
@@ -189,8 +192,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator, alive Ke
 	hookbridgev1.RegisterSubscriptionServiceServer(s.grpc, management)
 	schemas := schema.NewService(s.schema)
 	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
-	sources := rejection.NewService(s.rejections)
-	hookbridgev1.RegisterSourceServiceServer(s.grpc, sources)
+	hookbridgev1.RegisterSourceServiceServer(s.grpc, s.sources)
 	s.health = health.NewServer()
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -201,7 +203,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator, alive Ke
 	hookbridgev1.RegisterEventServiceServer(channel, s.subscriptions)
 	hookbridgev1.RegisterSubscriptionServiceServer(channel, management)
 	hookbridgev1.RegisterSchemaServiceServer(channel, schemas)
-	hookbridgev1.RegisterSourceServiceServer(channel, sources)
+	hookbridgev1.RegisterSourceServiceServer(channel, s.sources)
 	api, err := gateway.NewAPI(channel)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/hookbridge/hookbridge/server/provider"
 	"github.com/hookbridge/hookbridge/server/rejection"
 	"github.com/hookbridge/hookbridge/server/schema"
+	"github.com/hookbridge/hookbridge/server/source"
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
 
@@ -34,6 +36,8 @@ type Options struct {
 	Config  *config.Config
 	Logger  *slog.Logger
 	Version string
+	// Catalogue has the providers; nil for those that are built in.
+	Catalogue *provider.Catalogue
 	// Now is the clock of signatures and of the journal; nil for the real one.
 	Now func() time.Time
 	// KeyTransport takes the place of the network when providers' public keys are fetched, for tests; nil for the network.
@@ -66,6 +70,9 @@ type Server struct {
 	// keys fetches what providers publish.
 	keys       *keysource.Store
 	handshakes *handshakes
+	sources    *source.Service
+	// changing is held while sources are replaced: by a reload, or by a secret that a handshake brought.
+	changing sync.Mutex
 
 	http, admin *web
 	grpc        *grpc.Server
@@ -101,8 +108,10 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := registerBuildInfo(s.registry, opts.Version); err != nil {
 		return nil, err
 	}
-	if s.builtin, err = provider.Builtin(); err != nil {
-		return nil, fmt.Errorf("providers: %w", err)
+	if s.builtin = opts.Catalogue; s.builtin == nil {
+		if s.builtin, err = provider.Builtin(); err != nil {
+			return nil, fmt.Errorf("providers: %w", err)
+		}
 	}
 	catalogue, err := opts.Config.Extend(s.builtin)
 	if err != nil {
@@ -172,9 +181,14 @@ func (s *Server) open(ctx context.Context, cfg *config.Config, alive Keepalive) 
 	if err != nil {
 		return fmt.Errorf("rejections: %w", err)
 	}
+	s.sources = source.New(source.Config{
+		Sources: s.configured, Keep: s.keepCaptured, Rejections: rejection.NewService(s.rejections), Logger: s.log,
+		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
+	})
 	s.edge, err = edge.New(edge.Config{
 		Next:           gw.ServeDelivery,
 		Refused:        s.rejections.Refused,
+		Capture:        s.sources.Capture,
 		MaxInFlight:    cfg.HTTP.MaxInFlight,
 		PublicURL:      cfg.HTTP.PublicURL,
 		TrustedProxies: cfg.HTTP.TrustedProxies,
@@ -225,6 +239,12 @@ func (s *Server) Addrs() Addrs {
 // dropping a request. Streams whose grants are gone are sent nothing more when it returns, and end within a second. After an error
 // everything is as it was.
 func (s *Server) Reload(cfg *config.Config) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	// What a handshake brought since the file was read.
+	if err := cfg.RefreshCaptured(); err != nil {
+		return err
+	}
 	catalogue, err := cfg.Extend(s.builtin)
 	if err != nil {
 		return err

@@ -62,6 +62,6 @@ func root() *cobra.Command {
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(serveCommand(), checkCommand(), sendCommand(), tailCommand(), forwardCommand(), replayCommand(), schemaCommand(), providersCommand(),
-		subscriptionsCommand(), deadLettersCommand(), rejectionsCommand(), eventsCommand(), tokenCommand(), versionCommand())
+		sourcesCommand(), subscriptionsCommand(), deadLettersCommand(), rejectionsCommand(), eventsCommand(), tokenCommand(), versionCommand())
 	return cmd
 }

@@ -110,6 +110,9 @@ func (p *printer) describe(b *bytes.Buffer, e *hookbridgev1.Event) error {
 	for _, v := range e.GetDecoding().GetViolations() {
 		fmt.Fprintf(b, "  %s\n", p.paint(yellow, v.GetField()+": "+v.GetMessage()))
 	}
+	if a := e.GetAuth(); a.GetReplaySuspected() {
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, fmt.Sprintf("suspected replay of #%d: the same body under another id", a.GetReplayOf())))
+	}
 	if o := e.GetOmission(); o != nil {
 		fmt.Fprintf(b, "  %s\n", p.paint(yellow, fmt.Sprintf("too large to be shown: %d bytes of data, %d of body", o.GetDataBytes(), o.GetBodyBytes())))
 	}

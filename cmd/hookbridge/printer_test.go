@@ -65,6 +65,19 @@ func TestPrinter(t *testing.T) {
 	}
 }
 
+// Who reads along is told what is suspicious.
+func TestPrinterMarksReplays(t *testing.T) {
+	e := &hookbridgev1.Event{
+		Id: "2", Source: "github", Type: "push", Sequence: 8, Decoding: &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_UNDECODABLE},
+		Auth: &hookbridgev1.Authenticity{BodyCovered: true, ReplaySuspected: true, ReplayOf: 7},
+	}
+	var b bytes.Buffer
+	p := printer{out: &b}
+	if err := p.print(e); err != nil || !strings.HasSuffix(b.String(), "  undecodable\n  suspected replay of #7: the same body under another id\n") {
+		t.Errorf("got %q, %v", b.String(), err)
+	}
+}
+
 // Data of a message that nobody knows ends neither a table nor a stream of JSON: it is shown by its type and bytes.
 func TestPrinterOfUnknownMessages(t *testing.T) {
 	e := &hookbridgev1.Event{

@@ -43,12 +43,6 @@ func rules() map[string]rule {
 		hookbridgev1.SchemaService_ListEventTypes_FullMethodName:          principal,
 		hookbridgev1.SchemaService_GetDescriptorSet_FullMethodName:        principal,
 
-		// What was refused can be of any source, and of none.
-		hookbridgev1.SourceService_ListSources_FullMethodName:      manage,
-		hookbridgev1.SourceService_OpenCapture_FullMethodName:      manage,
-		hookbridgev1.SourceService_ListRejections_FullMethodName:   manage,
-		hookbridgev1.SourceService_FollowRejections_FullMethodName: manage,
-
 		// These see to sources and types by themselves, Subscribe to the subscription as well.
 		hookbridgev1.EventService_Subscribe_FullMethodName:       principal,
 		hookbridgev1.EventService_GetEvent_FullMethodName:        principal,
@@ -58,6 +52,12 @@ func rules() map[string]rule {
 		hookbridgev1.EventService_Reject_FullMethodName:          use,
 		hookbridgev1.EventService_ExtendDeadline_FullMethodName:  use,
 		hookbridgev1.EventService_EraseEvent_FullMethodName:      manage,
+
+		// What was refused can be of any source, and of none.
+		hookbridgev1.SourceService_ListSources_FullMethodName:      manage,
+		hookbridgev1.SourceService_OpenCapture_FullMethodName:      manage,
+		hookbridgev1.SourceService_ListRejections_FullMethodName:   manage,
+		hookbridgev1.SourceService_FollowRejections_FullMethodName: manage,
 
 		hookbridgev1.SubscriptionService_CreateSubscription_FullMethodName: manage,
 		hookbridgev1.SubscriptionService_GetSubscription_FullMethodName:    look,

@@ -104,7 +104,8 @@ type Source struct {
 	Name string
 	// Provider is one of Options.Providers, or of the configuration's own.
 	Provider string
-	// Secrets are all accepted. There are none only where the provider publishes its keys, or where one is captured.
+	// Secrets are all accepted. The one that a handshake brought is the last. There are none only where the provider publishes its keys, or
+	// where one is yet to be captured.
 	Secrets []Secret
 	// Captured says that the provider's handshake brings a secret.
 	Captured bool
@@ -225,6 +226,9 @@ func (c *Config) Files() []string {
 			if secret.file != "" {
 				files = append(files, secret.file)
 			}
+		}
+		if s.Captured && !s.HasCaptured() {
+			files = append(files, capturedFile(c.Journal.Dir, s.Name))
 		}
 	}
 	for _, s := range c.Schemas {

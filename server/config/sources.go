@@ -30,7 +30,7 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 			Rate:  m.GetRate(),
 			Burst: int(m.GetBurst()),
 		}
-		c.secrets(path+".secrets", m.GetSecrets(), &s)
+		c.secrets(path+".secrets", m.GetSecrets(), config.Journal.Dir, &s)
 		c.settings(path+".settings", m.GetSettings(), &s)
 		s.DigestWindow = c.window(path+".digest_window", m.GetDigestWindow(), 5*time.Minute, config.Journal.MaxAge)
 		if m.GetDedupe() == "none" {
@@ -74,10 +74,7 @@ func (c *completion) provider(path, key string) string {
 	return key
 }
 
-// captured stands in the list of secrets for the one that the provider's handshake brings.
-const captured = "captured"
-
-func (c *completion) secrets(path string, references []string, s *Source) {
+func (c *completion) secrets(path string, references []string, journal string, s *Source) {
 	for i, reference := range references {
 		element := fmt.Sprintf("%s[%d]", path, i)
 		switch {
@@ -85,7 +82,7 @@ func (c *completion) secrets(path string, references []string, s *Source) {
 		case reference == captured && i < len(references)-1:
 			c.add(element, "captured is the last of the secrets")
 		case reference == captured:
-			s.Captured = true
+			c.captured(element, journal, s)
 		default:
 			if secret, ok := c.secret(element, reference); ok {
 				s.Secrets = append(s.Secrets, secret)
@@ -94,6 +91,18 @@ func (c *completion) secrets(path string, references []string, s *Source) {
 	}
 	if len(references) == 0 && !c.at(path) && !c.publishes(s.Provider) {
 		c.add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.document.butGot(path))
+	}
+}
+
+// captured takes the secret that the provider's handshake brought, if it has.
+func (c *completion) captured(path, journal string, s *Source) {
+	s.Captured = true
+	secret, ok, err := readCaptured(journal, s.Name)
+	if err != nil {
+		c.add(path, "%v", err)
+	}
+	if ok {
+		s.Secrets = append(s.Secrets, secret)
 	}
 }
 

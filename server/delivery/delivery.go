@@ -28,7 +28,21 @@ type Request struct {
 	ReceivedAt time.Time
 }
 
-// Verified is a delivery whose sender is proven.
+// Delivery is a request whose sender is proven: the events that it carries.
+type Delivery struct {
+	// Source is the configured name.
+	Source string
+	// Events has one element, or, with List, those of the list in their order, which may be none.
+	Events []*Verified
+	// List says that the request carried a list of events. Each of them is stored by itself, and answered for with the others.
+	List bool
+}
+
+// Told is a writer of an answer that is told, before the receipt is written to it, that the delivery is stored: duplicate says that
+// all of it had been stored before.
+type Told interface{ Stored(duplicate bool) }
+
+// Verified is an event whose sender is proven.
 type Verified struct {
 	// Source is the configured name, Provider the catalogue key.
 	Source, Provider string
@@ -41,7 +55,8 @@ type Verified struct {
 	OccurredAt, ReceivedAt time.Time
 	// OrderingKey is the entity it is about, or empty.
 	OrderingKey string
-	// Body is the raw bytes. Document is the JSON that they carry; nil where they carry none.
+	// Body is the raw bytes. Document is the JSON that they carry; nil where they carry none. Of an element of a list both are its own
+	// bytes.
 	Body, Document []byte
 	ContentType    string
 	// Header is what the pack's allow-list keeps, sorted by name, without credentials.
@@ -49,6 +64,8 @@ type Verified struct {
 	Auth   Auth
 	// Enforce refuses what doesn't fit the schema.
 	Enforce bool
+	// Index is the position in the list that the delivery carried, and Size its length; Size is 0 where there was no list.
+	Index, Size int
 	// HoldUntil is until when a journal in trouble is waited for; zero for providers that retry by themselves.
 	HoldUntil time.Time
 }

@@ -26,10 +26,11 @@ const firstRead = 16 << 10
 // it is allocated.
 type budget struct {
 	room *semaphore.Weighted
+	most int64
 	used atomic.Int64
 }
 
-func newBudget(bytes int64) *budget { return &budget{room: semaphore.NewWeighted(bytes)} }
+func newBudget(bytes int64) *budget { return &budget{room: semaphore.NewWeighted(bytes), most: bytes} }
 
 // take takes room. Where there is none it waits as long as patience says, for senders that won't come again. Those who wait are in no
 // queue: one that wants much doesn't keep out those who want little.
@@ -126,4 +127,20 @@ func readError(err error) error {
 		return fmt.Errorf("%w: %w", fault.ErrRequestTimeout, err)
 	}
 	return fmt.Errorf("%w: %w", fault.ErrMalformedRequest, err)
+}
+
+// eventRoom is what an event of a list takes in memory beside its bytes, in each of the forms that it has on its way.
+const eventRoom = 1 << 10
+
+// events takes room for the events of a list, which may be many in a small body. The caller gives back what was taken. One that asks for
+// more than there is beside their body takes what there is: it is bounded, and could never be had else.
+func (b *budget) events(ctx context.Context, n, body int, patience time.Duration) (taken int64, ok bool) {
+	if n <= 1 {
+		return 0, true
+	}
+	taken = max(0, min(int64(n)*eventRoom, b.most-int64(body)))
+	if !b.take(ctx, taken, patience) {
+		return 0, false
+	}
+	return taken, true
 }

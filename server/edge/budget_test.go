@@ -211,8 +211,8 @@ func TestHoldForTheJournal(t *testing.T) {
 	var got *delivery.Verified
 	b := open(t, "github", func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
 		c.Now = func() time.Time { return now.Add(time.Duration(calls.Add(1)-1) * time.Second) }
-		c.Next = func(_ context.Context, w http.ResponseWriter, v *delivery.Verified) error {
-			got = v
+		c.Next = func(_ context.Context, w http.ResponseWriter, d *delivery.Delivery) error {
+			got = d.Events[0]
 			_, err := fmt.Fprint(w, "receipt")
 			return err
 		}

@@ -37,8 +37,13 @@ const prefix = "/webhooks/"
 // answerDeadline is how long a delivery may take from its last byte to the answer, where the provider names no deadline.
 const answerDeadline = 8 * time.Second
 
-// Next takes a verified delivery on and answers the request. After an error it has written nothing.
-type Next func(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error
+// Next takes a verified delivery on and answers the request. A writer that is a delivery.Told it tells before that whether anything was
+// new. After an error it has written nothing.
+type Next func(ctx context.Context, w http.ResponseWriter, d *delivery.Delivery) error
+
+// Capture keeps the secret that a handshake of a source brought, from now on and for good, or says why not. Only then the handshake is
+// answered.
+type Capture func(ctx context.Context, source, secret, peer string) error
 
 // Refused is told of a delivery that was refused by the sender's own fault, when it has its answer. It must not block. It may keep
 // what it is given for as long as it accounts for the memory: the budget of bodies in flight doesn't.
@@ -49,6 +54,8 @@ type Config struct {
 	Next Next
 	// Refused is nil where nobody wants to know.
 	Refused Refused
+	// Capture may be nil where no source asks for a secret that a handshake brings.
+	Capture Capture
 	// MaxInFlight bounds the bytes of bodies in memory.
 	MaxInFlight int64
 	// PublicURL is what providers call the listener; nil when it was not configured.
@@ -101,6 +108,12 @@ func (h *Handler) SetSources(endpoints []*Endpoint) {
 	h.endpoints.Store(&byName)
 }
 
+// Endpoint returns a source by its name.
+func (h *Handler) Endpoint(name string) (*Endpoint, bool) {
+	e, ok := (*h.endpoints.Load())[name]
+	return e, ok
+}
+
 // Drain refuses what comes from now on with 503, so that senders try again elsewhere or later.
 func (h *Handler) Drain() { h.draining.Store(true) }
 
@@ -121,11 +134,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		endpoint.stored.observe(h.cfg.Now().Sub(started))
 		return
 	}
-	source, override := "other", 0
+	source, override := "other", refusalFace{}
 	if endpoint != nil {
 		source = endpoint.Source.Name()
 		if isSignature(err) {
-			override = endpoint.Source.FailureStatus()
+			override = refusalFace{endpoint.Source.FailureStatus(), endpoint.Source.FailureEmpty()}
 		}
 	}
 	if err != nil {
@@ -134,7 +147,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		if out.status == 0 {
 			after := linger(out, r, body)
-			fault.WriteHTTP(out, err, id, override)
+			if override.empty {
+				writeEmpty(out, err, override.status)
+			} else {
+				fault.WriteHTTP(out, err, id, override.status)
+			}
 			defer after()
 		}
 		h.refuse(ctx, out, r, body, endpoint, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
@@ -190,14 +207,48 @@ func (h *Handler) serve(
 		return classify(err)
 	}
 	if outcome.Answer != nil {
-		return writeAnswer(w, outcome.Answer)
+		if outcome.Captured != "" {
+			if err := h.capture(ctx, e.Source, outcome.Captured, peer(r, h.cfg.TrustedProxies)); err != nil {
+				return err
+			}
+		}
+		writeAnswer(w, outcome.Answer)
+		return nil
 	}
 	if e.Limiter != nil && !e.Limiter.AllowN(h.cfg.Now(), 1) {
 		return fault.RetryAfter(fault.ErrRate, retryAfter(e.Limiter))
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.patience(e.Source, started))
 	defer cancel()
-	return h.cfg.Next(ctx, w, outcome.Verified)
+	taken, ok := h.budget.events(ctx, len(outcome.Verified), cap(body), e.Source.HoldUntil(started).Sub(h.cfg.Now()))
+	if !ok {
+		return fault.ErrOverloaded
+	}
+	defer h.budget.release(taken)
+	return h.next(ctx, w, e.Source, outcome)
+}
+
+// next hands a delivery on, and answers it as its provider wants it.
+func (h *Handler) next(ctx context.Context, w http.ResponseWriter, s *provider.Source, outcome provider.Outcome) error {
+	d := &delivery.Delivery{Source: s.Name(), Events: outcome.Verified, List: outcome.List}
+	if outcome.Reply == nil {
+		return h.cfg.Next(ctx, w, d)
+	}
+	reply := &replying{ResponseWriter: w, choose: outcome.Reply}
+	if err := h.cfg.Next(ctx, reply, d); err != nil {
+		return err
+	}
+	if reply.answer != nil {
+		writeAnswer(w, reply.answer)
+	}
+	return nil
+}
+
+func (h *Handler) capture(ctx context.Context, s *provider.Source, secret, peer string) error {
+	if h.cfg.Capture == nil || !s.Captures() {
+		return fault.Detail(fault.ErrHandshakeForbidden, "this source takes no secret from a handshake")
+	}
+	return h.cfg.Capture(ctx, s.Name(), secret, peer)
 }
 
 // patience is how long a delivery may take from now on: less than its provider's deadline where that doesn't send it again, so that
@@ -248,19 +299,6 @@ type methodError struct{ allow string }
 
 func (e *methodError) Error() string { return "method not allowed, want " + e.allow }
 func (e *methodError) Unwrap() error { return fault.ErrMethod }
-
-// writeAnswer answers a handshake.
-func writeAnswer(w http.ResponseWriter, a *provider.Answer) error {
-	for name, values := range a.Header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", a.ContentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(a.Status)
-	// The provider may be gone; it will ask again.
-	_, _ = w.Write(a.Body)
-	return nil
-}
 
 // retryAfter is how long the limiter needs for one more delivery.
 func retryAfter(l *rate.Limiter) time.Duration {

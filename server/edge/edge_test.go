@@ -37,6 +37,8 @@ type bridge struct {
 	log     *syncBuffer
 	got     []*delivery.Verified
 	answer  error
+	// duplicate says that nothing of what comes is new.
+	duplicate bool
 	// readTimeout is that of the listener.
 	readTimeout time.Duration
 }
@@ -83,11 +85,14 @@ func openPack(t *testing.T, pack *provider.Pack, readTimeout time.Duration, chan
 		Refused: func(r *delivery.Refusal) {
 			_, _ = fmt.Fprintf(b.log, "refused reason=%s\n", r.Reason)
 		},
-		Next: func(_ context.Context, w http.ResponseWriter, v *delivery.Verified) error {
+		Next: func(_ context.Context, w http.ResponseWriter, d *delivery.Delivery) error {
 			if b.answer != nil {
 				return b.answer
 			}
-			b.got = append(b.got, v)
+			b.got = append(b.got, d.Events...)
+			if told, ok := w.(delivery.Told); ok {
+				told.Stored(b.duplicate)
+			}
 			_, err := io.WriteString(w, "receipt")
 			return err
 		},

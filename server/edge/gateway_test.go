@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -32,6 +33,10 @@ func (s *ingest) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (*
 		s.left = time.Until(deadline)
 	}
 	return &hookbridgev1.IngestResponse{Id: req.GetEvent().GetId(), Sequence: 7}, nil
+}
+
+func (s *ingest) IngestBatch(context.Context, *hookbridgev1.IngestBatchRequest) (*hookbridgev1.IngestBatchResponse, error) {
+	return nil, errors.New("no list was sent")
 }
 
 // No header, method or parameter of the sender's gets through to the call, whatever the runtime would make of it; what is stored is the

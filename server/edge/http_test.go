@@ -230,7 +230,7 @@ func TestSenderGoesAway(t *testing.T) {
 // A defect in a room behind the edge is answered 500 without its cause, which is in the log under the answer's id.
 func TestPanic(t *testing.T) {
 	b := open(t, "hmac", func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
-		c.Next = func(context.Context, http.ResponseWriter, *delivery.Verified) error {
+		c.Next = func(context.Context, http.ResponseWriter, *delivery.Delivery) error {
 			var none *delivery.Verified
 			return fmt.Errorf("never: %s", none.Source)
 		}

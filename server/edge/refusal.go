@@ -28,6 +28,8 @@ func classify(err error) error {
 		{provider.ErrSignatureMismatch, fault.ErrSignatureMismatch},
 		{provider.ErrTimestamp, fault.ErrTimestamp},
 		{provider.ErrHandshakeRefused, fault.ErrHandshakeRefused},
+		{provider.ErrHandshakeForbidden, fault.ErrHandshakeForbidden},
+		{provider.ErrTooManyEvents, fault.ErrTooManyEvents},
 		{provider.ErrMediaType, fault.ErrMediaType},
 	} {
 		if errors.Is(err, c.from) {

@@ -27,7 +27,7 @@ func BenchmarkForged(b *testing.B) {
 	}
 	h, err := New(Config{
 		MaxInFlight: 64 << 20, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		Next:    func(context.Context, http.ResponseWriter, *delivery.Verified) error { return nil },
+		Next:    func(context.Context, http.ResponseWriter, *delivery.Delivery) error { return nil },
 		Refused: func(*delivery.Refusal) {},
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -73,6 +74,7 @@ func New(cfg Config) (*Gateway, error) {
 		// Errors go back to the edge, which tells the sender.
 		runtime.WithErrorHandler(keepError),
 		runtime.WithRoutingErrorHandler(keepRoutingError),
+		runtime.WithForwardResponseOption(tellStored),
 		// A receipt is short; its length is known.
 		runtime.WithWriteContentLength(),
 	)
@@ -83,12 +85,16 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// ServeDelivery ingests a verified delivery and writes the receipt. On an error it has written nothing: the edge tells the
-// sender. The context is that of the sender's request.
-func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *delivery.Verified) error {
-	body := &carrier{ctx: ctx, verified: v}
+// ServeDelivery ingests a verified delivery and writes the receipt; a writer that is a delivery.Told is told first whether anything was
+// new. On an error it has written nothing: the edge tells the sender. The context is that of the sender's request.
+func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, d *delivery.Delivery) error {
+	body := &carrier{ctx: ctx, delivery: d}
 	r := g.blank.WithContext(ctx)
-	r.URL, r.Header, r.Body = &url.URL{Path: "/webhooks/" + v.Source}, http.Header{}, body
+	path := "/webhooks/" + d.Source
+	if d.List {
+		path += "/batch"
+	}
+	r.URL, r.Header, r.Body = &url.URL{Path: path}, http.Header{}, body
 	g.mux.ServeHTTP(w, r)
 	return body.failure
 }
@@ -96,7 +102,7 @@ func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, v *d
 // carrier is the body of the new request: it carries the delivery and has no bytes.
 type carrier struct {
 	ctx      context.Context
-	verified *delivery.Verified
+	delivery *delivery.Delivery
 	// failure is why there is no receipt. What the generated code makes of an error of the marshaler (InvalidArgument, the
 	// sender's fault) doesn't replace it.
 	failure error
@@ -107,6 +113,21 @@ func (*carrier) Read([]byte) (int, error) { return 0, io.EOF }
 
 // Close does nothing.
 func (*carrier) Close() error { return nil }
+
+// tellStored tells the edge, before the receipt is written, whether all of it had been stored before.
+func tellStored(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+	told, ok := w.(delivery.Told)
+	if !ok {
+		return nil
+	}
+	switch r := m.(type) {
+	case *hookbridgev1.IngestResponse:
+		told.Stored(r.GetDuplicate())
+	case *hookbridgev1.IngestBatchResponse:
+		told.Stored(r.GetTotal() > 0 && r.GetDuplicates() == r.GetTotal())
+	}
+	return nil
+}
 
 // keepError keeps an error of the call for ServeDelivery. A 4xx goes out only if the fault table said so: a status that isn't from
 // it comes from the runtime, and is our defect unless it says that the call was cut off.

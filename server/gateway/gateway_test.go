@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -34,6 +35,8 @@ type service struct {
 	got      *hookbridgev1.IngestRequest
 	metadata metadata.MD
 	response *hookbridgev1.IngestResponse
+	batch    *hookbridgev1.IngestBatchRequest
+	receipts *hookbridgev1.IngestBatchResponse
 	err      error
 }
 
@@ -41,6 +44,11 @@ func (s *service) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (
 	s.got = req
 	s.metadata, _ = metadata.FromIncomingContext(ctx)
 	return s.response, s.err
+}
+
+func (s *service) IngestBatch(_ context.Context, req *hookbridgev1.IngestBatchRequest) (*hookbridgev1.IngestBatchResponse, error) {
+	s.batch = req
+	return s.receipts, s.err
 }
 
 func open(t *testing.T, s *service) *Gateway {
@@ -79,13 +87,18 @@ func verified() *delivery.Verified {
 	}
 }
 
+// one is a delivery that is one event.
+func one(v *delivery.Verified) *delivery.Delivery {
+	return &delivery.Delivery{Source: v.Source, Events: []*delivery.Verified{v}}
+}
+
 // Everything that the edge knows arrives at ingest, and the receipt goes out as one line of JSON with all its fields.
 func TestDeliveryBecomesACall(t *testing.T) {
 	s := &service{response: &hookbridgev1.IngestResponse{Id: "d-1", Sequence: 7}}
 	g := open(t, s)
 	w := httptest.NewRecorder()
 	ctx := requestid.With(t.Context(), "r-1")
-	if err := g.ServeDelivery(ctx, w, verified()); err != nil {
+	if err := g.ServeDelivery(ctx, w, one(verified())); err != nil {
 		t.Fatal(err)
 	}
 	if w.Code != http.StatusOK || w.Body.String() != `{"id":"d-1","sequence":"7","duplicate":false}`+"\n" {
@@ -159,7 +172,7 @@ func TestErrorsComeBack(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			g := open(t, &service{err: tc.err})
 			w := httptest.NewRecorder()
-			err := g.ServeDelivery(t.Context(), w, verified())
+			err := g.ServeDelivery(t.Context(), w, one(verified()))
 			if got := fault.Reason(err); got != tc.reason {
 				t.Errorf("reason %s, want %s (%v)", got, tc.reason, err)
 			}
@@ -206,8 +219,84 @@ func TestLargeDocumentsAreDecodedWithinABudget(t *testing.T) {
 	cancel()
 	v := verified()
 	v.Document = make([]byte, largeDocument+1)
-	err := g.ServeDelivery(ctx, httptest.NewRecorder(), v)
+	err := g.ServeDelivery(ctx, httptest.NewRecorder(), one(v))
 	if got := fault.Reason(err); got != "OVERLOADED" {
 		t.Errorf("reason %s, want OVERLOADED (%v)", got, err)
+	}
+}
+
+// told is a writer that is told what was stored before it gets the receipt.
+type told struct {
+	*httptest.ResponseRecorder
+	calls []bool
+}
+
+func (t *told) Stored(duplicate bool) {
+	if t.Body.Len() > 0 {
+		duplicate = false
+	}
+	t.calls = append(t.calls, duplicate)
+}
+
+// A list becomes one call with all of its events, and its receipt is one line of JSON.
+func TestListBecomesACall(t *testing.T) {
+	s := &service{receipts: &hookbridgev1.IngestBatchResponse{
+		Events: []*hookbridgev1.IngestResponse{{Id: "1", Sequence: 7}, {Id: "2", Sequence: 3, Duplicate: true}}, Total: 2, Duplicates: 1,
+	}}
+	g := open(t, s)
+	d := &delivery.Delivery{Source: "demo", List: true}
+	for n := range 2 {
+		v := verified()
+		v.Index, v.Size, v.Body, v.Document = n, 2, []byte(`{"a":1}`), []byte(`{"a":1}`)
+		d.Events = append(d.Events, v)
+	}
+	w := httptest.NewRecorder()
+	if err := g.ServeDelivery(t.Context(), w, d); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"events":[{"id":"1","sequence":"7","duplicate":false},{"id":"2","sequence":"3","duplicate":true}],"total":2,"duplicates":1}` + "\n"
+	if w.Code != http.StatusOK || w.Body.String() != want {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if s.batch.GetSource() != "demo" || len(s.batch.GetRequests()) != 2 {
+		t.Fatalf("got %v", s.batch)
+	}
+	for n, r := range s.batch.GetRequests() {
+		if b := r.GetEvent().GetBatch(); r.GetSource() != "demo" || int(b.GetIndex()) != n || b.GetSize() != 2 || r.GetEvent().GetDecoding().GetState() != hookbridgev1.Decoding_STATE_UNTYPED ||
+			string(r.GetEvent().GetContent().GetBody()) != `{"a":1}` || r.GetValidation() != hookbridgev1.Validation_VALIDATION_ENFORCE {
+			t.Errorf("request %d: %v", n, r)
+		}
+	}
+	s.receipts = &hookbridgev1.IngestBatchResponse{}
+	w = httptest.NewRecorder()
+	if err := g.ServeDelivery(t.Context(), w, &delivery.Delivery{Source: "demo", List: true}); err != nil || w.Body.String() != `{"events":[],"total":0,"duplicates":0}`+"\n" {
+		t.Errorf("an empty list: %s, %v", w.Body, err)
+	}
+}
+
+// Who wants to know whether anything was new is told before the receipt.
+func TestStoredIsTold(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		service *service
+		list    bool
+		want    []bool
+	}{
+		{"new", &service{response: &hookbridgev1.IngestResponse{}}, false, []bool{false}},
+		{"a duplicate", &service{response: &hookbridgev1.IngestResponse{Duplicate: true}}, false, []bool{true}},
+		{"some new", &service{receipts: &hookbridgev1.IngestBatchResponse{Total: 2, Duplicates: 1}}, true, []bool{false}},
+		{"none new", &service{receipts: &hookbridgev1.IngestBatchResponse{Total: 2, Duplicates: 2}}, true, []bool{true}},
+		{"none at all", &service{receipts: &hookbridgev1.IngestBatchResponse{}}, true, []bool{false}},
+		{"refused", &service{err: fault.Status(fault.ErrJournalFull, "").Err()}, false, nil},
+	} {
+		d := one(verified())
+		d.List = tc.list
+		w := &told{ResponseRecorder: httptest.NewRecorder()}
+		if err := open(t, tc.service).ServeDelivery(t.Context(), w, d); (err != nil) != (tc.service.err != nil) {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		if fmt.Sprint(w.calls) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: told %v, want %v", tc.name, w.calls, tc.want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -83,29 +84,73 @@ func (m marshaler) NewEncoder(w io.Writer) runtime.Encoder {
 	})
 }
 
-// NewDecoder decodes a carrier into an IngestRequest and refuses everything else.
+// NewDecoder decodes a carrier into an IngestRequest or IngestBatchRequest and refuses everything else.
 func (m marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
 		c, ok := r.(*carrier)
-		req, isIngest := v.(*hookbridgev1.IngestRequest)
-		if !ok || !isIngest || c.verified == nil {
+		if !ok || c.delivery == nil {
 			return errForeign
 		}
-		c.failure = m.gateway.fill(c, req)
+		switch req := v.(type) {
+		case *hookbridgev1.IngestRequest:
+			if c.delivery.List || len(c.delivery.Events) != 1 {
+				return errForeign
+			}
+			c.failure = m.gateway.fillOne(c, req)
+		case *hookbridgev1.IngestBatchRequest:
+			c.failure = m.gateway.fillBatch(c, req)
+		default:
+			return errForeign
+		}
 		return c.failure
 	})
 }
 
-// fill makes the request out of the delivery, typed.
-func (g *Gateway) fill(c *carrier, req *hookbridgev1.IngestRequest) error {
-	v := c.verified
-	if n := int64(len(v.Document)); n > largeDocument {
-		n = min(n, decodeBudget)
-		if err := g.large.Acquire(c.ctx, n); err != nil {
-			return fmt.Errorf("%w: wait for room to decode %d bytes: %w", fault.ErrOverloaded, n, err)
-		}
-		defer g.large.Release(n)
+// fillOne makes the request of a delivery that is one event.
+func (g *Gateway) fillOne(c *carrier, req *hookbridgev1.IngestRequest) error {
+	v := c.delivery.Events[0]
+	done, err := g.room(c.ctx, len(v.Document))
+	if err != nil {
+		return err
 	}
+	defer done()
+	g.fill(v, req)
+	return nil
+}
+
+// fillBatch makes the request of a delivery that carries a list.
+func (g *Gateway) fillBatch(c *carrier, req *hookbridgev1.IngestBatchRequest) error {
+	size := 0
+	for _, v := range c.delivery.Events {
+		size += len(v.Document)
+	}
+	done, err := g.room(c.ctx, size)
+	if err != nil {
+		return err
+	}
+	defer done()
+	req.Source, req.Requests = c.delivery.Source, make([]*hookbridgev1.IngestRequest, len(c.delivery.Events))
+	for n, v := range c.delivery.Events {
+		req.Requests[n] = &hookbridgev1.IngestRequest{}
+		g.fill(v, req.Requests[n])
+	}
+	return nil
+}
+
+// room waits until there is room to decode documents of a size, and returns what gives it back.
+func (g *Gateway) room(ctx context.Context, size int) (done func(), err error) {
+	if size <= largeDocument {
+		return func() {}, nil
+	}
+	n := min(int64(size), decodeBudget)
+	if err := g.large.Acquire(ctx, n); err != nil {
+		return nil, fmt.Errorf("%w: wait for room to decode %d bytes: %w", fault.ErrOverloaded, n, err)
+	}
+	return func() { g.large.Release(n) }, nil
+}
+
+// fill makes the request out of an event, typed.
+func (g *Gateway) fill(v *delivery.Verified, req *hookbridgev1.IngestRequest) {
 	data, decoding, notJSON := g.decode(v.Provider, v.Type, v.Document)
 
 	req.Source = v.Source
@@ -135,7 +180,9 @@ func (g *Gateway) fill(c *carrier, req *hookbridgev1.IngestRequest) error {
 	if !v.OccurredAt.IsZero() {
 		req.Event.OccurredAt = timestamppb.New(v.OccurredAt)
 	}
-	return nil
+	if v.Size > 0 {
+		req.Event.Batch = &hookbridgev1.Batch{Index: int32(v.Index), Size: int32(v.Size)}
+	}
 }
 
 func authenticity(a delivery.Auth) *hookbridgev1.Authenticity {

@@ -33,6 +33,9 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
+// maxReceipts is how many events of a batch have their receipts in the answer.
+const maxReceipts = 100
+
 // Service implements hookbridge.v1.IngestService.
 type Service struct {
 	hookbridgev1.UnsafeIngestServiceServer
@@ -56,10 +59,10 @@ func New(cfg Config) (*Service, error) {
 // Ingest stores one verified delivery. It takes ownership of the request.
 func (s *Service) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (*hookbridgev1.IngestResponse, error) {
 	event := req.GetEvent()
-	if event.GetAuth().GetScheme() == "" || event.GetSource() != req.GetSource() {
-		return nil, fmt.Errorf("ingest of source %q without proof of authenticity", req.GetSource())
+	if err := proven(req, req.GetSource()); err != nil {
+		return nil, err
 	}
-	if err := enforce(req); err != nil {
+	if err := enforce(req, ""); err != nil {
 		s.metrics.count(event, outcomeRefused)
 		return nil, err
 	}
@@ -71,7 +74,11 @@ func (s *Service) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := s.store(ctx, entry, req)
+	var receipt journal.Receipt
+	err = s.store(ctx, req, func(ctx context.Context) (err error) {
+		receipt, err = s.journal.Append(ctx, entry)
+		return err
+	})
 	if cap(*room) <= keepScratch {
 		s.scratch.Put(room)
 	}
@@ -79,16 +86,20 @@ func (s *Service) Ingest(ctx context.Context, req *hookbridgev1.IngestRequest) (
 		s.metrics.count(event, outcomeOf(err))
 		return nil, err
 	}
-	outcome := outcomeStored
-	if receipt.Duplicate {
-		outcome = outcomeDuplicate
-	}
-	s.metrics.count(event, outcome)
+	s.metrics.count(event, outcomeOfReceipt(receipt))
 	return &hookbridgev1.IngestResponse{Id: event.GetId(), Sequence: receipt.Sequence, Duplicate: receipt.Duplicate}, nil
 }
 
-// enforce refuses what doesn't fit, on a source that says so.
-func enforce(req *hookbridgev1.IngestRequest) error {
+// proven refuses, as a defect of the bridge, what comes without proof of authenticity, or from another source.
+func proven(req *hookbridgev1.IngestRequest, source string) error {
+	if event := req.GetEvent(); event.GetAuth().GetScheme() == "" || event.GetSource() != source || req.GetSource() != source {
+		return fmt.Errorf("ingest of source %q without proof of authenticity", source)
+	}
+	return nil
+}
+
+// enforce refuses what doesn't fit, on a source that says so. element is the place of the event in the delivery, "[3]" in a list.
+func enforce(req *hookbridgev1.IngestRequest, element string) error {
 	if req.GetValidation() != hookbridgev1.Validation_VALIDATION_ENFORCE {
 		return nil
 	}
@@ -96,15 +107,27 @@ func enforce(req *hookbridgev1.IngestRequest) error {
 	state := event.GetDecoding().GetState()
 	violations := make([]fault.Violation, 0, len(event.GetDecoding().GetViolations()))
 	for _, v := range event.GetDecoding().GetViolations() {
-		violations = append(violations, fault.Violation{Field: v.GetField(), Message: v.GetMessage()})
+		violations = append(violations, fault.Violation{Field: within(element, v.GetField()), Message: v.GetMessage()})
+	}
+	what := "the body"
+	if element != "" {
+		what = "the event at " + element
 	}
 	switch {
 	case req.GetNotJson():
-		return fault.Invalid(fault.ErrNotJSON, "the body is not JSON", violations...)
+		return fault.Invalid(fault.ErrNotJSON, what+" is not JSON", violations...)
 	case state == hookbridgev1.Decoding_STATE_MISMATCH, state == hookbridgev1.Decoding_STATE_UNDECODABLE:
-		return fault.Invalid(fault.ErrSchema, fmt.Sprintf("the body doesn't fit the schema of %q", event.GetType()), violations...)
+		return fault.Invalid(fault.ErrSchema, fmt.Sprintf("%s doesn't fit the schema of %q", what, event.GetType()), violations...)
 	}
 	return nil
+}
+
+// within is the path of a field of an element.
+func within(element, field string) string {
+	if element == "" || field == "" || field[0] == '[' {
+		return element + field
+	}
+	return element + "." + field
 }
 
 // entryOf encodes the event as the journal keeps it, into room: the envelope with its data, and the content apart.
@@ -116,6 +139,7 @@ func entryOf(req *hookbridgev1.IngestRequest, room *[]byte) (*journal.Entry, err
 		ID:           event.GetId(),
 		BodyBytes:    int64(len(event.GetContent().GetBody())),
 		DedupeWindow: -1,
+		BodyKey:      bodyKey(event),
 	}
 	if w := req.GetDedupeWindow(); w != nil {
 		entry.DedupeWindow = w.AsDuration()
@@ -137,24 +161,20 @@ func entryOf(req *hookbridgev1.IngestRequest, room *[]byte) (*journal.Entry, err
 }
 
 // store appends, and for a sender that doesn't retry goes on trying as long as the call may take: appending again under the same
-// id is safe.
-func (s *Service) store(ctx context.Context, entry *journal.Entry, req *hookbridgev1.IngestRequest) (journal.Receipt, error) {
-	var receipt journal.Receipt
-	var failure error
-	attempt := func() (struct{}, error) {
-		receipt, failure = s.journal.Append(ctx, entry)
-		if failure = classify(failure); failure != nil && !passing(failure) {
+// ids is safe.
+func (s *Service) store(ctx context.Context, req *hookbridgev1.IngestRequest, attempt func(context.Context) error) error {
+	failure := classify(attempt(ctx))
+	if failure == nil || !passing(failure) || req.GetHoldUntil() == nil {
+		return failure
+	}
+	// What counts is how the last attempt ended, not how the waiting did.
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
+		if failure = classify(attempt(ctx)); failure != nil && !passing(failure) {
 			return struct{}{}, backoff.Permanent(failure)
 		}
 		return struct{}{}, failure
-	}
-	_, _ = attempt()
-	if failure == nil || !passing(failure) || req.GetHoldUntil() == nil {
-		return receipt, failure
-	}
-	// What counts is how the last attempt ended, not how the waiting did.
-	_, _ = backoff.Retry(ctx, attempt, backoff.WithBackOff(backoff.NewExponentialBackOff()))
-	return receipt, failure
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()))
+	return failure
 }
 
 // passing tells trouble that may pass.

@@ -8,6 +8,7 @@ import (
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
 )
 
 const (
@@ -87,6 +88,13 @@ func decodingLabel(event *hookbridgev1.Event) string {
 	default:
 		return "undecodable"
 	}
+}
+
+func outcomeOfReceipt(r journal.Receipt) string {
+	if r.Duplicate {
+		return outcomeDuplicate
+	}
+	return outcomeStored
 }
 
 func outcomeOf(err error) string {

@@ -16,53 +16,85 @@ func (s *Store) Append(ctx context.Context, e *Entry) (Receipt, error) {
 	return receipt, err
 }
 
+// AppendBatch stores entries and returns when all of them are on disk. See Journal.
+func (s *Store) AppendBatch(ctx context.Context, entries []*Entry) ([]Receipt, error) {
+	passages := make([]passage, 0, len(entries))
+	var failure error
+	for _, e := range entries {
+		// All are under way before the first is waited for: they share commits, and nobody waits for another one's turn.
+		p, err := s.depart(ctx, e)
+		if err != nil {
+			failure = err
+			break
+		}
+		passages = append(passages, p)
+	}
+	receipts := make([]Receipt, len(entries))
+	for i, p := range passages {
+		var again bool
+		var err error
+		if receipts[i], again, err = p.arrive(ctx); again {
+			receipts[i], err = s.append(ctx, entries[i])
+		}
+		s.metrics.appended(receipts[i], err)
+		if failure == nil {
+			failure = err
+		}
+	}
+	if failure != nil {
+		return nil, failure
+	}
+	return receipts, nil
+}
+
 func (s *Store) append(ctx context.Context, e *Entry) (Receipt, error) {
+	for {
+		p, err := s.depart(ctx, e)
+		if err != nil {
+			return Receipt{}, err
+		}
+		if r, again, err := p.arrive(ctx); !again {
+			return r, err
+		}
+	}
+}
+
+// passage is an entry that is being appended: in a unit of its own, or waiting for the flight of the same id that was there before it,
+// or known already.
+type passage struct {
+	unit   *unit
+	flight *flight
+	known  Receipt
+}
+
+// depart begins to append an entry. It waits for nothing but room in the queue.
+func (s *Store) depart(ctx context.Context, e *Entry) (passage, error) {
 	if err := ctx.Err(); err != nil {
-		return Receipt{}, err
+		return passage{}, err
 	}
 	window := s.window(e.DedupeWindow)
 	if window == 0 {
 		u, err := s.submitEvent(ctx, e, 0, nil)
-		if err != nil {
-			return Receipt{}, err
-		}
-		if err := await(ctx, u); err != nil {
-			return Receipt{}, err
-		}
-		return receipt(u), nil
+		return passage{unit: u}, err
+	}
+	if s.closed() {
+		return passage{}, ErrClosed
 	}
 	key := flightKey{e.Source, e.ID}
-	for {
-		if s.closed() {
-			return Receipt{}, ErrClosed
-		}
-		f, first := s.flights.board(key)
-		if first {
-			return s.lead(ctx, e, window, key, f)
-		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return Receipt{}, ctx.Err()
-		}
-		if f.err == nil {
-			return Receipt{Sequence: f.receipt.Sequence, Duplicate: true}, nil
-		}
-		// The first one gave up waiting before it was in the queue. That says nothing about this one.
-		if errors.Is(f.err, context.Canceled) || errors.Is(f.err, context.DeadlineExceeded) {
-			continue
-		}
-		return Receipt{}, f.err
+	f, first := s.flights.board(key)
+	if !first {
+		return passage{flight: f}, nil
 	}
+	return s.lead(ctx, e, window, key, f)
 }
 
-// lead appends the first of the entries with one id.
-func (s *Store) lead(ctx context.Context, e *Entry, window time.Duration, key flightKey, f *flight) (Receipt, error) {
+// lead begins to append the first of the entries with one id.
+func (s *Store) lead(ctx context.Context, e *Entry, window time.Duration, key flightKey, f *flight) (passage, error) {
 	sequence, found, err := s.lookup(e.Source, e.ID)
 	if err == nil && found {
 		r := Receipt{Sequence: sequence, Duplicate: true}
 		s.flights.land(key, f, r, nil)
-		return r, nil
+		return passage{known: r}, nil
 	}
 	var u *unit
 	if err == nil {
@@ -70,12 +102,36 @@ func (s *Store) lead(ctx context.Context, e *Entry, window time.Duration, key fl
 	}
 	if err != nil {
 		s.flights.land(key, f, Receipt{}, err)
-		return Receipt{}, err
+		return passage{}, err
 	}
-	if err := await(ctx, u); err != nil {
-		return Receipt{}, err
+	return passage{unit: u}, nil
+}
+
+// arrive waits for the outcome. again says that it has to be appended once more: the one that it waited for gave up before it was in
+// the queue, which says nothing about this one.
+func (p passage) arrive(ctx context.Context) (r Receipt, again bool, err error) {
+	switch {
+	case p.unit != nil:
+		if err := await(ctx, p.unit); err != nil {
+			return Receipt{}, false, err
+		}
+		return receipt(p.unit), false, nil
+	case p.flight == nil:
+		return p.known, false, nil
 	}
-	return receipt(u), nil
+	select {
+	case <-p.flight.done:
+	case <-ctx.Done():
+		return Receipt{}, false, ctx.Err()
+	}
+	switch err := p.flight.err; {
+	case err == nil:
+		return Receipt{Sequence: p.flight.receipt.Sequence, Duplicate: true}, false, nil
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Receipt{}, true, nil
+	default:
+		return Receipt{}, false, err
+	}
 }
 
 func receipt(u *unit) Receipt {
@@ -92,6 +148,9 @@ func (s *Store) submitEvent(ctx context.Context, e *Entry, window time.Duration,
 	p := &publication{
 		subject: eventSubject(c.events.root, e.Source, e.Type), payload: s.codec.encode(e),
 		source: e.Source, id: e.ID, window: window,
+	}
+	if window > 0 {
+		p.bodyKey = e.BodyKey
 	}
 	if c.server == nil && window >= min(clusterDuplicates, s.cfg.DedupeWindow) {
 		// An id of another window than the cluster's would be refused for longer than it counts.
@@ -175,8 +234,12 @@ func (s *Store) admit(c *session, group []*publication) {
 	if s.usage.get()+total > s.cfg.MaxBytes {
 		s.makeRoom(c, total)
 	}
+	err := s.findReplays(c, group)
 	for _, p := range group {
-		if !s.usage.admit(p.size(), s.cfg.MaxBytes) {
+		switch {
+		case err != nil:
+			p.err = err
+		case !s.usage.admit(p.size(), s.cfg.MaxBytes):
 			p.err = errAllNeeded(s.cfg.MaxBytes)
 		}
 	}
@@ -184,6 +247,14 @@ func (s *Store) admit(c *session, group []*publication) {
 
 // committed indexes what is now on disk, and makes it visible.
 func (s *Store) committed(c *session, group []*publication) error {
+	if err := s.indexGroup(c, group); err != nil {
+		return err
+	}
+	c.bodies.indexed(group)
+	return nil
+}
+
+func (s *Store) indexGroup(c *session, group []*publication) error {
 	s.advancing.Lock()
 	defer s.advancing.Unlock()
 	next := s.tail.get().End
@@ -213,8 +284,14 @@ func (s *Store) committed(c *session, group []*publication) error {
 		if p.window == 0 || p.duplicate {
 			continue
 		}
-		if err := b.add(p.source, p.id, p.sequence, p.at.Add(p.window)); err != nil {
+		if err := b.add(idKey{source: p.source, id: p.id}, p.sequence, p.at.Add(p.window)); err != nil {
 			return fmt.Errorf("index: %w", err)
+		}
+		// A replay makes the body count for longer, and later ones are still told of the first.
+		if p.bodyKey != "" {
+			if err := b.add(idKey{bodies: true, source: p.source, id: p.bodyKey}, p.first(), p.at.Add(p.window)); err != nil {
+				return fmt.Errorf("index: %w", err)
+			}
 		}
 	}
 	if err := b.commit(next); err != nil {

@@ -31,6 +31,8 @@ const (
 	fieldCompression  protowire.Number = 9
 	fieldContent      protowire.Number = 10
 	fieldStoredAt     protowire.Number = 11
+	fieldBodyKey      protowire.Number = 12
+	fieldReplayOf     protowire.Number = 13
 )
 
 // Compressing less than this is not worth the time.
@@ -73,13 +75,13 @@ func (c *codec) encode(e *Entry) []byte {
 	if used, _ := c.payloads.Get().(*[]byte); used != nil {
 		b = *used
 	}
-	return assemble(b, e, stored)
+	return assemble(b, e, stored, 0)
 }
 
-// assemble encodes an entry, whose content is encoded already, over b.
-func assemble(b []byte, e *Entry, stored content) []byte {
-	const framing = 96
-	n := framing + len(e.Source) + len(e.Type) + len(e.ID) + len(e.Event) + len(stored.bytes)
+// assemble encodes an entry, whose content is encoded already, over b. replayOf is that of a copy; else markReplay may set it.
+func assemble(b []byte, e *Entry, stored content, replayOf int64) []byte {
+	const framing = 108
+	n := framing + len(e.BodyKey) + len(e.Source) + len(e.Type) + len(e.ID) + len(e.Event) + len(stored.bytes)
 	b = slices.Grow(b[:0], n)
 	b = appendVarint(b, fieldFormat, format)
 	b = appendBytes(b, fieldSource, e.Source)
@@ -97,8 +99,21 @@ func assemble(b []byte, e *Entry, stored content) []byte {
 		b = appendVarint(b, fieldCompression, uint64(stored.compression))
 	}
 	b = appendBytes(b, fieldContent, stored.bytes)
+	if e.BodyKey != "" {
+		b = appendBytes(b, fieldBodyKey, e.BodyKey)
+	}
+	if e.BodyKey != "" || replayOf != 0 {
+		b = protowire.AppendTag(b, fieldReplayOf, protowire.Fixed64Type)
+		b = protowire.AppendFixed64(b, uint64(replayOf))
+	}
 	b = protowire.AppendTag(b, fieldStoredAt, protowire.Fixed64Type)
 	return protowire.AppendFixed64(b, 0)
+}
+
+// markReplay says in an encoded entry with a BodyKey which event has the same.
+func markReplay(payload []byte, first int64) {
+	const end = 8 + 1 // stored_at and its tag come after
+	binary.LittleEndian.PutUint64(payload[len(payload)-end-8:], uint64(first))
 }
 
 // stamp sets the time of an encoded entry.
@@ -130,7 +145,16 @@ func appendDuration(b []byte, d time.Duration) []byte {
 // decoded is a StoredEvent read back. window is negative where the journal's applies.
 type decoded struct {
 	Stored
-	window time.Duration
+	window  time.Duration
+	bodyKey string
+}
+
+// firstWithBody is the sequence of the first event with the body: that of this one, unless it is a replay.
+func (d *decoded) firstWithBody() int64 {
+	if d.ReplayOf != 0 {
+		return d.ReplayOf
+	}
+	return d.Sequence
 }
 
 // names shares the strings of sources and types, of which a page has few.
@@ -207,6 +231,10 @@ func decodeFields(b []byte, shared names) (*decoded, error) {
 			d.content.compression = storagev1.Compression(v)
 		case fieldContent:
 			d.content.bytes = bytes
+		case fieldBodyKey:
+			d.bodyKey = string(bytes)
+		case fieldReplayOf:
+			d.ReplayOf = int64(v)
 		case fieldStoredAt:
 			d.Time = time.Unix(0, int64(v))
 		}

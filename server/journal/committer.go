@@ -44,8 +44,12 @@ type committer struct {
 	timeout   time.Duration
 	// health says why waiting for an acknowledgement is in vain.
 	health func() error
+	// fit says how many units at the front can be published as one group, at least one.
+	fit func([]*unit) int
 	// prepare may refuse publications, by setting their err, before they are published.
 	prepare func([]*publication)
+	// published is told what was acknowledged, before the next group is prepared.
+	published func([]*publication)
 	// sync makes durable what was acknowledged.
 	sync func() error
 	// committed is told what is durable, in the order of the stream, before it is answered.
@@ -55,7 +59,7 @@ type committer struct {
 	// observe is told how long a sync with everything before and after took, and of how many messages.
 	observe func(time.Duration, int)
 
-	published chan []*unit
+	groups chan []*unit
 }
 
 const (
@@ -68,29 +72,34 @@ const (
 
 // run works until the queue is closed and empty.
 func (c *committer) run(group *sync.WaitGroup) {
-	c.published = make(chan []*unit, maxPublished)
+	c.groups = make(chan []*unit, maxPublished)
 	group.Go(c.publish)
 	group.Go(c.commit)
 }
 
 // publish is the first half.
 func (c *committer) publish() {
-	defer close(c.published)
+	defer close(c.groups)
 	for {
 		units, err := c.queue.take()
 		if len(units) == 0 {
 			return
 		}
-		if err == nil {
-			err = c.publishGroup(units)
-		}
-		if err != nil {
-			for _, u := range units {
-				u.settle(err)
+		for len(units) > 0 {
+			n := len(units)
+			if err == nil {
+				n = c.fit(units)
+				err = c.publishGroup(units[:n])
 			}
-			continue
+			if err != nil {
+				for _, u := range units {
+					u.settle(err)
+				}
+				break
+			}
+			c.groups <- units[:n:n]
+			units = units[n:]
 		}
-		c.published <- units
 	}
 }
 
@@ -101,17 +110,18 @@ func (c *committer) publishGroup(units []*unit) error {
 		c.abort(err)
 		return err
 	}
+	c.published(publications(units))
 	return nil
 }
 
 // commit is the second half.
 func (c *committer) commit() {
 	var broken error
-	for units := range c.published {
+	for units := range c.groups {
 	more:
 		for {
 			select {
-			case next, ok := <-c.published:
+			case next, ok := <-c.groups:
 				if !ok {
 					break more
 				}

@@ -157,18 +157,18 @@ func (ix *index) close(ctx context.Context) error {
 	}
 }
 
-// get returns the sequence of an id that counts at a time.
-func (ix *index) get(source, id string, at time.Time) (sequence int64, found bool, err error) {
+// get returns the sequence of an id, or of the first event with a body, that counts at a time.
+func (ix *index) get(k idKey, at time.Time) (sequence int64, found bool, err error) {
 	first := ix.generation(at)
 	ix.mu.Lock()
 	live := slices.Clone(ix.generations)
 	ix.mu.Unlock()
-	key := make([]byte, 0, 16+len(source)+len(id))
+	key := make([]byte, 0, 16+len(k.source)+len(k.id))
 	for _, g := range live {
 		if g < first {
 			continue
 		}
-		key = appendID(key[:0], g, source, id)
+		key = appendID(key[:0], g, k)
 		if !ix.sieve.maybe(g, key) {
 			continue
 		}
@@ -202,13 +202,13 @@ type indexBatch struct {
 
 func (ix *index) batch() *indexBatch { return &indexBatch{ix: ix, batch: ix.db.NewBatch()} }
 
-// add adds an id that counts until a time.
-func (b *indexBatch) add(source, id string, sequence int64, expires time.Time) error {
+// add adds an id, or a body, that counts until a time.
+func (b *indexBatch) add(k idKey, sequence int64, expires time.Time) error {
 	g := b.ix.generation(expires)
 	if !slices.Contains(b.used, g) {
 		b.used = append(b.used, g)
 	}
-	b.scratch = appendID(b.scratch[:0], g, source, id)
+	b.scratch = appendID(b.scratch[:0], g, k)
 	b.ix.sieve.add(g, b.scratch)
 	b.added++
 	return b.batch.Set(b.scratch, encodeEntry(sequence, expires.UnixNano()), nil)

@@ -36,6 +36,9 @@ type Entry struct {
 	BodyBytes int64
 	// DedupeWindow is for how long the id counts: 0 never, negative the journal's window.
 	DedupeWindow time.Duration
+	// BodyKey names the body, as a digest of it, where the same body under another id is suspicious; empty where it is not. It counts
+	// within its source, for as long as the id does.
+	BodyKey string
 }
 
 // Receipt says where an event is. What it names is on disk.
@@ -50,6 +53,8 @@ type Stored struct {
 	Source, Type, ID string
 	// Time is when the journal took it, never before the time of the sequence before it.
 	Time time.Time
+	// ReplayOf is the sequence of the first event of the source with this event's BodyKey within the window, 0 if there was none.
+	ReplayOf int64
 	// Event is the encoded hookbridge.v1.Event without sequence and content.
 	Event       []byte
 	DataDropped bool
@@ -92,6 +97,12 @@ type Journal interface {
 	// whose (source, id) is known within its window is not stored again: it returns the first one's receipt, marked, as soon
 	// as that one is on disk. The entry is not kept after Append has returned. Errors: ErrFull, ErrUnavailable, ErrTooLarge, ErrClosed, or the context's.
 	Append(ctx context.Context, e *Entry) (Receipt, error)
+
+	// AppendBatch appends entries in their order and returns one receipt for each when all of them are on disk. They share commits, and
+	// other entries may stand between them. Of entries with one id the first is stored. After an error some of them may be stored and
+	// others not: appending all of them again under the same ids adds what is missing. None of them is kept after it has returned. Errors
+	// as Append.
+	AppendBatch(ctx context.Context, entries []*Entry) ([]Receipt, error)
 
 	// Bounds returns what can be read now. Only what is on disk is ever readable.
 	Bounds() Bounds

@@ -23,6 +23,9 @@ type publication struct {
 	source, id string
 	window     time.Duration
 	at         time.Time
+	// bodyKey is that of the entry, replayOf the first event with it that was there before.
+	bodyKey  string
+	replayOf int64
 
 	sequence  int64
 	duplicate bool

@@ -135,7 +135,7 @@ func (s *Store) lookup(source, id string) (int64, bool, error) {
 		return 0, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer release()
-	sequence, found, err := ix.get(source, id, s.clock.next())
+	sequence, found, err := ix.get(idKey{source: source, id: id}, s.clock.next())
 	if err != nil {
 		return 0, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -205,7 +205,13 @@ func (s *Store) catchUp(ctx context.Context, c *session, end int64) error {
 			// With several bridges the clocks differ; ours follows the latest.
 			s.clock.reached(d.Time)
 			if expires := d.Time.Add(w); w > 0 && expires.After(now) {
-				if err := b.add(d.Source, d.ID, d.Sequence, expires); err != nil {
+				if err := b.add(idKey{source: d.Source, id: d.ID}, d.Sequence, expires); err != nil {
+					return fmt.Errorf("index: %w", err)
+				}
+				if d.bodyKey == "" {
+					continue
+				}
+				if err := b.add(idKey{bodies: true, source: d.Source, id: d.bodyKey}, d.firstWithBody(), expires); err != nil {
 					return fmt.Errorf("index: %w", err)
 				}
 			}

@@ -26,6 +26,9 @@ type session struct {
 	// replicated says that a read may be answered by a replica that is behind.
 	replicated bool
 
+	// bodies are those of events on their way.
+	bodies bodies
+
 	eventLog, recordLog, deadLetterLog *committer
 	work                               sync.WaitGroup
 	stop                               context.CancelFunc // ends what runs beside the commits
@@ -78,6 +81,8 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 		return nil, err
 	}
 	c.eventLog.prepare = func(group []*publication) { s.admit(c, group) }
+	c.eventLog.fit = distinct
+	c.eventLog.published = c.bodies.published
 	c.eventLog.committed = func(group []*publication) error { return s.committed(c, group) }
 	c.eventLog.observe = s.metrics.commit
 	c.deadLetterLog.committed = s.deadLetters.committed
@@ -182,7 +187,9 @@ func (c *session) newCommitter(st *stream) (*committer, error) {
 	l := &committer{
 		queue: newUnitQueue(), publisher: p, timeout: c.store.cfg.PublishTimeout, fail: c.fail,
 		health:    func() error { return c.health(st) },
+		fit:       func(units []*unit) int { return len(units) },
 		prepare:   func([]*publication) {},
+		published: func([]*publication) {},
 		sync:      func() error { return nil },
 		committed: func([]*publication) error { return nil },
 		observe:   func(time.Duration, int) {},

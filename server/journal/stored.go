@@ -50,11 +50,12 @@ func (s *Stored) Content() ([]byte, error) {
 	return nil, fmt.Errorf("event %d: content: unknown compression %d", s.Sequence, s.content.compression)
 }
 
-// Marshal returns the event as a StoredEvent, encoded, for a copy of it elsewhere. Its window is not part of it, nor its sequence.
+// Marshal returns the event as a StoredEvent, encoded, for a copy of it elsewhere. Its window is not part of it, nor the key of its body, nor its
+// sequence.
 func (s *Stored) Marshal() []byte {
 	b := assemble(nil, &Entry{
 		Source: s.Source, Type: s.Type, ID: s.ID, Event: s.Event, DataDropped: s.DataDropped, BodyBytes: s.BodyBytes, DedupeWindow: -1,
-	}, s.content)
+	}, s.content, s.ReplayOf)
 	stamp(b, s.Time)
 	return b
 }

@@ -91,7 +91,10 @@ func (b body) document(contentType string, raw []byte) []byte {
 	case "multipart":
 		return multipartDocument(contentType, raw, b.field)
 	case "jwt":
-		payload, _ := signature.Payload(raw)
+		payload, ok := signature.Payload(bytes.TrimSpace(raw))
+		if !ok {
+			return nil
+		}
 		return payload
 	}
 	return nil

@@ -93,7 +93,7 @@ evidence: [made up]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := outcome.Verified; v.ID != "7" || v.Type != "exists" || v.Document != nil || len(v.Body) != 0 {
+	if v := outcome.Verified[0]; v.ID != "7" || v.Type != "exists" || v.Document != nil || len(v.Body) != 0 {
 		t.Errorf("got %+v", v)
 	}
 }
@@ -126,7 +126,7 @@ func TestDeliver(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v: %s", err, signed.Body)
 			}
-			v := outcome.Verified
+			v := outcome.Verified[0]
 			if v.Type != "made" || !bytes.Equal(v.Body, signed.Body) {
 				t.Errorf("got type %s, body %s", v.Type, v.Body)
 			}

@@ -38,7 +38,7 @@ evidence: [made up]
 	} {
 		outcome, err := source.Receive(t.Context(), post(nil, []byte(tc.body)))
 		switch {
-		case tc.reason == "" && (err != nil || outcome.Verified == nil || outcome.Verified.Auth.BodyCovered):
+		case tc.reason == "" && (err != nil || len(outcome.Verified) != 1 || outcome.Verified[0].Auth.BodyCovered):
 			t.Errorf("%s: %v, %+v", tc.body, err, outcome.Verified)
 		case tc.reason != "" && (err == nil || reasonOf(err) != tc.reason):
 			t.Errorf("%s: %v, want %s", tc.body, err, tc.reason)
@@ -156,7 +156,7 @@ func TestCoveredChoice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := outcome.Verified
+			v := outcome.Verified[0]
 			if tc.id == "" {
 				tc.id = v.ID
 			}

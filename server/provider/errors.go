@@ -17,6 +17,10 @@ var (
 	ErrKeyUnavailable = signature.ErrKeyUnavailable
 	// ErrHandshakeRefused means that a handshake asked for an answer that is not given.
 	ErrHandshakeRefused = errors.New("handshake refused")
+	// ErrHandshakeForbidden means that a handshake lacks what the pack requires of one. Nothing was computed.
+	ErrHandshakeForbidden = errors.New("handshake forbidden")
+	// ErrTooManyEvents means that a delivery carries more events than MaxEvents.
+	ErrTooManyEvents = errors.New("too many events")
 	// ErrMediaType means that the pack takes no body of this kind.
 	ErrMediaType = errors.New("media type not taken")
 	// ErrCannotSign means that no scheme of the source can sign with what it has.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +98,9 @@ func rewritePlace(r *delivery.Request, place signature.Place, l signature.Locate
 		r.URL = &u
 	default:
 		// In the body the text stands as it is, or the case is none that can be changed like this.
+		if l.GetForm() != "" {
+			value, next = url.QueryEscape(value), url.QueryEscape(next)
+		}
 		if n := bytes.Count(r.Body, []byte(value)); n != 1 {
 			return false
 		}
@@ -201,8 +205,12 @@ func (f *flipper) flipAt(at signature.Located) {
 			return
 		}
 		if more {
-			// A date may have become none.
-			f.refused(f.source, r, "a bit of "+placeText(at)+" flipped", "SIGNATURE_MISMATCH", "SIGNATURE_MALFORMED")
+			// A date may have become none, and the scheme may not be looked at any more.
+			reasons := []string{"SIGNATURE_MISMATCH", "SIGNATURE_MALFORMED"}
+			if len(f.active.when) > 0 {
+				reasons = append(reasons, "SIGNATURE_MISSING")
+			}
+			f.refused(f.source, r, "a bit of "+placeText(at)+" flipped", reasons...)
 		}
 	}
 }

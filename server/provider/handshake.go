@@ -1,94 +1,51 @@
 package provider
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
-// maxAnswer bounds the answer to a handshake in bytes.
-const maxAnswer = 1 << 10
-
-// Answer is what a handshake is answered with.
-type Answer struct {
-	Status      int
-	ContentType string
-	Header      http.Header
-	Body        []byte
-}
-
 // handshake is a request with which a provider checks the endpoint.
 type handshake struct {
-	method      string
-	when        []condition
-	signed      bool
-	status      int
-	contentType string
-	body        []segment
-	headers     map[string][]segment
+	method        string
+	when, require []condition
+	signed        bool
+	respond       response
+	// captures is where the secret is that the handshake brings; nowhere where it brings none.
+	captures signature.Place
 }
 
-// segment is text, or a place whose value is inserted.
-type segment struct {
-	text  string
-	place signature.Place
-}
-
-func newHandshake(spec *providerv1.Handshake) (handshake, error) {
-	h := handshake{
-		method:      spec.GetMethod(),
-		signed:      spec.GetSigned(),
-		status:      int(spec.GetRespond().GetStatus()),
-		contentType: spec.GetRespond().GetContentType(),
-		headers:     map[string][]segment{},
-	}
-	if h.status == 0 {
-		h.status = http.StatusOK
-	}
+func newHandshake(spec *providerv1.Handshake, settings []*providerv1.Setting) (handshake, error) {
+	h := handshake{method: spec.GetMethod(), signed: spec.GetSigned()}
 	var err error
 	if h.when, err = newConditions(spec.GetWhen()); err != nil {
 		return h, err
 	}
-	if h.body, err = newSegments(spec.GetRespond().GetBody()); err != nil {
-		return h, fmt.Errorf("respond.body: %w", err)
+	if h.require, err = newConditions(spec.GetRequire()); err != nil {
+		return h, fmt.Errorf("require: %w", err)
 	}
-	for n, header := range spec.GetRespond().GetHeaders() {
-		segments, err := newSegments(header.GetValue())
+	if h.respond, err = newResponse(spec.GetRespond(), settings); err != nil {
+		return h, fmt.Errorf("respond.%w", err)
+	}
+	if spec.GetCaptures() != nil {
+		h.captures, _, err = signature.PlaceOf(spec.GetCaptures())
 		if err != nil {
-			return h, fmt.Errorf("respond.headers[%d]: %w", n, err)
+			return h, fmt.Errorf("captures: %w", err)
 		}
-		h.headers[http.CanonicalHeaderKey(header.GetName())] = segments
+		if h.signed {
+			return h, fmt.Errorf("captures: a handshake that brings the secret can't be signed with it")
+		}
 	}
 	return h, nil
 }
 
-func newSegments(template string) ([]segment, error) {
-	parsed, err := signature.ParseTemplate(template)
-	if err != nil {
-		return nil, err
-	}
-	var list []segment
-	for _, p := range parsed {
-		s := segment{text: p.Text}
-		if p.Name != "" {
-			if s.place, err = signature.PlaceNamed(p.Name, p.Args); err != nil {
-				return nil, err
-			}
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-// answer returns the answer of the first handshake that matches, or nil. The body is looked at only for handshakes of this method
-// that are signed, or aren't, as signed says.
-func (p *Pack) answer(r *delivery.Request, content *reading, signed bool) (*Answer, error) {
-	for _, h := range p.handshakes {
+// handshake returns the answer of the first handshake that matches; the outcome has none where none does. The body is looked at only
+// for handshakes of this method that are signed, or aren't, as signed says.
+func (s *Source) handshake(r *delivery.Request, content *reading, signed bool) (Outcome, error) {
+	for _, h := range s.cfg.Pack.handshakes {
 		if h.signed != signed || h.method != r.Method {
 			continue
 		}
@@ -96,52 +53,33 @@ func (p *Pack) answer(r *delivery.Request, content *reading, signed bool) (*Answ
 		if !holds(h.when, r, document) {
 			continue
 		}
-		body, err := render(h.body, r, document, h.contentType == "application/json")
-		if err != nil {
-			return nil, err
-		}
-		a := &Answer{Status: h.status, ContentType: h.contentType, Header: http.Header{}, Body: []byte(body)}
-		for name, segments := range h.headers {
-			value, err := render(segments, r, document, false)
-			if err != nil {
-				return nil, err
-			}
-			a.Header.Set(name, value)
-		}
-		return a, nil
+		return s.shake(h, r, document)
 	}
-	return nil, nil
+	return Outcome{}, nil
 }
 
-// render fills a template in. What a sender chose is repeated only as short, printable text.
-func render(segments []segment, r *delivery.Request, document []byte, asJSON bool) (string, error) {
-	var b strings.Builder
-	for _, s := range segments {
-		if (s.place == signature.Place{}) {
-			if strings.Contains(s.text, signature.Absent) {
-				return "", fmt.Errorf("%w: the source doesn't have a setting that the answer needs", ErrHandshakeRefused)
-			}
-			b.WriteString(s.text)
-			continue
-		}
-		text, ok := s.place.Lookup(r, document)
-		if !ok {
-			return "", fmt.Errorf("%w: %s is absent", ErrHandshakeRefused, s.place)
-		}
-		if printable(text, maxAnswer) != text {
-			return "", fmt.Errorf("%w: %s is no printable text of at most %d bytes", ErrHandshakeRefused, s.place, maxAnswer)
-		}
-		if asJSON {
-			quoted, err := json.Marshal(text)
-			if err != nil {
-				return "", fmt.Errorf("%w: %s is no text", ErrHandshakeRefused, s.place)
-			}
-			text = string(quoted[1 : len(quoted)-1])
-		}
-		b.WriteString(text)
+// shake answers a handshake. Nothing is computed before what is required of it was found to hold.
+func (s *Source) shake(h handshake, r *delivery.Request, document []byte) (Outcome, error) {
+	if !holds(h.require, r, document) {
+		return Outcome{}, fmt.Errorf("%w: it lacks what this provider's handshakes have, or has another token than the source", ErrHandshakeForbidden)
 	}
-	if b.Len() > maxAnswer {
-		return "", fmt.Errorf("%w: the answer would be longer than %d bytes", ErrHandshakeRefused, maxAnswer)
+	var captured string
+	if h.captures != (signature.Place{}) {
+		var ok bool
+		if captured, ok = h.captures.Lookup(r, document); !ok || printable(captured, maxAnswer) != captured {
+			return Outcome{}, fmt.Errorf("%w: %s has no secret of at most %d printable bytes", ErrHandshakeRefused, h.captures, maxAnswer)
+		}
 	}
-	return b.String(), nil
+	answer, err := h.respond.fill(s, r, document)
+	return Outcome{Answer: answer, Captured: captured}, err
+}
+
+// Captures reports whether a handshake of the pack brings the source's secret.
+func (p *Pack) Captures() bool {
+	for _, h := range p.handshakes {
+		if h.captures != (signature.Place{}) {
+			return true
+		}
+	}
+	return false
 }

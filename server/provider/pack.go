@@ -28,6 +28,8 @@ type Pack struct {
 	occurred   []instant
 	ordering   []selector
 	bodies     []body
+	batch      *batch
+	answers    answers
 	stored     []string
 	handshakes []handshake
 	methods    []string
@@ -61,6 +63,12 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 			list[n].batched = spec.GetBatch() != nil
 		}
 	}
+	if p.batch, err = newBatch(spec.GetBatch()); err != nil {
+		return nil, err
+	}
+	if p.answers, err = newAnswers(spec); err != nil {
+		return nil, err
+	}
 	if p.occurred, err = newInstants(spec.GetOccurredAt()); err != nil {
 		return nil, err
 	}
@@ -69,7 +77,7 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 	}
 	p.bodies = newBodies(spec.GetBodies())
 	for n, h := range spec.GetHandshakes() {
-		shake, err := newHandshake(h)
+		shake, err := newHandshake(h, spec.GetSettings())
 		if err != nil {
 			return nil, fmt.Errorf("handshakes[%d]: %w", n, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -25,24 +26,33 @@ const (
 	unknownType = "unknown"
 )
 
-// Outcome is what a request turned out to be: exactly one of the two is set.
+// Outcome is what a request turned out to be: a delivery, or a handshake with an Answer.
 type Outcome struct {
-	Verified *delivery.Verified
-	Answer   *Answer
+	// Verified are the events of a delivery, in their order; nil where it is none.
+	Verified []*delivery.Verified
+	// List says that the delivery carried a list of events, which may be empty. Without it there is one.
+	List bool
+	// Reply is what the delivery is answered with when all of it is stored, or, as duplicate says, nothing of it was new. It returns nil
+	// for the receipt. Nil: always the receipt.
+	Reply func(duplicate bool) *Answer
+
+	Answer *Answer
+	// Captured is the secret that the handshake brings. Answer must not be given before it is kept.
+	Captured string
 }
 
 // Receive verifies a request and reads from it what the pack says. Errors: ErrSignatureMissing, ErrSignatureMalformed,
-// ErrSignatureMismatch, ErrTimestamp, ErrKeyUnavailable, ErrHandshakeRefused, ErrMediaType. It waits for nothing but a provider's public key, and
-// for that no longer than ctx says.
+// ErrSignatureMismatch, ErrTimestamp, ErrKeyUnavailable, ErrHandshakeRefused, ErrHandshakeForbidden, ErrMediaType, ErrTooManyEvents. It waits for
+// nothing but a provider's public key, and for that no longer than ctx says.
 func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, error) {
 	kind, err := s.cfg.Pack.bodyOf(r.Header.Get("Content-Type"))
 	if err != nil && r.Method == http.MethodPost {
 		return Outcome{}, err
 	}
 	content := &reading{kind: kind, request: r}
-	answer, err := s.cfg.Pack.answer(r, content, false)
-	if err != nil || answer != nil {
-		return Outcome{Answer: answer}, err
+	outcome, err := s.handshake(r, content, false)
+	if err != nil || outcome.Answer != nil {
+		return outcome, err
 	}
 	proof, scheme, err := s.verify(ctx, r, content)
 	if err != nil {
@@ -51,14 +61,65 @@ func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, err
 	if err := s.confirm(ctx, proof); err != nil {
 		return Outcome{}, err
 	}
-	answer, err = s.cfg.Pack.answer(r, content, true)
-	if err != nil || answer != nil {
-		return Outcome{Answer: answer}, err
+	outcome, err = s.handshake(r, content, true)
+	if err != nil || outcome.Answer != nil {
+		return outcome, err
 	}
 	if r.Method != http.MethodPost {
 		return Outcome{}, fmt.Errorf("%w: no handshake of this form is known", ErrHandshakeRefused)
 	}
-	return Outcome{Verified: s.event(r, content.document(), proof, scheme)}, nil
+	return s.events(r, content.document(), proof, scheme)
+}
+
+// events reads a verified delivery: one event, or those of the list that it carries.
+func (s *Source) events(r *delivery.Request, document []byte, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
+	pack := s.cfg.Pack
+	outcome := Outcome{Reply: s.reply(r, document)}
+	if pack.batch != nil {
+		elements, isList, err := pack.batch.split(document)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if isList {
+			outcome.List, outcome.Verified = true, make([]*delivery.Verified, len(elements))
+			common := s.common(r, proof, scheme)
+			for n, element := range elements {
+				v := common
+				v.Body, v.Document, v.Index, v.Size = element, element, n, len(elements)
+				s.describe(&v, r, document, proof, scheme)
+				outcome.Verified[n] = &v
+			}
+			return outcome, nil
+		}
+	}
+	v := s.common(r, proof, scheme)
+	v.Body, v.Document = r.Body, document
+	s.describe(&v, r, document, proof, scheme)
+	outcome.Verified = []*delivery.Verified{&v}
+	return outcome, nil
+}
+
+// reply is what the pack answers a delivery with; nil for the receipt. What can't be filled in is answered with the receipt, too: the
+// delivery is stored.
+func (s *Source) reply(r *delivery.Request, document []byte) func(bool) *Answer {
+	a := s.cfg.Pack.answers
+	if a.success == nil && a.duplicate == nil {
+		return nil
+	}
+	return func(duplicate bool) *Answer {
+		respond := a.success
+		if duplicate {
+			respond = a.duplicate
+		}
+		if respond == nil {
+			return nil
+		}
+		answer, err := respond.fill(s, r, document)
+		if err != nil {
+			return nil
+		}
+		return answer
+	}
 }
 
 // verify asks the source's schemes in their order. The first whose signature is there decides. The document is only looked for where
@@ -91,20 +152,17 @@ func (s *Source) verify(ctx context.Context, r *delivery.Request, content *readi
 	return signature.Match{}, nil, missing
 }
 
-// event reads a verified delivery.
-func (s *Source) event(r *delivery.Request, document []byte, proof signature.Match, scheme *signature.Scheme) *delivery.Verified {
+// common is what all events of a verified delivery have in common.
+func (s *Source) common(r *delivery.Request, proof signature.Match, scheme *signature.Scheme) delivery.Verified {
 	started := r.StartedAt
 	if started.IsZero() {
 		started = r.ReceivedAt
 	}
-	v := &delivery.Verified{
+	return delivery.Verified{
 		Source:       s.cfg.Name,
 		Provider:     s.cfg.Pack.Key(),
 		DedupeWindow: -1,
-		OccurredAt:   occurredAt(s.cfg.Pack.occurred, r, document),
 		ReceivedAt:   r.ReceivedAt,
-		Body:         r.Body,
-		Document:     document,
 		ContentType:  printable(r.Header.Get("Content-Type"), maxType),
 		Header:       s.keep(r.Header),
 		Enforce:      s.cfg.Enforce,
@@ -116,37 +174,56 @@ func (s *Source) event(r *delivery.Request, document []byte, proof signature.Mat
 			TimeCovered: proof.TimeCovered,
 		},
 	}
-	typ, from := value(s.cfg.Pack.typ, r, document, document)
+}
+
+// describe reads type, time, ordering key and id of an event whose document is known. The envelope is the whole document that it is in.
+func (s *Source) describe(v *delivery.Verified, r *delivery.Request, envelope []byte, proof signature.Match, scheme *signature.Scheme) {
+	pack := s.cfg.Pack
+	v.OccurredAt = occurredAt(pack.occurred, r, v.Document)
+	typ, from := value(pack.typ, r, v.Document, envelope)
 	v.Type, v.Auth.TypeCovered = printable(typ, maxType), from.coveredBy(scheme)
 	if v.Type == "" {
 		v.Type = unknownType
 	}
-	ordering, _ := value(s.cfg.Pack.ordering, r, document, document)
+	ordering, _ := value(pack.ordering, r, v.Document, envelope)
 	v.OrderingKey = printable(ordering, maxType)
-	s.identify(v, r, proof, scheme)
-	return v
+	s.identify(v, r, envelope, proof, scheme)
 }
 
-// identify gives the event its id: the provider's, the signed one, or one of the body.
-func (s *Source) identify(v *delivery.Verified, r *delivery.Request, proof signature.Match, scheme *signature.Scheme) {
-	id, from := value(s.cfg.Pack.id, r, v.Document, v.Document)
+// identify gives the event its id: the provider's, the signed one, or one of the body. An id of the delivery is the id of each event
+// of its list with the position behind it.
+func (s *Source) identify(v *delivery.Verified, r *delivery.Request, envelope []byte, proof signature.Match, scheme *signature.Scheme) {
+	id, from := value(s.cfg.Pack.id, r, v.Document, envelope)
+	ofDelivery := from.ofDelivery
 	v.Auth.IDCovered = from.coveredBy(scheme)
 	if id == "" {
 		// Who can take the provider's id away has the event another one.
-		id = proof.ID
+		id, ofDelivery = proof.ID, true
 		v.Auth.IDCovered = scheme.CoversFirst(scheme.ID()) && from.passedBy(scheme)
 	}
 	switch {
-	case id != "" && len(id) <= maxID && printable(id, maxID) == id:
-		v.ID = id
 	case id != "":
-		// An id that can't be stored as it is still has to be the same each time.
-		v.ID = digest([]byte(id))
+		if len(id) > maxID || printable(id, maxID) != id {
+			// An id that can't be stored as it is still has to be the same each time.
+			id = digest([]byte(id))
+		}
+		if v.ID = id; v.Size > 0 && ofDelivery {
+			v.ID, v.Auth.IDCovered = numbered(id, v.Index), v.Auth.IDCovered && v.Auth.BodyCovered
+		}
 	case s.cfg.DigestWindow > 0:
-		v.ID, v.DedupeWindow, v.Auth.IDCovered = digest(r.Body), s.cfg.DigestWindow, v.Auth.BodyCovered && from.passedBy(scheme)
+		v.ID, v.DedupeWindow, v.Auth.IDCovered = digest(v.Body), s.cfg.DigestWindow, v.Auth.BodyCovered && from.passedBy(scheme)
 	default:
 		v.ID, v.DedupeWindow, v.Auth.IDCovered = "delivery:"+rand.Text(), time.Duration(0), false
 	}
+}
+
+// numbered is the id of the event at a position of a delivery's list.
+func numbered(id string, index int) string {
+	suffix := ":" + strconv.Itoa(index)
+	if len(id)+len(suffix) > maxID {
+		id = digest([]byte(id))
+	}
+	return id + suffix
 }
 
 func digest(b []byte) string {

@@ -87,10 +87,10 @@ func signs(t *testing.T, libraries *sdktest.Libraries, pack *Pack, c *providerv1
 		r.Header.Set(name, value)
 	}
 	outcome, err := source.Receive(t.Context(), r)
-	if err != nil || outcome.Verified == nil {
+	if err != nil || len(outcome.Verified) == 0 {
 		t.Fatalf("the bridge refuses what the provider's own library signed: %v", err)
 	}
-	if !outcome.Verified.Auth.BodyCovered {
+	if !outcome.Verified[0].Auth.BodyCovered {
 		return
 	}
 	r.Body = bytes.Replace(r.Body, []byte("e"), []byte("E"), 1)

@@ -105,6 +105,8 @@ type origin struct {
 	places []signature.Place
 	// skipped has, for each selector before that, the places for which it yielded nothing.
 	skipped [][]signature.Place
+	// ofDelivery says that nothing of it is read from the event itself.
+	ofDelivery bool
 }
 
 // coveredBy reports whether nobody without the secret can have changed the value: neither what it is made of, nor that the selectors
@@ -129,7 +131,7 @@ func value(selectors []selector, r *delivery.Request, document, envelope []byte)
 	for _, s := range selectors {
 		if holds(s.when, r, document) {
 			if text, ok := s.join(r, document, envelope); ok {
-				from.places = s.places()
+				from.places, from.ofDelivery = s.places(), !slices.ContainsFunc(s.parts, part.ofEvent)
 				return text, from
 			}
 		}
@@ -196,6 +198,9 @@ func (s selector) join(r *delivery.Request, document, envelope []byte) (string, 
 	}
 	return strings.Join(parts, "."), len(parts) > 0
 }
+
+// ofEvent says that it is read from the event itself.
+func (p part) ofEvent() bool { return p.literal == "" && !p.envelope && p.place.InDocument() }
 
 func (p part) lookup(r *delivery.Request, document, envelope []byte) (text string, ok bool) {
 	switch {

@@ -171,6 +171,7 @@ func (p *Pack) reveal(secrets map[string]string) {
 	}
 	for n := range p.handshakes {
 		in(p.handshakes[n].when)
+		in(p.handshakes[n].require)
 	}
 }
 

@@ -86,7 +86,7 @@ func TestSettings(t *testing.T) {
 			switch {
 			case tc.typ == "" && !errors.Is(err, ErrSignatureMissing) && !errors.Is(err, ErrSignatureMismatch):
 				t.Errorf("got %v, want it refused", err)
-			case tc.typ != "" && (err != nil || outcome.Verified.Type != tc.typ):
+			case tc.typ != "" && (err != nil || outcome.Verified[0].Type != tc.typ):
 				t.Errorf("got %v and %+v, want type %s", err, outcome.Verified, tc.typ)
 			}
 			if text := prototext.Format(source.cfg.Pack.Spec()); strings.Contains(text, "hunter2") {

@@ -43,6 +43,8 @@ type Source struct {
 	// readsDocument says that a scheme has to look into the body.
 	readsDocument bool
 	network       Network
+	// proofKey is the first key of the first scheme, for what a handshake computes.
+	proofKey []byte
 }
 
 // active is a scheme that the source has secrets for.
@@ -131,6 +133,10 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
+	if len(s.schemes) > 0 && len(s.schemes[0].positions) > 0 {
+		first := s.schemes[0]
+		s.proofKey = first.scheme.KeyBytes(cfg.Secrets[first.positions[0]])
+	}
 	return s, nil
 }
 
@@ -167,6 +173,27 @@ func (s *Source) MaxBody() int64 {
 
 // Deadline returns how long the provider waits for an answer; 0 where it isn't published.
 func (s *Source) Deadline() time.Duration { return s.cfg.Pack.deadline() }
+
+// FailureEmpty says that the answer to a delivery that isn't authentic has no body.
+func (s *Source) FailureEmpty() bool { return s.cfg.Pack.spec.GetAnswers().GetFailure().GetEmpty() }
+
+// Schemes returns the names of the schemes in use, in the order of the pack.
+func (s *Source) Schemes() []string {
+	var names []string
+	for _, a := range s.schemes {
+		names = append(names, a.scheme.Name())
+	}
+	return names
+}
+
+// Secrets returns how many secrets the source has.
+func (s *Source) Secrets() int { return len(s.cfg.Secrets) }
+
+// Captures says that the source takes the secret that a handshake brings.
+func (s *Source) Captures() bool { return s.cfg.Captured }
+
+// PackCaptures says that a handshake of the provider brings a secret, whether or not the source takes it.
+func (s *Source) PackCaptures() bool { return s.cfg.Pack.Captures() }
 
 // FailureStatus returns the HTTP status for a delivery that isn't authentic; 0 for the usual one.
 func (s *Source) FailureStatus() int {

@@ -78,7 +78,7 @@ func TestSamples(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				v := outcome.Verified
+				v := outcome.Verified[0]
 				if v.Type != sample.Type || v.Provider != key || v.Source != "test" || v.ID == "" || !bytes.Equal(v.Document, sample.Body) {
 					t.Errorf("got type %q, provider %q, source %q, id %q", v.Type, v.Provider, v.Source, v.ID)
 				}
@@ -162,7 +162,7 @@ func TestReceive(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := outcome.Verified
+			v := outcome.Verified[0]
 			got := want{ID: v.ID, Type: v.Type, OrderingKey: v.OrderingKey, DedupeWindow: v.DedupeWindow, Auth: v.Auth}
 			if !v.HoldUntil.IsZero() {
 				got.Hold = v.HoldUntil.Sub(now)
@@ -195,8 +195,8 @@ func TestNoDowngrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if outcome.Verified.Auth.BodyCovered || outcome.Verified.Auth.Scheme != "token" {
-		t.Errorf("a token proves nothing about the body: %+v", outcome.Verified.Auth)
+	if outcome.Verified[0].Auth.BodyCovered || outcome.Verified[0].Auth.Scheme != "token" {
+		t.Errorf("a token proves nothing about the body: %+v", outcome.Verified[0].Auth)
 	}
 }
 
@@ -246,8 +246,8 @@ func TestFormPayload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(outcome.Verified.Document); got != `{"action":"opened","zen":"a+b & c"}` || !bytes.Equal(outcome.Verified.Body, body) || outcome.Verified.Type != "issues.opened" {
-		t.Errorf("document %s, type %s", got, outcome.Verified.Type)
+	if got := string(outcome.Verified[0].Document); got != `{"action":"opened","zen":"a+b & c"}` || !bytes.Equal(outcome.Verified[0].Body, body) || outcome.Verified[0].Type != "issues.opened" {
+		t.Errorf("document %s, type %s", got, outcome.Verified[0].Type)
 	}
 }
 

@@ -149,6 +149,16 @@ func (f keyForm) decode(secret string) (data []byte, ok bool) {
 	return data, ok && len(data) > 0
 }
 
+// KeyBytes returns the bytes of the key that a secret is, for what a handshake computes with it; nil where the secret doesn't have the
+// form.
+func (s *Scheme) KeyBytes(secret string) []byte {
+	data, ok := s.key.bytes(secret)
+	if !ok {
+		return nil
+	}
+	return data
+}
+
 // Key makes a secret ready. Its error is ErrKey; the text says what form is wanted and nothing of the secret.
 func (s *Scheme) Key(secret string) (*Key, error) {
 	if j, ok := s.method.(*jws); ok {

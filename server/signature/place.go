@@ -197,6 +197,9 @@ func (p Place) String() string {
 // InDocument reports whether the place is in the JSON.
 func (p Place) InDocument() bool { return p.kind == inJSON || p.kind == inElement }
 
+// GJSONPath returns the path of a place in the JSON, in gjson's notation.
+func (p Place) GJSONPath() string { return p.path }
+
 // InElement returns the place of the same path in an event of a batch: a proof that names the path in the whole document says nothing
 // of it.
 func (p Place) InElement() Place {
@@ -212,6 +215,14 @@ func AnyKey() Place { return Place{kind: inElement, name: "(its keys)"} }
 // Header returns the name of the header that the place is, in canonical form, or "".
 func (p Place) Header() string {
 	if p.kind == inHeader {
+		return p.name
+	}
+	return ""
+}
+
+// ElementPath returns the path in an event of a batch that the place is, as it was written, or "".
+func (p Place) ElementPath() string {
+	if p.kind == inElement {
 		return p.name
 	}
 	return ""

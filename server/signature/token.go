@@ -219,8 +219,8 @@ func numericDate(value gjson.Result) (time.Time, bool) {
 // was verified. ok is false where it is none.
 func Payload(compact []byte) (payload []byte, ok bool) {
 	_, rest, _ := bytes.Cut(compact, []byte("."))
-	encoded, _, found := bytes.Cut(rest, []byte("."))
-	if !found || len(encoded) == 0 {
+	encoded, made, found := bytes.Cut(rest, []byte("."))
+	if !found || len(encoded) == 0 || bytes.ContainsRune(made, '.') {
 		return nil, false
 	}
 	payload, err := base64.RawURLEncoding.Strict().AppendDecode(nil, encoded)

@@ -128,7 +128,7 @@ func (c *condition) examine(m *Manager, ev *journal.Stored) (expression.Verdict,
 	if now.err != nil {
 		return expression.Drop, now.err
 	}
-	event := expression.Event{Sequence: ev.Sequence, Encoded: ev.Event}
+	event := expression.Event{Sequence: ev.Sequence, ReplayOf: ev.ReplayOf, Encoded: ev.Event}
 	if ev.DataDropped {
 		event.Data = func() (*anypb.Any, error) {
 			whole, err := m.event(ev, false, math.MaxInt)

@@ -15,7 +15,7 @@ func (m *Manager) event(ev *journal.Stored, withContent bool, limit int) (*hookb
 	if err := proto.Unmarshal(ev.Event, &out); err != nil {
 		return nil, fmt.Errorf("event of sequence %d: %w", ev.Sequence, err)
 	}
-	out.Sequence = ev.Sequence
+	complete(&out, ev)
 	if withContent || ev.DataDropped {
 		content, err := contentOf(ev)
 		if err != nil {
@@ -41,6 +41,14 @@ func (m *Manager) event(ev *journal.Stored, withContent bool, limit int) (*hookb
 		out.Data, out.Content = nil, nil
 	}
 	return &out, nil
+}
+
+// complete adds what the journal found out about an event when it stored it.
+func complete(event *hookbridgev1.Event, ev *journal.Stored) {
+	event.Sequence = ev.Sequence
+	if ev.ReplayOf != 0 && event.GetAuth() != nil {
+		event.Auth.ReplaySuspected, event.Auth.ReplayOf = true, ev.ReplayOf
+	}
 }
 
 // contentOf decodes the body and headers of an event.

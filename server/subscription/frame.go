@@ -23,7 +23,10 @@ const (
 	deliveryReason   protowire.Number = 4
 	deliveryReplay   protowire.Number = 5
 	eventSequence    protowire.Number = 5
+	eventAuth        protowire.Number = 11
 	eventContent     protowire.Number = 12
+	authSuspected    protowire.Number = 7
+	authReplayOf     protowire.Number = 8
 )
 
 // copied is up to which size a frame is copied into one buffer: cheaper than more buffers for small events.
@@ -50,6 +53,9 @@ func (f *framer) delivery(w *sender, ev *journal.Stored, x *machine.Send) (any, 
 	}
 	var content []byte
 	size := len(ev.Event) + sizeVarint(eventSequence, uint64(ev.Sequence))
+	if ev.ReplayOf != 0 {
+		size += sizeBytes(eventAuth, sizeReplay(ev))
+	}
 	if w.mem.content {
 		var err error
 		if content, err = ev.Content(); err != nil {
@@ -113,6 +119,15 @@ func appendHead(b []byte, event, delivery int) []byte {
 func appendMiddle(b []byte, ev *journal.Stored, content int, withContent bool) []byte {
 	b = protowire.AppendTag(b, eventSequence, protowire.VarintType)
 	b = protowire.AppendVarint(b, uint64(ev.Sequence))
+	if ev.ReplayOf != 0 {
+		// A message that comes in two parts is put together by whoever reads it.
+		b = protowire.AppendTag(b, eventAuth, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(sizeReplay(ev)))
+		b = protowire.AppendTag(b, authSuspected, protowire.VarintType)
+		b = protowire.AppendVarint(b, 1)
+		b = protowire.AppendTag(b, authReplayOf, protowire.VarintType)
+		b = protowire.AppendVarint(b, uint64(ev.ReplayOf))
+	}
 	if withContent {
 		b = protowire.AppendTag(b, eventContent, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(content))
@@ -135,6 +150,11 @@ func (f *framer) appendRest(b []byte, x *machine.Send) []byte {
 		b = protowire.AppendString(b, f.replay)
 	}
 	return b
+}
+
+// sizeReplay is the size of what is said of a suspected replay.
+func sizeReplay(ev *journal.Stored) int {
+	return sizeVarint(authSuspected, 1) + sizeVarint(authReplayOf, uint64(ev.ReplayOf))
 }
 
 func sizeBytes(field protowire.Number, n int) int {

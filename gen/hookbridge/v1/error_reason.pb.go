@@ -70,8 +70,9 @@ const (
 	ErrorReason_ERROR_REASON_SUBSCRIPTION_NOT_FOUND ErrorReason = 20
 	// The stream asks for other filters than the subscription's connected members have. FailedPrecondition.
 	ErrorReason_ERROR_REASON_SUBSCRIPTION_CONFLICT ErrorReason = 21
-	// A handshake (a provider's check of the endpoint) was refused because its answer would sign a text that the sender chose.
-	// HTTP 400.
+	// A handshake (a provider's check of the endpoint) was refused: something that it must have is absent, or its answer would be too
+	// long, HTTP 400; or it lacks what the provider's pack requires of one, so that nothing is signed that an attacker chose and no secret
+	// is taken that nobody waits for, HTTP 403.
 	ErrorReason_ERROR_REASON_HANDSHAKE_REFUSED ErrorReason = 22
 	// A subscription of that name exists. AlreadyExists.
 	ErrorReason_ERROR_REASON_SUBSCRIPTION_EXISTS ErrorReason = 23
@@ -90,11 +91,11 @@ const (
 	// The subscription's filter has an expression that doesn't fit the schema any more; the message says where. It delivers nothing,
 	// and stands where it is, until it gets another filter or the schema fits again. FailedPrecondition, HTTP 409.
 	ErrorReason_ERROR_REASON_FILTER_UNUSABLE ErrorReason = 30
-	// The source's secret can't be captured: the provider's handshake brings none, the configuration doesn't ask for it, or there is one already.
+	// The source's secret can't be captured: the provider's handshake brings none, the configuration doesn't ask for it, or there is one already. FailedPrecondition, HTTP 409.
 	ErrorReason_ERROR_REASON_CAPTURE_UNAVAILABLE ErrorReason = 31
 	// The provider's public key could not be fetched in time. The delivery is not verified and not stored; the provider's retry finds out.
 	ErrorReason_ERROR_REASON_KEY_UNAVAILABLE ErrorReason = 32
-	// The delivery carries more events than are taken at once.
+	// The delivery carries more than the 10,000 events that are taken at once. HTTP 413.
 	ErrorReason_ERROR_REASON_TOO_MANY_EVENTS ErrorReason = 33
 )
 

@@ -121,7 +121,7 @@ type Event struct {
 	// Present when `data` and `content` were left out because the event is larger than the receiver's max_event_bytes.
 	// GetEventContent streams the body.
 	Omission *Omission `protobuf:"bytes,13,opt,name=omission,proto3" json:"omission,omitempty"`
-	// Present when the delivery carried several events, of which this is one.
+	// Present when the delivery carried a list of events, of which this is one.
 	Batch         *Batch `protobuf:"bytes,14,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -255,12 +255,13 @@ func (x *Event) GetBatch() *Batch {
 	return nil
 }
 
-// Batch says where an event was in a delivery that carried several. `content.body` is the event's own part of the delivery.
+// Batch says where an event was in a delivery that carried a list of them. `content.body` is the event's own element of the list, and
+// the headers are those of the delivery.
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The position in the delivery, counted from 0.
 	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// How many events the delivery carried.
+	// How many events the delivery carried, from 1.
 	Size          int32 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

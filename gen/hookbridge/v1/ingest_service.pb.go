@@ -235,6 +235,126 @@ func (x *IngestResponse) GetDuplicate() bool {
 	return false
 }
 
+// IngestBatchRequest is a verified delivery with a list of events. As with IngestRequest only the gateway makes one.
+type IngestBatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configured name of the source.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// What would be asked for each of the events by itself, in the order of the list, at most 10,000. `source` and `hold_until` are alike
+	// in all of them.
+	Requests      []*IngestRequest `protobuf:"bytes,2,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestBatchRequest) Reset() {
+	*x = IngestBatchRequest{}
+	mi := &file_hookbridge_v1_ingest_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestBatchRequest) ProtoMessage() {}
+
+func (x *IngestBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_ingest_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestBatchRequest.ProtoReflect.Descriptor instead.
+func (*IngestBatchRequest) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_ingest_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *IngestBatchRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *IngestBatchRequest) GetRequests() []*IngestRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// IngestBatchResponse is the receipt: what it names is on disk, and what it leaves out is, too.
+type IngestBatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receipts of the first 100 events, in the order of the list.
+	Events []*IngestResponse `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// How many events the delivery carried.
+	Total int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	// How many of them the source had stored before.
+	Duplicates    int32 `protobuf:"varint,3,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestBatchResponse) Reset() {
+	*x = IngestBatchResponse{}
+	mi := &file_hookbridge_v1_ingest_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestBatchResponse) ProtoMessage() {}
+
+func (x *IngestBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_ingest_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestBatchResponse.ProtoReflect.Descriptor instead.
+func (*IngestBatchResponse) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_ingest_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *IngestBatchResponse) GetEvents() []*IngestResponse {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *IngestBatchResponse) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *IngestBatchResponse) GetDuplicates() int32 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
 var File_hookbridge_v1_ingest_service_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_ingest_service_proto_rawDesc = "" +
@@ -253,14 +373,24 @@ const file_hookbridge_v1_ingest_service_proto_rawDesc = "" +
 	"\x0eIngestResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate*X\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"f\n" +
+	"\x12IngestBatchRequest\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x128\n" +
+	"\brequests\x18\x02 \x03(\v2\x1c.hookbridge.v1.IngestRequestR\brequests\"\x82\x01\n" +
+	"\x13IngestBatchResponse\x125\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.hookbridge.v1.IngestResponseR\x06events\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x03 \x01(\x05R\n" +
+	"duplicates*X\n" +
 	"\n" +
 	"Validation\x12\x1a\n" +
 	"\x16VALIDATION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12VALIDATION_OBSERVE\x10\x01\x12\x16\n" +
-	"\x12VALIDATION_ENFORCE\x10\x022u\n" +
+	"\x12VALIDATION_ENFORCE\x10\x022\xf0\x01\n" +
 	"\rIngestService\x12d\n" +
-	"\x06Ingest\x12\x1c.hookbridge.v1.IngestRequest\x1a\x1d.hookbridge.v1.IngestResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/webhooks/{source}B\xbd\x01\n" +
+	"\x06Ingest\x12\x1c.hookbridge.v1.IngestRequest\x1a\x1d.hookbridge.v1.IngestResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/webhooks/{source}\x12y\n" +
+	"\vIngestBatch\x12!.hookbridge.v1.IngestBatchRequest\x1a\".hookbridge.v1.IngestBatchResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/webhooks/{source}/batchB\xbd\x01\n" +
 	"\x11com.hookbridge.v1B\x12IngestServiceProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 
 var (
@@ -276,27 +406,33 @@ func file_hookbridge_v1_ingest_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_v1_ingest_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hookbridge_v1_ingest_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_hookbridge_v1_ingest_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_hookbridge_v1_ingest_service_proto_goTypes = []any{
 	(Validation)(0),               // 0: hookbridge.v1.Validation
 	(*IngestRequest)(nil),         // 1: hookbridge.v1.IngestRequest
 	(*IngestResponse)(nil),        // 2: hookbridge.v1.IngestResponse
-	(*Event)(nil),                 // 3: hookbridge.v1.Event
-	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*IngestBatchRequest)(nil),    // 3: hookbridge.v1.IngestBatchRequest
+	(*IngestBatchResponse)(nil),   // 4: hookbridge.v1.IngestBatchResponse
+	(*Event)(nil),                 // 5: hookbridge.v1.Event
+	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_hookbridge_v1_ingest_service_proto_depIdxs = []int32{
-	3, // 0: hookbridge.v1.IngestRequest.event:type_name -> hookbridge.v1.Event
+	5, // 0: hookbridge.v1.IngestRequest.event:type_name -> hookbridge.v1.Event
 	0, // 1: hookbridge.v1.IngestRequest.validation:type_name -> hookbridge.v1.Validation
-	4, // 2: hookbridge.v1.IngestRequest.dedupe_window:type_name -> google.protobuf.Duration
-	5, // 3: hookbridge.v1.IngestRequest.hold_until:type_name -> google.protobuf.Timestamp
-	1, // 4: hookbridge.v1.IngestService.Ingest:input_type -> hookbridge.v1.IngestRequest
-	2, // 5: hookbridge.v1.IngestService.Ingest:output_type -> hookbridge.v1.IngestResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6, // 2: hookbridge.v1.IngestRequest.dedupe_window:type_name -> google.protobuf.Duration
+	7, // 3: hookbridge.v1.IngestRequest.hold_until:type_name -> google.protobuf.Timestamp
+	1, // 4: hookbridge.v1.IngestBatchRequest.requests:type_name -> hookbridge.v1.IngestRequest
+	2, // 5: hookbridge.v1.IngestBatchResponse.events:type_name -> hookbridge.v1.IngestResponse
+	1, // 6: hookbridge.v1.IngestService.Ingest:input_type -> hookbridge.v1.IngestRequest
+	3, // 7: hookbridge.v1.IngestService.IngestBatch:input_type -> hookbridge.v1.IngestBatchRequest
+	2, // 8: hookbridge.v1.IngestService.Ingest:output_type -> hookbridge.v1.IngestResponse
+	4, // 9: hookbridge.v1.IngestService.IngestBatch:output_type -> hookbridge.v1.IngestBatchResponse
+	8, // [8:10] is the sub-list for method output_type
+	6, // [6:8] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_v1_ingest_service_proto_init() }
@@ -311,7 +447,7 @@ func file_hookbridge_v1_ingest_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_v1_ingest_service_proto_rawDesc), len(file_hookbridge_v1_ingest_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

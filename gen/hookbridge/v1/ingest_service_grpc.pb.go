@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	IngestService_Ingest_FullMethodName = "/hookbridge.v1.IngestService/Ingest"
+	IngestService_Ingest_FullMethodName      = "/hookbridge.v1.IngestService/Ingest"
+	IngestService_IngestBatch_FullMethodName = "/hookbridge.v1.IngestService/IngestBatch"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -32,6 +33,10 @@ type IngestServiceClient interface {
 	// Ingest stores one verified delivery and answers when it is on disk. A delivery whose id the source has already stored is
 	// answered with the first one's receipt.
 	Ingest(ctx context.Context, in *IngestRequest, opts ...grpc.CallOption) (*IngestResponse, error)
+	// IngestBatch stores the events of one verified delivery that carries a list of them, and answers when all of them are on disk, in
+	// their order. After an error some of them may be stored: the sender's retry adds what is missing. With enforced validation one that
+	// doesn't fit refuses all of them, and nothing is stored.
+	IngestBatch(ctx context.Context, in *IngestBatchRequest, opts ...grpc.CallOption) (*IngestBatchResponse, error)
 }
 
 type ingestServiceClient struct {
@@ -52,6 +57,16 @@ func (c *ingestServiceClient) Ingest(ctx context.Context, in *IngestRequest, opt
 	return out, nil
 }
 
+func (c *ingestServiceClient) IngestBatch(ctx context.Context, in *IngestBatchRequest, opts ...grpc.CallOption) (*IngestBatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IngestBatchResponse)
+	err := c.cc.Invoke(ctx, IngestService_IngestBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -62,6 +77,10 @@ type IngestServiceServer interface {
 	// Ingest stores one verified delivery and answers when it is on disk. A delivery whose id the source has already stored is
 	// answered with the first one's receipt.
 	Ingest(context.Context, *IngestRequest) (*IngestResponse, error)
+	// IngestBatch stores the events of one verified delivery that carries a list of them, and answers when all of them are on disk, in
+	// their order. After an error some of them may be stored: the sender's retry adds what is missing. With enforced validation one that
+	// doesn't fit refuses all of them, and nothing is stored.
+	IngestBatch(context.Context, *IngestBatchRequest) (*IngestBatchResponse, error)
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -74,6 +93,9 @@ type UnimplementedIngestServiceServer struct{}
 
 func (UnimplementedIngestServiceServer) Ingest(context.Context, *IngestRequest) (*IngestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Ingest not implemented")
+}
+func (UnimplementedIngestServiceServer) IngestBatch(context.Context, *IngestBatchRequest) (*IngestBatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method IngestBatch not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -114,6 +136,24 @@ func _IngestService_Ingest_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_IngestBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IngestBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IngestServiceServer).IngestBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IngestService_IngestBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IngestServiceServer).IngestBatch(ctx, req.(*IngestBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +164,10 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Ingest",
 			Handler:    _IngestService_Ingest_Handler,
+		},
+		{
+			MethodName: "IngestBatch",
+			Handler:    _IngestService_IngestBatch_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -16,6 +16,7 @@ func (j *Journal) Crash() *Journal {
 	after := New()
 	after.base, after.first, after.last = j.base, j.first, j.last
 	after.events, after.ids, after.records = slices.Clone(j.events), maps.Clone(j.ids), maps.Clone(j.records)
+	after.bodies = maps.Clone(j.bodies)
 	after.dead.last, after.dead.entries = j.dead.last, slices.Clone(j.dead.entries)
 	return after
 }

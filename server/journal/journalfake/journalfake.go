@@ -23,7 +23,7 @@ type Journal struct {
 	base, first int64
 	events      []*journal.Stored
 	last        time.Time
-	ids         map[[2]string]int64
+	ids, bodies map[[2]string]int64
 	records     map[string][]byte
 	holds       func() journal.Holds
 	dead        sideLog
@@ -41,7 +41,7 @@ var _ journal.Journal = (*Journal)(nil)
 func New() *Journal {
 	j := &Journal{
 		changed: make(chan struct{}), base: 1, first: 1,
-		ids: map[[2]string]int64{}, records: map[string][]byte{},
+		ids: map[[2]string]int64{}, bodies: map[[2]string]int64{}, records: map[string][]byte{},
 	}
 	j.dead.journal, j.ring.journal = j, j
 	return j
@@ -95,10 +95,28 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 	seq := j.end()
 	kept := *e
 	kept.Event, kept.Content = bytes.Clone(e.Event), bytes.Clone(e.Content)
-	j.events = append(j.events, journal.NewStored(&kept, seq, j.last))
+	stored := journal.NewStored(&kept, seq, j.last)
+	if body := [2]string{e.Source, e.BodyKey}; e.BodyKey != "" && e.DedupeWindow != 0 {
+		if stored.ReplayOf = j.bodies[body]; stored.ReplayOf == 0 {
+			j.bodies[body] = seq
+		}
+	}
+	j.events = append(j.events, stored)
 	j.ids[id] = seq
 	j.notify()
 	return journal.Receipt{Sequence: seq}, nil
+}
+
+// AppendBatch implements journal.Journal.
+func (j *Journal) AppendBatch(ctx context.Context, entries []*journal.Entry) ([]journal.Receipt, error) {
+	receipts := make([]journal.Receipt, len(entries))
+	for i, e := range entries {
+		var err error
+		if receipts[i], err = j.Append(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	return receipts, nil
 }
 
 // Bounds implements journal.Journal.

@@ -43,8 +43,9 @@ func (adyen) Traits() signature.Traits { return signature.Traits{} }
 
 // Covers implements signature.Method.
 func (adyen) Covers(p signature.Place) bool {
-	rest := adyenItem.ReplaceAllString(p.Path(), "")
-	return rest != p.Path() && slices.Contains(adyenSigned, rest)
+	path := p.Path() + p.ElementPath()
+	rest := adyenItem.ReplaceAllString(path, "")
+	return rest != path && slices.Contains(adyenSigned, rest)
 }
 
 // Verify implements signature.Method.

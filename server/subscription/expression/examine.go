@@ -34,6 +34,8 @@ func (v Verdict) String() string { return [...]string{"drop", "pass", "error"}[v
 type Event struct {
 	// Sequence is the position in the journal.
 	Sequence int64
+	// ReplayOf is the sequence of the event that this one is suspected to be a replay of; 0 for none.
+	ReplayOf int64
 	// Encoded is the hookbridge.v1.Event as it is stored: without sequence and content, and with data unless that was too large.
 	Encoded []byte
 	// Data makes the data again where it was not stored; nil for none. A nil Data: what isn't in Encoded isn't there.
@@ -165,6 +167,12 @@ func (x *examination) envelope(p *Program, ev Event) (*packedData, error) {
 		return nil, fmt.Errorf("event of sequence %d: %w", ev.Sequence, err)
 	}
 	event.Sequence = ev.Sequence
+	if ev.ReplayOf != 0 {
+		if event.Auth == nil {
+			event.Auth = &hookbridgev1.Authenticity{}
+		}
+		event.Auth.ReplaySuspected, event.Auth.ReplayOf = true, ev.ReplayOf
+	}
 	x.event = event
 	return packed, nil
 }

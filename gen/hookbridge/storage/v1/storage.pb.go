@@ -100,6 +100,11 @@ type StoredEvent struct {
 	Compression Compression `protobuf:"varint,9,opt,name=compression,proto3,enum=hookbridge.storage.v1.Compression" json:"compression,omitempty"`
 	// A hookbridge.v1.Content, encoded and then compressed as `compression` says.
 	Content []byte `protobuf:"bytes,10,opt,name=content,proto3" json:"content,omitempty"`
+	// A digest of the body, where the same body under another id is suspicious. It counts as long as the id does.
+	BodyKey []byte `protobuf:"bytes,12,opt,name=body_key,json=bodyKey,proto3" json:"body_key,omitempty"`
+	// The sequence of the first event of the source with the same body_key within the window; 0 for none. Always encoded where
+	// body_key is, just before `stored_at`: the writer fills it in when the event's turn has come.
+	ReplayOf int64 `protobuf:"fixed64,13,opt,name=replay_of,json=replayOf,proto3" json:"replay_of,omitempty"`
 	// When the journal took it, in nanoseconds since 1970: the journal's time, which never goes back from one sequence to the
 	// next of the same writer. Always encoded, as the last field: the writer fills it in when the event's turn has come.
 	StoredAt      int64 `protobuf:"fixed64,11,opt,name=stored_at,json=storedAt,proto3" json:"stored_at,omitempty"`
@@ -205,6 +210,20 @@ func (x *StoredEvent) GetContent() []byte {
 		return x.Content
 	}
 	return nil
+}
+
+func (x *StoredEvent) GetBodyKey() []byte {
+	if x != nil {
+		return x.BodyKey
+	}
+	return nil
+}
+
+func (x *StoredEvent) GetReplayOf() int64 {
+	if x != nil {
+		return x.ReplayOf
+	}
+	return 0
 }
 
 func (x *StoredEvent) GetStoredAt() int64 {
@@ -751,7 +770,7 @@ var File_hookbridge_storage_v1_storage_proto protoreflect.FileDescriptor
 
 const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
-	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\x1a\"hookbridge/v1/source_service.proto\x1a(hookbridge/v1/subscription_service.proto\"\xf6\x02\n" +
+	"#hookbridge/storage/v1/storage.proto\x12\x15hookbridge.storage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!hookbridge/v1/event_service.proto\x1a\"hookbridge/v1/source_service.proto\x1a(hookbridge/v1/subscription_service.proto\"\xae\x03\n" +
 	"\vStoredEvent\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
@@ -764,7 +783,9 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	"body_bytes\x18\b \x01(\x03R\tbodyBytes\x12D\n" +
 	"\vcompression\x18\t \x01(\x0e2\".hookbridge.storage.v1.CompressionR\vcompression\x12\x18\n" +
 	"\acontent\x18\n" +
-	" \x01(\fR\acontent\x12\x1b\n" +
+	" \x01(\fR\acontent\x12\x19\n" +
+	"\bbody_key\x18\f \x01(\fR\abodyKey\x12\x1b\n" +
+	"\treplay_of\x18\r \x01(\x10R\breplayOf\x12\x1b\n" +
 	"\tstored_at\x18\v \x01(\x10R\bstoredAt\"h\n" +
 	"\fStoredRecord\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x10\n" +

@@ -1,5 +1,5 @@
 """Commerce, customer relations and support."""
-from kit import b64, hexed, mac
+from kit import b64, hexed, mac, sha256
 
 
 def woocommerce(c):
@@ -31,6 +31,8 @@ def onfleet(c):
 
 
 def hubspot(c):
+    if c.headers.get("x-hubspot-signature-version") == "v2":
+        return {"X-HubSpot-Signature": hexed(sha256(c.secret.encode() + c.method.encode() + c.url.encode() + c.body))}
     content = c.method.encode() + c.url.encode() + c.body + c.header("X-HubSpot-Request-Timestamp").encode()
     return {"X-HubSpot-Signature-v3": b64(mac(c.secret, content))}
 
