@@ -86,7 +86,8 @@ func named(file *ast.File, keys map[string]bool) []string {
 			return !ok || !slices.Contains([]string{"Example", "Short", "Long"}, key.Name)
 		case *ast.BasicLit:
 			text, err := strconv.Unquote(n.Value)
-			if n.Kind == token.STRING && err == nil && slices.ContainsFunc(word.FindAllString(text, -1), func(w string) bool { return keys[w] }) {
+			// A module's path has a host in it, not a provider.
+			if n.Kind == token.STRING && err == nil && !strings.HasPrefix(text, "github.com/") && slices.ContainsFunc(word.FindAllString(text, -1), func(w string) bool { return keys[w] }) {
 				found = append(found, n.Value)
 			}
 		}

@@ -80,7 +80,8 @@ sources:
 		t.Errorf("got %+v and %+v", b, c)
 	}
 	dir := filepath.Dir(path)
-	if diff := cmp.Diff([]string{path, filepath.Join(dir, "acme.yaml"), filepath.Join(dir, "pub.yaml")}, config.Files()); diff != "" {
+	files := []string{path, filepath.Join(dir, "acme.yaml"), filepath.Join(dir, "pub.yaml"), filepath.Join(dir, "data/captured/b"), filepath.Join(dir, "data/captured/c")}
+	if diff := cmp.Diff(files, config.Files()); diff != "" {
 		t.Errorf("files (-want +got)\n%s", diff)
 	}
 	if _, ok := builtin.Get("acme"); ok {

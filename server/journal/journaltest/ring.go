@@ -48,7 +48,7 @@ func ringEntriesComeBack(t *testing.T, s *subject) {
 		t.Errorf("an empty log has %q", got)
 	}
 	// An owner is not needed, and what a name may look like is not the journal's to say.
-	owners := []string{"github", "", "g.i-t_h", "ü", "*", ">", "%"}
+	owners := []string{"git-hub", "", "g.i-t_h", "ü", "*", ">", "%"}
 	var all []string
 	last := int64(0)
 	for n, owner := range owners {
@@ -71,7 +71,7 @@ func ringEntriesComeBack(t *testing.T, s *subject) {
 			t.Errorf("of %q: want %q, got %q", owner, want, got)
 		}
 	}
-	if _, err := s.Rejections().Add(s.ctx, "github", make([]byte, journal.MaxRecord+1)); !errors.Is(err, journal.ErrTooLarge) {
+	if _, err := s.Rejections().Add(s.ctx, "demo", make([]byte, journal.MaxRecord+1)); !errors.Is(err, journal.ErrTooLarge) {
 		t.Errorf("one that is too large: want ErrTooLarge, got %v", err)
 	}
 }

@@ -53,14 +53,14 @@ func TestRefusedExpressions(t *testing.T) {
 		{
 			name: "columns are characters",
 			text: `"é" == "" && event.zzz == 1`,
-			want: "1:20: undefined field 'zzz' of hookbridge.v1.Event; it has auth, decoding, id, occurred_at, ordering_key, provider, received_at, " +
-				"sequence and 2 more",
+			want: "1:20: undefined field 'zzz' of hookbridge.v1.Event; it has auth, batch, decoding, id, occurred_at, ordering_key, provider, " +
+				"received_at and 3 more",
 		},
 		{name: "has of what isn't there", text: `has(event.types)`, want: "1:11: undefined field 'types' of hookbridge.v1.Event; did you mean type?"},
 		{
 			name: "the envelope has no data", text: `has(event.data)`,
-			want: "1:11: undefined field 'data' of hookbridge.v1.Event; it has auth, decoding, id, occurred_at, ordering_key, provider, received_at, " +
-				"sequence and 2 more",
+			want: "1:11: undefined field 'data' of hookbridge.v1.Event; it has auth, batch, decoding, id, occurred_at, ordering_key, provider, " +
+				"received_at and 3 more",
 		},
 		{name: "a variable", text: `evnt.type == ""`, want: "1:1: undeclared reference to 'evnt' (did you mean 'event'?)"},
 		{name: "a function", text: `now() > event.received_at`, want: "1:4: undeclared reference to 'now'"},
