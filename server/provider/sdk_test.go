@@ -26,7 +26,7 @@ func TestOfficialSDKs(t *testing.T) {
 		can := libraries.Ability(key)
 		asked := 0
 		for _, c := range readFixture(t, key).GetCases() {
-			if c.GetOrigin() == "" || c.GetOrigin() != "sdk" && !can.Verify {
+			if c.GetOrigin() != "sdk" {
 				continue
 			}
 			asked++
@@ -39,8 +39,9 @@ func TestOfficialSDKs(t *testing.T) {
 				}
 			})
 		}
-		if (can.Verify || can.Sign) && asked == 0 {
-			t.Errorf("%s: there is a library and no case for it", key)
+		// What a published vector proves needs no library as well.
+		if (can.Verify || can.Sign) && asked == 0 && pack.Spec().GetProof() != "vector" {
+			t.Errorf("%s: there is a library and no case of origin sdk for it", key)
 		}
 		if pack.Spec().GetProof() == "sdk" && !can.Verify && !can.Sign {
 			t.Errorf("%s says that it is proven by the provider's own code, which is not here", key)
@@ -67,10 +68,21 @@ func verifies(t *testing.T, libraries *sdktest.Libraries, key string, c *provide
 	if answer := libraries.Ask(t, r); !answer.OK {
 		t.Errorf("the provider's own library refuses what the bridge takes: %s", answer.Error)
 	}
-	r.Secret += "x"
+	r.Secret = anotherSecret(r.Secret)
 	if answer := libraries.Ask(t, r); answer.OK {
 		t.Error("the provider's own library takes any secret: this proves nothing")
 	}
+}
+
+// anotherSecret is one of the same form: a letter or digit in the middle is another.
+func anotherSecret(secret string) string {
+	changed := []byte(secret)
+	if at := len(changed) / 2; changed[at] == '1' {
+		changed[at] = '2'
+	} else {
+		changed[at] = '1'
+	}
+	return string(changed)
 }
 
 // signs lets the library sign the case's body with the case's secret; the bridge has to take it, and not with another body.

@@ -20,11 +20,6 @@ const svix = (c) => {
   new Webhook(c.secret).verify(c.text, c.headers);
   return true;
 };
-const unwrap = (client) => async (c) => {
-  await client(c).webhooks.unwrap(c.text, { headers: c.headers, key: c.secret });
-  return true;
-};
-
 export const sdks = {
   standard_webhooks: {
     verify: standard,
@@ -49,8 +44,11 @@ export const sdks = {
     },
   },
   // These send through Svix, or by Standard Webhooks, and name its library to receivers.
+  // BigCommerce signs with the client secret as it is; its documentation has it written as base64 for the library.
+  bigcommerce: { verify: (c) => standard({ ...c, secret: Buffer.from(c.secret).toString('base64') }) },
   brex: { verify: svix },
   incident_io: { verify: svix },
+  recall_ai: { verify: svix },
   render: { verify: standard },
   stytch: { verify: svix },
   supabase_auth: { verify: (c) => standard({ ...c, secret: c.secret.replace('v1,', '') }) },
@@ -115,12 +113,6 @@ export const sdks = {
       return true;
     },
   },
-  dodo_payments: {
-    verify: unwrap((c) => {
-      const Dodo = made(load('dodopayments'));
-      return new Dodo({ bearerToken: 'test', webhookKey: c.secret });
-    }),
-  },
   polar: {
     verify: (c) => {
       const { validateEvent, WebhookVerificationError } = load('@polar-sh/sdk/webhooks');
@@ -131,6 +123,15 @@ export const sdks = {
         if (err instanceof WebhookVerificationError) throw err;
       }
       return true;
+    },
+  },
+  vonage: {
+    verify: (c) => load('@vonage/jwt').verifySignature(c.headers.authorization.replace('Bearer ', ''), c.secret),
+  },
+  contentful: {
+    verify: (c) => {
+      const path = new URL(c.url).pathname + new URL(c.url).search;
+      return load('@contentful/node-apps-toolkit').verifyRequest(c.secret, { method: c.method, path, headers: c.headers, body: c.text }, 0);
     },
   },
   github: {
@@ -255,8 +256,8 @@ export const sdks = {
   braintree: {
     verify: async (c) => {
       const form = new URLSearchParams(c.text);
-      await gateway(c).webhookNotification.parse(form.get('bt_signature'), form.get('bt_payload'));
-      return true;
+      const refused = gateway(c).webhookNotification.validateSignature(form.get('bt_signature'), form.get('bt_payload'));
+      return refused == null;
     },
   },
   notion: {
@@ -328,12 +329,6 @@ export const sdks = {
       return true;
     },
   },
-  contentful: {
-    verify: (c) => {
-      const path = new URL(c.url).pathname + new URL(c.url).search;
-      return load('@contentful/node-apps-toolkit').verifyRequest(c.secret, { method: c.method, path, headers: c.headers, body: c.text }, 0);
-    },
-  },
   cloudinary: {
     verify: (c) => {
       const cloudinary = load('cloudinary').v2;
@@ -359,7 +354,7 @@ export const sdks = {
   modern_treasury: {
     verify: (c) => {
       const Treasury = made(load('modern-treasury'));
-      return new Treasury({ apiKey: 'test', organizationID: 'test' }).webhooks.validateSignature(c.text, c.headers, c.secret);
+      return new Treasury({ apiKey: 'test', organizationID: 'test', webhookKey: c.secret }).webhooks.validateSignature(c.text, c.headers);
     },
   },
   elevenlabs: {
@@ -368,17 +363,6 @@ export const sdks = {
       await new ElevenLabsClient({ apiKey: 'test' }).webhooks.constructEvent(c.text, c.headers['elevenlabs-signature'], c.secret);
       return true;
     },
-  },
-  plivo: {
-    verify: (c) =>
-      load('plivo').validateV3Signature(
-        c.method,
-        c.url,
-        c.headers['x-plivo-signature-v3-nonce'],
-        c.secret,
-        c.headers['x-plivo-signature-v3'],
-        Object.fromEntries(new URLSearchParams(c.text)),
-      ),
   },
 };
 
