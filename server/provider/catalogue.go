@@ -18,7 +18,7 @@ import (
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 )
 
-//go:embed packs samples
+//go:embed packs samples testdata/fixtures
 var files embed.FS
 
 // Catalogue is a set of packs. It doesn't change and is safe for concurrent use.
@@ -124,12 +124,48 @@ func (c *Catalogue) Get(key string) (*Pack, bool) {
 // Keys returns the keys of all packs, sorted.
 func (c *Catalogue) Keys() []string { return slices.Sorted(maps.Keys(c.packs)) }
 
-// Samples returns a provider's sample bodies, sorted by type.
-func (c *Catalogue) Samples(key string) []Sample { return slices.Clone(c.samples[key]) }
+// Samples returns a provider's sample bodies, sorted by type. Where there are none of its own, they are what its fixture has.
+func (c *Catalogue) Samples(key string) []Sample {
+	if own := c.samples[key]; len(own) > 0 {
+		return slices.Clone(own)
+	}
+	return c.fixtureSamples(key)
+}
+
+// fixtureSamples are the documents in a fixture, one of each type. It is read only when it is asked for. What can't be read has none: a
+// test sees to that there is nothing of the kind.
+func (c *Catalogue) fixtureSamples(key string) []Sample {
+	pack, known := c.packs[key]
+	data, err := fs.ReadFile(files, path.Join("testdata", "fixtures", key+".yaml"))
+	if err != nil || !known {
+		return nil
+	}
+	fixture := &providerv1.Fixture{}
+	if err := protoyaml.Unmarshal(data, fixture); err != nil {
+		return nil
+	}
+	byType := map[string]Sample{}
+	for _, one := range fixture.GetCases() {
+		if len(one.GetEvents()) == 0 {
+			continue
+		}
+		typ, contentType := one.GetEvents()[0].GetType(), ""
+		for name, value := range one.GetHeaders() {
+			if strings.EqualFold(name, "Content-Type") {
+				contentType = value
+			}
+		}
+		document, err := pack.Document(contentType, []byte(one.GetBody()))
+		if _, twice := byType[typ]; err == nil && len(document) > 0 && !twice {
+			byType[typ] = Sample{Type: typ, Body: document}
+		}
+	}
+	return slices.SortedFunc(maps.Values(byType), func(a, b Sample) int { return strings.Compare(a.Type, b.Type) })
+}
 
 // Sample returns the sample of a type; of no type, the first one.
 func (c *Catalogue) Sample(key, typ string) (Sample, bool) {
-	for _, s := range c.samples[key] {
+	for _, s := range c.Samples(key) {
 		if typ == "" || s.Type == typ {
 			return s, true
 		}

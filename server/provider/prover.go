@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -118,3 +119,21 @@ func (p *Pack) Name() string { return p.spec.GetName() }
 
 // Schemes returns the ways in which the provider's deliveries are proven, the strongest first.
 func (p *Pack) Schemes() []*signature.Scheme { return slices.Clone(p.schemes) }
+
+// Forged returns the source with another secret of the same form, whose signatures it refuses itself. ErrCannotSign where no other has it.
+func (s *Source) Forged() (*Source, error) {
+	for _, secret := range s.cfg.Secrets {
+		for at := len(secret) / 2; at < len(secret); at++ {
+			for _, letter := range []string{"1", "2"} {
+				cfg := s.cfg
+				if cfg.Secrets = []string{secret[:at] + letter + secret[at+1:]}; cfg.Secrets[0] == secret {
+					continue
+				}
+				if forged, err := NewSource(cfg); err == nil {
+					return forged, nil
+				}
+			}
+		}
+	}
+	return nil, fmt.Errorf("source %q: %w with another secret", s.cfg.Name, ErrCannotSign)
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidwall/sjson"
+	"golang.org/x/time/rate"
+
+	"github.com/hookbridge/hookbridge/server/provider"
+)
+
+// staleBy is how old a delivery is made by --tamper timestamp: older than any provider tolerates.
+const staleBy = 25 * time.Hour
+
+// salvo is how a draft is sent.
+type salvo struct {
+	count     int
+	rate      float64
+	duplicate bool
+	tamper    string
+}
+
+func (s salvo) check() error {
+	switch {
+	case s.count < 1:
+		return usageError{fmt.Errorf("--count wants 1 or more, got %d", s.count)}
+	case s.rate < 0:
+		return usageError{fmt.Errorf("--rate wants a number of deliveries a second, got %g", s.rate)}
+	case !slices.Contains([]string{"", "body", "signature", "timestamp"}, s.tamper):
+		return usageError{fmt.Errorf("--tamper wants body, signature or timestamp, got %q", s.tamper)}
+	case s.tamper != "" && s.duplicate:
+		return usageError{errors.New("--tamper and --duplicate: what is refused has no duplicate")}
+	}
+	return nil
+}
+
+// set puts values into a JSON body. What is JSON by itself (a number, true, a list) stays what it is, everything else is a text.
+func set(body []byte, sets []string) ([]byte, error) {
+	for _, assignment := range sets {
+		path, value, ok := strings.Cut(assignment, "=")
+		if !ok || path == "" {
+			return nil, usageError{fmt.Errorf("--set wants PATH=VALUE, got %q", assignment)}
+		}
+		if !json.Valid(body) {
+			return nil, fmt.Errorf("--set %s: the body is no JSON", path)
+		}
+		var err error
+		if json.Valid([]byte(value)) {
+			body, err = sjson.SetRawBytes(body, path, []byte(value))
+		} else {
+			body, err = sjson.SetBytes(body, path, value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--set %s: %w", path, err)
+		}
+	}
+	return body, nil
+}
+
+// answered is what came back for one delivery.
+type answered struct {
+	status int
+	body   []byte
+	took   time.Duration
+}
+
+// duplicate says that the bridge knew it. A provider that is particular about its answers has its own, which says nothing.
+func (a answered) duplicate() (is, says bool) {
+	var receipt struct{ Duplicate *bool }
+	if json.Unmarshal(a.body, &receipt) != nil || receipt.Duplicate == nil {
+		return false, false
+	}
+	return *receipt.Duplicate, true
+}
+
+// send sends the draft and prints each answer, or of many how they were answered.
+func (s salvo) send(ctx context.Context, out io.Writer, d *draft, u *url.URL, id string) error {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.authorities}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: sendTimeout}
+	pace := rate.NewLimiter(rate.Inf, 1)
+	if s.rate > 0 {
+		pace = rate.NewLimiter(rate.Limit(s.rate), 1)
+	}
+	var all []answered
+	for n := range s.count {
+		if err := pace.Wait(ctx); err != nil {
+			return err
+		}
+		own := id
+		if own == "" || s.count > 1 {
+			own = strings.TrimPrefix(id+"-", "-") + strings.ToLower(rand.Text())
+		}
+		signed, err := s.sign(d, u, own)
+		if err != nil {
+			return err
+		}
+		for copies := range 2 {
+			if copies == 1 && !s.duplicate {
+				break
+			}
+			a, err := transmit(ctx, client, signed)
+			if err != nil {
+				return fmt.Errorf("no answer from %s://%s (is the bridge running?): %w", u.Scheme, u.Host, err)
+			}
+			all = append(all, a)
+			if s.count == 1 {
+				if _, err := fmt.Fprintf(out, "%d %s\n", a.status, bytes.TrimSpace(a.body)); err != nil {
+					return err
+				}
+			}
+			if err := s.judge(a, copies == 1); err != nil {
+				return fmt.Errorf("delivery %d: %w", n+1, err)
+			}
+		}
+	}
+	if s.count == 1 {
+		return nil
+	}
+	return summary(out, all)
+}
+
+// sign makes the delivery, damaged where that is wanted.
+func (s salvo) sign(d *draft, u *url.URL, id string) (provider.Signed, error) {
+	source, at := d.source, time.Now()
+	switch s.tamper {
+	case "signature":
+		var err error
+		if source, err = d.forged(); err != nil {
+			return provider.Signed{}, err
+		}
+	case "timestamp":
+		at = at.Add(-staleBy)
+	}
+	signed, err := source.Deliver(u, d.body, d.typ, id, at)
+	if err != nil {
+		return provider.Signed{}, err
+	}
+	if s.tamper == "body" {
+		signed.Body = append(bytes.Clone(signed.Body), ' ')
+	}
+	return signed, nil
+}
+
+// judge says what is wrong with an answer.
+func (s salvo) judge(a answered, second bool) error {
+	switch {
+	case s.tamper != "" && a.status/100 == 4:
+		return nil
+	case s.tamper != "" && a.status/100 == 2:
+		return fmt.Errorf("the bridge took it, although its %s was damaged: it is not covered by what this provider signs", s.tamper)
+	case a.status/100 != 2:
+		return errors.New("the bridge refused it")
+	}
+	if is, says := a.duplicate(); second && says && !is {
+		return errors.New("the bridge took the second copy for another event")
+	}
+	return nil
+}
+
+func transmit(ctx context.Context, client *http.Client, signed provider.Signed) (answered, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, signed.URL.String(), bytes.NewReader(signed.Body))
+	if err != nil {
+		return answered{}, err
+	}
+	req.Header = signed.Header.Clone()
+	started := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		return answered{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	const mostShown = 64 << 10
+	body, err := io.ReadAll(io.LimitReader(resp.Body, mostShown))
+	return answered{status: resp.StatusCode, body: body, took: time.Since(started)}, err
+}
+
+// summary says how many deliveries were answered in which way, and how fast.
+func summary(out io.Writer, all []answered) error {
+	statuses, duplicates := map[int]int{}, 0
+	took := make([]time.Duration, 0, len(all))
+	for _, a := range all {
+		statuses[a.status]++
+		if is, _ := a.duplicate(); is {
+			duplicates++
+		}
+		took = append(took, a.took)
+	}
+	slices.Sort(took)
+	var texts []string
+	for status, n := range statuses {
+		texts = append(texts, fmt.Sprintf("%d with %d", n, status))
+	}
+	slices.Sort(texts)
+	at := func(q float64) time.Duration {
+		return took[min(len(took)-1, int(q*float64(len(took))))].Round(10 * time.Microsecond)
+	}
+	_, err := fmt.Fprintf(out, "%d deliveries: %s; %d duplicates; p50 %v, p99 %v\n", len(all), strings.Join(texts, ", "), duplicates, at(0.5), at(0.99))
+	return err
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What send does beside sending, against the real bridge.
+func TestSend(t *testing.T) {
+	config := configFile(t, `  - {name: hooks, provider: standard_webhooks, secrets: ["file:./standard"]}
+`)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "standard"), []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bridge := start(t, config)
+	to := []string{"send", "--config", config, "--url", "http://" + bridge.http}
+	for _, tc := range []struct {
+		args     []string
+		out, err string // regular expressions for the whole
+		code     int
+	}{
+		{[]string{"demo", "user_created", "--id", "a", "--set", "user_id=7", "--set", "name=Tern"}, `200 {"id":"a","sequence":"1","duplicate":false}\n`, ``, 0},
+		{[]string{"demo", "user_created", "--id", "b", "--duplicate"}, `200 .*"duplicate":false}\n200 .*"duplicate":true}\n`, ``, 0},
+		{[]string{"demo", "user_created", "--tamper", "body"}, `401 .*SIGNATURE_MISMATCH.*\n`, ``, 0},
+		{[]string{"demo", "user_created", "--tamper", "signature"}, `401 .*SIGNATURE_MISMATCH.*\n`, ``, 0},
+		{
+			[]string{"demo", "user_created", "--tamper", "timestamp"}, `200 .*\n`,
+			`hookbridge: delivery 1: the bridge took it, although its timestamp was damaged: it is not covered by what this provider signs\n`, 1,
+		},
+		{[]string{"hooks", "--tamper", "timestamp"}, `401 .*TIMESTAMP_OUT_OF_TOLERANCE.*\n`, ``, 0},
+		{[]string{"demo", "user_created", "--count", "20", "--rate", "500"}, `20 deliveries: 20 with 200; 0 duplicates; p50 [0-9.µms]+, p99 [0-9.µms]+\n`, ``, 0},
+		{[]string{"demo", "user_created", "--count", "3", "--duplicate"}, `6 deliveries: 6 with 200; 3 duplicates; .*\n`, ``, 0},
+		{[]string{"demo", "user_created", "--set", "x"}, ``, `hookbridge: --set wants PATH=VALUE, got "x"\n`, 2},
+		{[]string{"demo", "user_created", "--count", "0"}, ``, `hookbridge: --count wants 1 or more, got 0\n`, 2},
+		{[]string{"demo", "user_created", "--tamper", "all"}, ``, `hookbridge: --tamper wants body, signature or timestamp, got "all"\n`, 2},
+		{[]string{"demo", "user_created", "--tamper", "body", "--duplicate"}, ``, `hookbridge: --tamper and --duplicate: what is refused has no duplicate\n`, 2},
+	} {
+		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
+			out, errOut, code := call(t.Context(), append(to[:len(to):len(to)], tc.args...)...)
+			if !regexp.MustCompile(`\A(?s:`+tc.out+`)\z`).MatchString(out) || !regexp.MustCompile(`\A`+tc.err+`\z`).MatchString(errOut) || code != tc.code {
+				t.Errorf("got %d\n%s%s\nwant %d\n%s%s", code, out, errOut, tc.code, tc.out, tc.err)
+			}
+		})
+	}
+	out, errOut, code := call(t.Context(), "events", "show", "1", "--server", bridge.grpc, "--json", "--content")
+	body := base64.StdEncoding.EncodeToString([]byte(`{"event":"user_created","user_id":7,"name":"Tern"}`))
+	if code != 0 || !strings.Contains(strings.ReplaceAll(out, " ", ""), body) {
+		t.Errorf("the first event: %d %s%s", code, out, errOut)
+	}
+}
