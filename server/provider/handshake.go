@@ -33,10 +33,11 @@ type handshake struct {
 	headers     map[string][]segment
 }
 
-// segment is text, or a place whose value is inserted.
+// segment is text, or a place or a setting whose value is inserted.
 type segment struct {
-	text  string
-	place signature.Place
+	text    string
+	place   signature.Place
+	setting string
 }
 
 func newHandshake(spec *providerv1.Handshake) (handshake, error) {
@@ -75,7 +76,11 @@ func newSegments(template string) ([]segment, error) {
 	var list []segment
 	for _, p := range parsed {
 		s := segment{text: p.Text}
-		if p.Name != "" {
+		switch p.Name {
+		case "":
+		case "setting":
+			s.setting = p.Args
+		default:
 			if s.place, err = signature.PlaceNamed(p.Name, p.Args); err != nil {
 				return nil, err
 			}
@@ -87,7 +92,7 @@ func newSegments(template string) ([]segment, error) {
 
 // answer returns the answer of the first handshake that matches, or nil. The body is looked at only for handshakes of this method
 // that are signed, or aren't, as signed says.
-func (p *Pack) answer(r *delivery.Request, content *reading, signed bool) (*Answer, error) {
+func (p *Pack) answer(r *delivery.Request, content *reading, settings map[string]string, signed bool) (*Answer, error) {
 	for _, h := range p.handshakes {
 		if h.signed != signed || h.method != r.Method {
 			continue
@@ -96,13 +101,13 @@ func (p *Pack) answer(r *delivery.Request, content *reading, signed bool) (*Answ
 		if !holds(h.when, r, document) {
 			continue
 		}
-		body, err := render(h.body, r, document, h.contentType == "application/json")
+		body, err := render(h.body, r, document, settings, h.contentType == "application/json")
 		if err != nil {
 			return nil, err
 		}
 		a := &Answer{Status: h.status, ContentType: h.contentType, Header: http.Header{}, Body: []byte(body)}
 		for name, segments := range h.headers {
-			value, err := render(segments, r, document, false)
+			value, err := render(segments, r, document, settings, false)
 			if err != nil {
 				return nil, err
 			}
@@ -114,19 +119,21 @@ func (p *Pack) answer(r *delivery.Request, content *reading, signed bool) (*Answ
 }
 
 // render fills a template in. What a sender chose is repeated only as short, printable text.
-func render(segments []segment, r *delivery.Request, document []byte, asJSON bool) (string, error) {
+func render(segments []segment, r *delivery.Request, document []byte, settings map[string]string, asJSON bool) (string, error) {
 	var b strings.Builder
 	for _, s := range segments {
-		if (s.place == signature.Place{}) {
-			if strings.Contains(s.text, signature.Absent) {
-				return "", fmt.Errorf("%w: the source doesn't have a setting that the answer needs", ErrHandshakeRefused)
-			}
+		if s.text != "" {
 			b.WriteString(s.text)
 			continue
 		}
-		text, ok := s.place.Lookup(r, document)
-		if !ok {
-			return "", fmt.Errorf("%w: %s is absent", ErrHandshakeRefused, s.place)
+		text, ok := settings[s.setting]
+		switch {
+		case s.setting != "" && !ok:
+			return "", fmt.Errorf("%w: the source has no setting %s", ErrHandshakeRefused, s.setting)
+		case s.setting == "":
+			if text, ok = s.place.Lookup(r, document); !ok {
+				return "", fmt.Errorf("%w: %s is absent", ErrHandshakeRefused, s.place)
+			}
 		}
 		if printable(text, maxAnswer) != text {
 			return "", fmt.Errorf("%w: %s is no printable text of at most %d bytes", ErrHandshakeRefused, s.place, maxAnswer)

@@ -37,7 +37,7 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	content := &reading{kind: kind, request: r}
-	answer, err := s.cfg.Pack.answer(r, content, false)
+	answer, err := s.cfg.Pack.answer(r, content, s.cfg.Settings, false)
 	if err != nil || answer != nil {
 		return Outcome{Answer: answer}, err
 	}
@@ -45,7 +45,7 @@ func (s *Source) Receive(r *delivery.Request) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	answer, err = s.cfg.Pack.answer(r, content, true)
+	answer, err = s.cfg.Pack.answer(r, content, s.cfg.Settings, true)
 	if err != nil || answer != nil {
 		return Outcome{Answer: answer}, err
 	}
