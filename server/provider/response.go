@@ -176,9 +176,6 @@ func (f filling) render(segments []segment, escape func(string) (string, error))
 	var b strings.Builder
 	for _, s := range segments {
 		if s.text != "" {
-			if strings.Contains(s.text, signature.Absent) {
-				return "", fmt.Errorf("%w: the source doesn't have a setting that the answer needs", ErrHandshakeRefused)
-			}
 			b.WriteString(s.text)
 			continue
 		}

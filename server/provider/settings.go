@@ -45,8 +45,9 @@ type settings struct {
 	plain, secret map[string]string
 }
 
-// with returns the pack as a source with these settings has it. Errors are SettingErrors; none contains a value.
-func (p *Pack) with(source string, values map[string]string) (*Pack, error) {
+// with returns the pack as a source with these settings has it, and the value of every setting, defaults included, without those that
+// the source doesn't have. Errors are SettingErrors.
+func (p *Pack) with(source string, values map[string]string) (own *Pack, all map[string]string, err error) {
 	declared := p.spec.GetSettings()
 	chosen := settings{plain: map[string]string{}, secret: map[string]string{}}
 	var errs []error
@@ -61,13 +62,23 @@ func (p *Pack) with(source string, values map[string]string) (*Pack, error) {
 		}
 	}
 	if len(errs) > 0 || len(declared) == 0 {
-		return p, errors.Join(errs...)
+		return p, nil, errors.Join(errs...)
 	}
-	own, err := chosen.compile(p.spec)
-	if err != nil {
-		return nil, fmt.Errorf("source %q: settings: %w", source, err)
+	if own, err = chosen.compile(p.spec); err != nil {
+		return nil, nil, fmt.Errorf("source %q: settings: %w", source, err)
 	}
-	return own, nil
+	return own, chosen.all(), nil
+}
+
+// all are the values that the source has.
+func (c settings) all() map[string]string {
+	values := maps.Clone(c.secret)
+	for name, value := range c.plain {
+		if value != signature.Absent {
+			values[name] = value
+		}
+	}
+	return values
 }
 
 func haveSettings(declared []*providerv1.Setting) string {
@@ -178,9 +189,12 @@ func (p *Pack) reveal(secrets map[string]string) {
 // references finds the names of the settings in a text.
 var references = regexp.MustCompile(`\{setting:([^{}]*)\}`)
 
-// fill puts the plain values into the description.
+// fill puts the plain values into the description, but for answers: there they are inserted as values, which are escaped.
 func (c settings) fill(spec *providerv1.Pack) error {
 	return eachText(spec, func(at text) (string, error) {
+		if at.isAnswer() {
+			return at.value, nil
+		}
 		var absent error
 		filled := references.ReplaceAllStringFunc(at.value, func(reference string) string {
 			name, _ := signature.SettingNamed(reference)
@@ -188,6 +202,8 @@ func (c settings) fill(spec *providerv1.Pack) error {
 			switch {
 			case !ok:
 				return reference // a secret one
+			case value == signature.Absent && at.name() == "Claim.equals":
+				return reference // which no claim equals, whoever made the token
 			case value == signature.Absent && !at.mayBeAbsent():
 				absent = fmt.Errorf("%s: the setting %s is wanted here", at.path, name)
 			case at.isPattern():

@@ -10,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/prototext"
 
+	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/signature"
 )
 
 // acme is a provider with settings of every kind.
@@ -190,5 +192,36 @@ func TestPackSettings(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// What a description becomes, where a setting may stand: of a claim that needs an absent one nothing is left that a token could equal,
+// and answers are not filled in at all.
+func TestFill(t *testing.T) {
+	spec := &providerv1.Pack{
+		Name:     "{setting:a}",
+		Schemes:  []*providerv1.Scheme{{Content: "{setting:a}.{setting:gone}", Jws: &providerv1.Jws{Claims: []*providerv1.Claim{{Name: "{setting:a}", Equals: "{setting:gone}"}}}}},
+		Settings: []*providerv1.Setting{{Default: "{setting:a}"}},
+		Handshakes: []*providerv1.Handshake{{
+			Require: []*providerv1.Condition{{Matches: "{setting:a}"}},
+			Respond: &providerv1.Response{Body: "{setting:a}", Values: []*providerv1.Computed{{Content: "{setting:secret}{setting:gone}"}}},
+		}},
+	}
+	values := settings{plain: map[string]string{"a": "x.y", "gone": signature.Absent}}
+	if err := values.fill(spec); err != nil {
+		t.Fatal(err)
+	}
+	scheme, shake := spec.GetSchemes()[0], spec.GetHandshakes()[0]
+	got := []string{
+		spec.GetName(), scheme.GetContent(), scheme.GetJws().GetClaims()[0].GetName(), scheme.GetJws().GetClaims()[0].GetEquals(),
+		spec.GetSettings()[0].GetDefault(), shake.GetRequire()[0].GetMatches(), shake.GetRespond().GetBody(), shake.GetRespond().GetValues()[0].GetContent(),
+	}
+	want := []string{"{setting:a}", "x.y.\x00", "x.y", "{setting:gone}", "{setting:a}", `x\.y`, "{setting:a}", "{setting:secret}{setting:gone}"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	spec.Schemes[0].KeySource = &providerv1.KeySource{Url: "https://{setting:gone}/"}
+	if err := values.fill(spec); err == nil || err.Error() != "schemes[0].key_source.url: the setting gone is wanted here" {
+		t.Errorf("got %v", err)
 	}
 }

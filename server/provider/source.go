@@ -77,11 +77,10 @@ func (e *SecretError) Unwrap() error { return e.Reason }
 // NewSource checks the settings, and the secrets against the forms that the pack's keys have. Each secret that has none is a
 // SecretError, each setting that is wrong a SettingError; no error contains a value.
 func NewSource(cfg SourceConfig) (*Source, error) {
-	pack, err := cfg.Pack.with(cfg.Name, cfg.Settings)
-	if err != nil {
+	var err error
+	if cfg.Pack, cfg.Settings, err = cfg.Pack.with(cfg.Name, cfg.Settings); err != nil {
 		return nil, err
 	}
-	cfg.Pack = pack
 	if err := checkScheme(cfg); err != nil {
 		return nil, err
 	}
@@ -92,7 +91,7 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 		if cfg.Scheme != "" && cfg.Scheme != scheme.Name() {
 			continue
 		}
-		a := active{scheme: scheme, when: pack.when[n]}
+		a := active{scheme: scheme, when: cfg.Pack.when[n]}
 		if tolerance, ok := scheme.Tolerance(); ok {
 			a.tolerance = tolerance
 			if cfg.Tolerance > 0 {

@@ -84,10 +84,12 @@ func (t text) mayBeAbsent() bool {
 	if o := t.field.ContainingOneof(); o != nil && o.Name() == "place" {
 		return true
 	}
-	return slices.Contains([]string{
-		"Condition.equals", "Scheme.content", "ContentPart.text", "SignaturePlace.prefix", "Claim.equals",
-		"Response.body", "ResponseHeader.value", "Computed.content",
-	}, t.name())
+	return slices.Contains([]string{"Condition.equals", "Scheme.content", "ContentPart.text", "SignaturePlace.prefix", "Claim.equals"}, t.name())
+}
+
+// isAnswer says whether the text is a template of what the provider is answered.
+func (t text) isAnswer() bool {
+	return slices.Contains([]string{"Response.body", "ResponseHeader.value", "Computed.content"}, t.name())
 }
 
 // mayBeSecret says whether a secret setting may stand in the text. The conditions of a scheme prove nothing, so none stands there.
