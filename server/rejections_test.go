@@ -382,7 +382,7 @@ func TestRejectionsAreListed(t *testing.T) {
 				t.Errorf("round %d: %v: want %s, got %s", round, c.req, c.want, got)
 			}
 		}
-		resp, err := http.Get("http://" + b.at.Admin + "/v1/rejections?source=stripe&page_size=1")
+		resp, err := poster.Get("http://" + b.at.Admin + "/v1/rejections?source=stripe&page_size=1")
 		if err != nil {
 			t.Fatal(err)
 		}
