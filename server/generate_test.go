@@ -98,7 +98,7 @@ func TestReflection(t *testing.T) {
 			}
 			want := []string{
 				"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-				"hookbridge.v1.EventService", "hookbridge.v1.SchemaService", "hookbridge.v1.SubscriptionService",
+				"hookbridge.v1.EventService", "hookbridge.v1.SchemaService", "hookbridge.v1.SourceService", "hookbridge.v1.SubscriptionService",
 			}
 			var got []string
 			for _, s := range services {

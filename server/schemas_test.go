@@ -295,7 +295,7 @@ func TestImage(t *testing.T) {
 			t.Errorf("%s has no comments", f.GetName())
 		}
 	}
-	if diff := cmp.Diff([]string{"hookbridge.v1.EventService", "hookbridge.v1.IngestService", "hookbridge.v1.SchemaService", "hookbridge.v1.SubscriptionService"}, slices.Sorted(slices.Values(services))); diff != "" {
+	if diff := cmp.Diff([]string{"hookbridge.v1.EventService", "hookbridge.v1.IngestService", "hookbridge.v1.SchemaService", "hookbridge.v1.SourceService", "hookbridge.v1.SubscriptionService"}, slices.Sorted(slices.Values(services))); diff != "" {
 		t.Errorf("services (-want +got)\n%s", diff)
 	}
 	for path, want := range map[string]bool{
