@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +164,22 @@ func guideTo(t *testing.T, key string) string {
 	return pack.Name() + ": " + pack.Spec().GetGuide().GetSecret()
 }
 
+// movable is a clock that a test moves while the bridge reads it.
+type movable struct{ at atomic.Pointer[time.Time] }
+
+func newMovable(at time.Time) *movable {
+	c := &movable{}
+	c.at.Store(&at)
+	return c
+}
+
+func (c *movable) now() time.Time { return *c.at.Load() }
+
+func (c *movable) move(d time.Duration) {
+	later := c.now().Add(d)
+	c.at.Store(&later)
+}
+
 // diagnosesOf are the findings, each as its kind and its words.
 func diagnosesOf(r *hookbridgev1.RefusedDelivery) []string {
 	var list []string
@@ -288,8 +305,8 @@ func TestDiagnoses(t *testing.T) {
 
 // A secret that a reload took away is known for a day, in memory.
 func TestFormerSecretsAreKnown(t *testing.T) {
-	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	b := openRefusing(t, rejectingSources, func() time.Time { return now })
+	clock := newMovable(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	b := openRefusing(t, rejectingSources, clock.now)
 	reload := func(change func(name string) (string, bool)) {
 		t.Helper()
 		catalogue, err := provider.Builtin()
@@ -317,7 +334,7 @@ func TestFormerSecretsAreKnown(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	// It is one day later, and something else was reloaded.
-	now = now.Add(24 * time.Hour)
+	clock.move(24 * time.Hour)
 	reload(func(name string) (string, bool) {
 		if name == "github" {
 			return "the new secret", true
@@ -332,8 +349,8 @@ func TestFormerSecretsAreKnown(t *testing.T) {
 
 // What was refused is listed, the newest first, by source and time, in pages, over gRPC and as JSON, and is still there after a restart.
 func TestRejectionsAreListed(t *testing.T) {
-	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	b := openRefusing(t, rejectingSources+"rejections: {bodies: true}\n", func() time.Time { return now })
+	clock := newMovable(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	b := openRefusing(t, rejectingSources+"rejections: {bodies: true}\n", clock.now)
 	for n := range 5 {
 		source := []string{"github", "stripe"}[n%2]
 		r, _ := b.refuse(source, fmt.Sprintf(`{"n":%d}`, n), nil)
@@ -341,7 +358,7 @@ func TestRejectionsAreListed(t *testing.T) {
 			!cmp.Equal(r.GetHeaderNames(), []string{"Accept-Encoding", "Connection", "Content-Length", "Content-Type", "User-Agent", "X-Forwarded-For"}) {
 			t.Errorf("got %s", protojson.Format(r))
 		}
-		now = now.Add(time.Minute)
+		clock.move(time.Minute)
 	}
 	list := func(req *hookbridgev1.ListRejectionsRequest) (bodies string) {
 		t.Helper()
@@ -382,7 +399,7 @@ func TestRejectionsAreListed(t *testing.T) {
 				t.Errorf("round %d: %v: want %s, got %s", round, c.req, c.want, got)
 			}
 		}
-		resp, err := http.Get("http://" + b.at.Admin + "/v1/rejections?source=stripe&page_size=1")
+		resp, err := poster.Get("http://" + b.at.Admin + "/v1/rejections?source=stripe&page_size=1")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,9 @@ package rejection
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -70,6 +73,14 @@ func TestWorkIsBounded(t *testing.T) {
 	l, it := examinable(t, maxBody)
 	found := l.examine(t.Context(), it)
 	if len(found) != 1 || !strings.HasPrefix(found[0].GetMessage(), "of what was tried nothing matches; not everything was, because that takes longer than is allowed.") {
+		t.Errorf("found %v", found)
+	}
+	// However many other sources there are, something is left for what else may be wrong.
+	mac := hmac.New(sha256.New, []byte("secret_0_0"))
+	mac.Write(append(bytes.Clone(it.request.Body), '\n'))
+	it.request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	found = l.examine(t.Context(), it)
+	if len(found) != 1 || !strings.HasPrefix(found[0].GetMessage(), "it matches with a line end after the body") {
 		t.Errorf("found %v", found)
 	}
 	l, it = examinable(t, 100)

@@ -5,7 +5,7 @@ import "time"
 const (
 	// share is which part of one processor diagnosing may take in the long run, reserve how much of it may be used at once.
 	share   = 20
-	reserve = time.Second
+	reserve = 250 * time.Millisecond
 )
 
 // budget is the time for looking into refusals. It belongs to the worker. It goes by the real clock: what is bounded is real.

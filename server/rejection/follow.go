@@ -11,7 +11,7 @@ import (
 
 const (
 	// maxFollowers is how many may follow at the same time, maxBehind how many refusals wait for one that is slow.
-	maxFollowers, maxBehind = 32, 64
+	maxFollowers, maxBehind = 16, 32
 )
 
 // followers are those who are sent refusals as they come.

@@ -110,7 +110,10 @@ func (l *Log) itemOf(r *delivery.Refusal, alike int64) *item {
 		l.metrics.unexamined(tooLarge, diagnosable(r.Reason))
 		return it
 	}
-	size := int64(len(r.Request.Body))
+	size := int64(len(r.Request.Body) + len(r.Host))
+	if u := r.Request.URL; u != nil {
+		size += int64(len(u.Path) + len(u.RawQuery))
+	}
 	for name, values := range r.Request.Header {
 		for _, value := range values {
 			size += int64(len(name) + len(value))

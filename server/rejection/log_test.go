@@ -340,11 +340,11 @@ func TestSlowFollowersMiss(t *testing.T) {
 	})
 }
 
-// The time for looking into refusals is a twentieth of the clock's, and a second in advance. What finds none is written down as it is.
+// The time for looking into refusals is a twentieth of the clock's, and a quarter of a second in advance. What finds none is written down as it is.
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
-		b.spend(reserve + 100*time.Millisecond)
+		b.spend(reserve + 100*time.Millisecond) // twenty times that is to be waited for
 		for _, c := range []struct {
 			wait time.Duration
 			open bool
