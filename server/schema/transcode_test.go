@@ -31,7 +31,7 @@ import (
 // taken.
 func law(t *testing.T, m *message, document []byte) bool {
 	t.Helper()
-	encoded, ok := m.transcode(document)
+	encoded, _, ok := m.transcode(document)
 	if !ok {
 		return false
 	}
@@ -311,7 +311,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(document)))
 		for b.Loop() {
-			if _, ok := m.transcode(document); !ok {
+			if _, _, ok := m.transcode(document); !ok {
 				b.Fatal("left to protojson")
 			}
 		}
