@@ -120,7 +120,7 @@ func (t *transcoder) object(p *plan, depth int) bool {
 		}
 		field := p.fields[string(key)]
 		c := t.next()
-		if need != nil && need.below[string(key)] != nil && !t.meet(need.below[string(key)], field) {
+		if need != nil && need.below[string(key)] != nil && !t.meet(need.below[string(key)], field, depth) {
 			return false
 		}
 		switch {
@@ -148,7 +148,7 @@ func (t *transcoder) object(p *plan, depth int) bool {
 
 // meet notes that a required path, or the next key of one, begins here. What is required inside of a value that isn't read as a
 // message is looked for by itself.
-func (t *transcoder) meet(n *need, f *fieldPlan) bool {
+func (t *transcoder) meet(n *need, f *fieldPlan, depth int) bool {
 	t.missing &^= n.bit
 	switch {
 	case n.below == nil:
@@ -156,7 +156,7 @@ func (t *transcoder) meet(n *need, f *fieldPlan) bool {
 		t.need = n
 	default:
 		from := t.at
-		if !t.skip(maxTranscoded) {
+		if !t.skip(depth + 1) {
 			return false
 		}
 		t.missing &^= n.found(gjson.ParseBytes(t.in[from:t.at]))

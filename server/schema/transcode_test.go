@@ -316,6 +316,18 @@ func BenchmarkDecode(b *testing.B) {
 			}
 		}
 	})
+	b.Run("requiring", func(b *testing.B) {
+		if m.requires, err = newRequires([]string{"starred_at", "repository.owner"}); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		b.SetBytes(int64(len(document)))
+		for b.Loop() {
+			if _, missing, ok := m.transcode(document); !ok || missing != 0 {
+				b.Fatal("left to protojson, or something is missing")
+			}
+		}
+	})
 	b.Run("protojson", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(document)))
