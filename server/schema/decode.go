@@ -67,9 +67,12 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 		if len(report.found) == 0 {
 			report.found = []violation{{message: "does not fit " + string(m.name)}}
 		}
+		report.found = append(report.found, m.absent(document)...)
+		report.found = report.found[:min(len(report.found), MaxViolations)]
 		return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, report.found)
 	}
-	if found := m.validate(typed); len(found) > 0 {
+	if found := append(m.absent(document), m.validate(typed)...); len(found) > 0 {
+		found = found[:min(len(found), MaxViolations)]
 		return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, found)
 	}
 	data, err := pack(typed)
@@ -81,18 +84,30 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 
 // fast decodes a document by transcoding it, and checks the rules on the result. ok is false when that can't be done.
 func (m *message) fast(document []byte) (data *anypb.Any, found []violation, ok bool) {
-	encoded, ok := m.transcode(document)
+	encoded, missing, ok := m.transcode(document)
 	if !ok {
 		return nil, nil, false
+	}
+	if missing != 0 {
+		found = m.requires.violations(missing)
 	}
 	if m.rules != nil {
 		typed := m.new()
 		if err := proto.Unmarshal(encoded, typed); err != nil {
 			return nil, nil, false
 		}
-		found = m.validate(typed)
+		found = append(found, m.validate(typed)...)
+		found = found[:min(len(found), MaxViolations)]
 	}
 	return &anypb.Any{TypeUrl: m.url, Value: encoded}, found, true
+}
+
+// absent names the required paths that a document lacks, which is JSON.
+func (m *message) absent(document []byte) []violation {
+	if m.requires == nil {
+		return nil
+	}
+	return m.requires.violations(m.requires.missing(document))
 }
 
 // decoded is the outcome when a document fits.

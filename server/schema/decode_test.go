@@ -34,6 +34,11 @@ type decodeCase struct {
 	notJSON    bool
 }
 
+// absent is the violation of a document that lacks what every event of its type has.
+func absent(path string) *hookbridgev1.Violation {
+	return violation(path, "want a value, as every event of this type has it, got nothing", "")
+}
+
 func violation(field, message, rule string) *hookbridgev1.Violation {
 	return &hookbridgev1.Violation{Field: field, Message: message, Rule: rule}
 }
@@ -117,8 +122,32 @@ var decodeCases = []decodeCase{
 		state: untyped, data: `{}`,
 	},
 	{
-		name: "an empty object of every known type is one of its message", provider: "github", typ: "push", document: ` {} `,
-		state: typed, message: pushEvent, data: `{}`,
+		name: "what is required may be anything", provider: "github", typ: "push", document: ` {"ref":null,"before":"","after":"a"} `,
+		state: typed, message: pushEvent, data: `{"before":"","after":"a"}`,
+	},
+	{
+		name: "an empty object lacks what every event of its type has", provider: "github", typ: "push", document: ` {} `,
+		state: mismatch, message: pushEvent, data: `{}`,
+		violations: []*hookbridgev1.Violation{absent("ref"), absent("before"), absent("after")},
+	},
+	{
+		name: "the body of another type", provider: "github", typ: "pull_request.opened", document: `{"action":"opened","issue":{"number":1}}`,
+		state: mismatch, message: "hookbridge.github.v1.PullRequestEvent", data: `{"action":"opened","issue":{"number":1}}`,
+		violations: []*hookbridgev1.Violation{absent("number"), absent("pull_request")},
+	},
+	{
+		name: "what is required is within", provider: "stripe", typ: "invoice.paid", document: `{"data":{"object":{}}}`,
+		state: typed, message: "hookbridge.stripe.v1.InvoiceEvent", data: `{"data":{"object":{}}}`,
+	},
+	{
+		name: "and nowhere else", provider: "stripe", typ: "invoice.paid", document: `{"object":{},"data":{"data":{"object":{}}}}`,
+		state: mismatch, message: "hookbridge.stripe.v1.InvoiceEvent", data: `{"object":{},"data":{"data":{"object":{}}}}`,
+		violations: []*hookbridgev1.Violation{violation("object", "want string, got object", ""), absent("data.object")},
+	},
+	{
+		name: "null has nothing within", provider: "stripe", typ: "invoice.paid", document: `{"data":null}`,
+		state: mismatch, message: "hookbridge.stripe.v1.InvoiceEvent", data: `{"data":null}`,
+		violations: []*hookbridgev1.Violation{absent("data.object")},
 	},
 
 	// Numbers.
@@ -227,11 +256,12 @@ var decodeCases = []decodeCase{
 			violation("commits[1].id", "want string, got array", ""),
 			violation("commits[2]", "want object, got string", ""),
 			violation("repository", "want object, got array", ""),
+			absent("before"), absent("after"),
 		},
 	},
 	{
-		name: "null in a list", provider: "github", typ: "push", document: `{"commits":[null]}`,
-		state: mismatch, message: pushEvent, data: `{"commits":[null]}`,
+		name: "null in a list", provider: "github", typ: "push", document: `{"ref":"a","before":"b","after":"c","commits":[null]}`,
+		state: mismatch, message: pushEvent, data: `{"ref":"a","before":"b","after":"c","commits":[null]}`,
 		violations: []*hookbridgev1.Violation{violation("commits[0]", "want object, got null", "")},
 	},
 	{
@@ -270,8 +300,8 @@ var decodeCases = []decodeCase{
 		violations: []*hookbridgev1.Violation{violation(deep(33), "nested deeper than 32 levels", "")},
 	},
 	{
-		name: "as deep as may be, and a field that doesn't fit", provider: "github", typ: "push", document: `{"ref":7,"a":` + nested(31, "{}") + `}`,
-		state: mismatch, message: pushEvent, data: `{"ref":7,"a":` + nested(31, "{}") + `}`,
+		name: "as deep as may be, and a field that doesn't fit", provider: "github", typ: "push", document: `{"ref":7,"before":"b","after":"c","a":` + nested(31, "{}") + `}`,
+		state: mismatch, message: pushEvent, data: `{"ref":7,"before":"b","after":"c","a":` + nested(31, "{}") + `}`,
 		violations: []*hookbridgev1.Violation{violation("ref", "want string, got number", "")},
 	},
 	{

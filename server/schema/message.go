@@ -22,6 +22,8 @@ type message struct {
 	url  string
 	// rules is nil for a message that has no rules anywhere in its tree: evaluating it would only cost time.
 	rules protovalidate.Validator
+	// requires are the paths that every document has; nil for none.
+	requires *requires
 	// custom has the declared texts of the message's own rules, by their id.
 	custom map[string]string
 }

@@ -144,6 +144,9 @@ func (r *Registry) add(c *compiler, f *file, descriptor protoreflect.MessageDesc
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	if m.requires, err = newRequires(option.GetRequires()); err != nil {
+		return fmt.Errorf("%s: option (hookbridge.v1.event): %w", name, err)
+	}
 	p := r.providers[option.GetProvider()]
 	if p == nil {
 		p = &provider{exact: map[string]claim{}}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tidwall/gjson"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -24,6 +25,9 @@ type transcoder struct {
 	keys [][]byte
 	// resolver is for delegated values.
 	resolver types
+	// need is what is required of the object that comes next, missing what of it all was not seen so far.
+	need    *need
+	missing uint64
 }
 
 const (
@@ -37,12 +41,20 @@ const (
 
 var transcoders = sync.Pool{New: func() any { return &transcoder{} }}
 
-// transcode returns the encoded message of a document; false leaves the document to protojson.
-func (m *message) transcode(document []byte) ([]byte, bool) {
+// transcode returns the encoded message of a document, and the required paths that it lacks; false leaves the document to protojson.
+func (m *message) transcode(document []byte) (encoded []byte, missing uint64, ok bool) {
 	if m.plan == nil {
-		return nil, false
+		return nil, 0, false
 	}
-	return transcode(document, m.types, func(t *transcoder) bool { return t.object(m.plan, 1) })
+	encoded, ok = transcode(document, m.types, func(t *transcoder) bool {
+		if m.requires != nil {
+			t.need, t.missing = m.requires.root, m.requires.all
+		}
+		ok := t.object(m.plan, 1)
+		missing = t.missing
+		return ok
+	})
+	return encoded, missing, ok
 }
 
 // transcodeStruct is transcode for a google.protobuf.Struct.
@@ -53,6 +65,7 @@ func transcodeStruct(document []byte) ([]byte, bool) {
 func transcode(document []byte, resolver types, root func(*transcoder) bool) ([]byte, bool) {
 	t, _ := transcoders.Get().(*transcoder)
 	t.in, t.at, t.out, t.keys, t.resolver = document, 0, t.out[:0], t.keys[:0], resolver
+	t.need, t.missing = nil, 0
 	defer func() {
 		t.in, t.resolver = nil, nil
 		if cap(t.out) <= keepTranscoder && cap(t.scratch) <= keepTranscoder {
@@ -93,6 +106,8 @@ func (t *transcoder) object(p *plan, depth int) bool {
 	if depth > maxTranscoded || !t.take('{') {
 		return false
 	}
+	need := t.need
+	t.need = nil
 	if t.take('}') {
 		return true
 	}
@@ -104,7 +119,11 @@ func (t *transcoder) object(p *plan, depth int) bool {
 			return false
 		}
 		field := p.fields[string(key)]
-		switch c := t.next(); {
+		c := t.next()
+		if need != nil && need.below[string(key)] != nil && !t.meet(need.below[string(key)], field, depth) {
+			return false
+		}
+		switch {
 		case field == nil:
 			ok = t.skip(depth + 1)
 		case !seen.add(field.index):
@@ -125,6 +144,25 @@ func (t *transcoder) object(p *plan, depth int) bool {
 			return ok
 		}
 	}
+}
+
+// meet notes that a required path, or the next key of one, begins here. What is required inside of a value that isn't read as a
+// message is looked for by itself.
+func (t *transcoder) meet(n *need, f *fieldPlan, depth int) bool {
+	t.missing &^= n.bit
+	switch {
+	case n.below == nil:
+	case f != nil && f.form == plain && f.shape == singular && t.in[t.at] == '{':
+		t.need = n
+	default:
+		from := t.at
+		if !t.skip(depth + 1) {
+			return false
+		}
+		t.missing &^= n.found(gjson.ParseBytes(t.in[from:t.at]))
+		t.at = from
+	}
+	return true
 }
 
 func (t *transcoder) field(f *fieldPlan, depth int) bool {

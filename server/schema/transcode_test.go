@@ -31,7 +31,7 @@ import (
 // taken.
 func law(t *testing.T, m *message, document []byte) bool {
 	t.Helper()
-	encoded, ok := m.transcode(document)
+	encoded, _, ok := m.transcode(document)
 	if !ok {
 		return false
 	}
@@ -311,8 +311,20 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(document)))
 		for b.Loop() {
-			if _, ok := m.transcode(document); !ok {
+			if _, _, ok := m.transcode(document); !ok {
 				b.Fatal("left to protojson")
+			}
+		}
+	})
+	b.Run("requiring", func(b *testing.B) {
+		if m.requires, err = newRequires([]string{"starred_at", "repository.owner"}); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		b.SetBytes(int64(len(document)))
+		for b.Loop() {
+			if _, missing, ok := m.transcode(document); !ok || missing != 0 {
+				b.Fatal("left to protojson, or something is missing")
 			}
 		}
 	})

@@ -359,11 +359,12 @@ var File_hookbridge_shopify_v1_order_edit_proto protoreflect.FileDescriptor
 
 const file_hookbridge_shopify_v1_order_edit_proto_rawDesc = "" +
 	"\n" +
-	"&hookbridge/shopify/v1/order_edit.proto\x12\x15hookbridge.shopify.v1\x1a\x1bhookbridge/v1/options.proto\"q\n" +
+	"&hookbridge/shopify/v1/order_edit.proto\x12\x15hookbridge.shopify.v1\x1a\x1bhookbridge/v1/options.proto\"}\n" +
 	"\x10OrderEditedEvent\x12?\n" +
 	"\n" +
-	"order_edit\x18\x01 \x01(\v2 .hookbridge.shopify.v1.OrderEditR\torderEdit:\x1c\x92\xfe\x18\x18\n" +
-	"\ashopify\x12\rorders/edited\"\xc6\a\n" +
+	"order_edit\x18\x01 \x01(\v2 .hookbridge.shopify.v1.OrderEditR\torderEdit:(\x92\xfe\x18$\n" +
+	"\ashopify\x12\rorders/edited\x1a\n" +
+	"order_edit\"\xc6\a\n" +
 	"\tOrderEdit\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\x03H\x00R\x02id\x88\x01\x01\x12\x1e\n" +
 	"\border_id\x18\x02 \x01(\x03H\x01R\aorderId\x88\x01\x01\x12\x1a\n" +

@@ -1361,7 +1361,7 @@ const file_hookbridge_slack_v1_message_proto_rawDesc = "" +
 	"\x03url\x18\x04 \x01(\tH\x02R\x03url\x88\x01\x01B\a\n" +
 	"\x05_nameB\b\n" +
 	"\x06_countB\x06\n" +
-	"\x04_url\"\xcb\x06\n" +
+	"\x04_url\"\xd7\x06\n" +
 	"\fMessageEvent\x12\x19\n" +
 	"\x05token\x18\x01 \x01(\tH\x00R\x05token\x88\x01\x01\x12\x1c\n" +
 	"\ateam_id\x18\x02 \x01(\tH\x01R\x06teamId\x88\x01\x01\x12(\n" +
@@ -1381,8 +1381,9 @@ const file_hookbridge_slack_v1_message_proto_rawDesc = "" +
 	"\x15is_ext_shared_channel\x18\r \x01(\bH\n" +
 	"R\x12isExtSharedChannel\x88\x01\x01\x12!\n" +
 	"\fauthed_users\x18\x0e \x03(\tR\vauthedUsers\x12!\n" +
-	"\fauthed_teams\x18\x0f \x03(\tR\vauthedTeams:\x14\x92\xfe\x18\x10\n" +
-	"\x05slack\x12\amessageB\b\n" +
+	"\fauthed_teams\x18\x0f \x03(\tR\vauthedTeams: \x92\xfe\x18\x1c\n" +
+	"\x05slack\x12\amessage\x1a\n" +
+	"event.typeB\b\n" +
 	"\x06_tokenB\n" +
 	"\n" +
 	"\b_team_idB\x10\n" +
@@ -1394,7 +1395,7 @@ const file_hookbridge_slack_v1_message_proto_rawDesc = "" +
 	"\x0e_event_contextB\x12\n" +
 	"\x10_context_team_idB\x18\n" +
 	"\x16_context_enterprise_idB\x18\n" +
-	"\x16_is_ext_shared_channel\"\xd2\x06\n" +
+	"\x16_is_ext_shared_channel\"\xde\x06\n" +
 	"\x0fAppMentionEvent\x12\x19\n" +
 	"\x05token\x18\x01 \x01(\tH\x00R\x05token\x88\x01\x01\x12\x1c\n" +
 	"\ateam_id\x18\x02 \x01(\tH\x01R\x06teamId\x88\x01\x01\x12(\n" +
@@ -1414,8 +1415,9 @@ const file_hookbridge_slack_v1_message_proto_rawDesc = "" +
 	"\x15is_ext_shared_channel\x18\r \x01(\bH\n" +
 	"R\x12isExtSharedChannel\x88\x01\x01\x12!\n" +
 	"\fauthed_users\x18\x0e \x03(\tR\vauthedUsers\x12!\n" +
-	"\fauthed_teams\x18\x0f \x03(\tR\vauthedTeams:\x18\x92\xfe\x18\x14\n" +
-	"\x05slack\x12\vapp_mentionB\b\n" +
+	"\fauthed_teams\x18\x0f \x03(\tR\vauthedTeams:$\x92\xfe\x18 \n" +
+	"\x05slack\x12\vapp_mention\x1a\n" +
+	"event.typeB\b\n" +
 	"\x06_tokenB\n" +
 	"\n" +
 	"\b_team_idB\x10\n" +

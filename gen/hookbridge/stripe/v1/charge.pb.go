@@ -1107,7 +1107,7 @@ const file_hookbridge_stripe_v1_charge_proto_rawDesc = "" +
 	"\a_objectB\v\n" +
 	"\t_has_moreB\x0e\n" +
 	"\f_total_countB\x06\n" +
-	"\x04_url\"\xac\x05\n" +
+	"\x04_url\"\xb9\x05\n" +
 	"\vChargeEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -1124,8 +1124,8 @@ const file_hookbridge_stripe_v1_charge_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x86\x01\n" +
 	"\x04Data\x124\n" +
 	"\x06object\x18\x01 \x01(\v2\x1c.hookbridge.stripe.v1.ChargeR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x16\x92\xfe\x18\x12\n" +
-	"\x06stripe\x12\bcharge.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:#\x92\xfe\x18\x1f\n" +
+	"\x06stripe\x12\bcharge.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

@@ -1364,7 +1364,7 @@ const file_hookbridge_stripe_v1_checkout_session_proto_rawDesc = "" +
 	"\x04_urlB\x19\n" +
 	"\x17_integration_identifierB\n" +
 	"\n" +
-	"\b_deleted\"\xd1\x05\n" +
+	"\b_deleted\"\xde\x05\n" +
 	"\x14CheckoutSessionEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -1381,8 +1381,8 @@ const file_hookbridge_stripe_v1_checkout_session_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x8f\x01\n" +
 	"\x04Data\x12=\n" +
 	"\x06object\x18\x01 \x01(\v2%.hookbridge.stripe.v1.CheckoutSessionR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes: \x92\xfe\x18\x1c\n" +
-	"\x06stripe\x12\x12checkout.session.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:-\x92\xfe\x18)\n" +
+	"\x06stripe\x12\x12checkout.session.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

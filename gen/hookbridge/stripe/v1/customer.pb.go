@@ -926,7 +926,7 @@ const file_hookbridge_stripe_v1_customer_proto_rawDesc = "" +
 	"\b_deletedB\x12\n" +
 	"\x10_account_balanceB\x12\n" +
 	"\x10_business_vat_idB\x13\n" +
-	"\x11_default_currency\"\xb4\x05\n" +
+	"\x11_default_currency\"\xc1\x05\n" +
 	"\rCustomerEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -943,9 +943,9 @@ const file_hookbridge_stripe_v1_customer_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x88\x01\n" +
 	"\x04Data\x126\n" +
 	"\x06object\x18\x01 \x01(\v2\x1e.hookbridge.stripe.v1.CustomerR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x18\x92\xfe\x18\x14\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:%\x92\xfe\x18!\n" +
 	"\x06stripe\x12\n" +
-	"customer.*B\x05\n" +
+	"customer.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +
@@ -957,7 +957,7 @@ const file_hookbridge_stripe_v1_customer_proto_rawDesc = "" +
 	"\n" +
 	"\b_accountB\n" +
 	"\n" +
-	"\b_context\"\xea\x05\n" +
+	"\b_context\"\xf7\x05\n" +
 	"\x13CustomerSourceEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -974,8 +974,8 @@ const file_hookbridge_stripe_v1_customer_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x81\x01\n" +
 	"\x04Data\x12/\n" +
 	"\x06object\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:I\x92\xfe\x18E\n" +
-	"\x06stripe\x12\x11customer.source.*\x12\x0fcustomer.card.*\x12\x17customer.bank_account.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:V\x92\xfe\x18R\n" +
+	"\x06stripe\x12\x11customer.source.*\x12\x0fcustomer.card.*\x12\x17customer.bank_account.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

@@ -701,7 +701,7 @@ const file_hookbridge_stripe_v1_discount_proto_rawDesc = "" +
 	"\x06_validB\n" +
 	"\n" +
 	"\b_deletedB\x16\n" +
-	"\x14_percent_off_precise\"\xbd\x05\n" +
+	"\x14_percent_off_precise\"\xca\x05\n" +
 	"\rDiscountEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -718,8 +718,8 @@ const file_hookbridge_stripe_v1_discount_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x88\x01\n" +
 	"\x04Data\x126\n" +
 	"\x06object\x18\x01 \x01(\v2\x1e.hookbridge.stripe.v1.DiscountR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:!\x92\xfe\x18\x1d\n" +
-	"\x06stripe\x12\x13customer.discount.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:.\x92\xfe\x18*\n" +
+	"\x06stripe\x12\x13customer.discount.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

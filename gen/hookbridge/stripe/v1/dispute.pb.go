@@ -870,7 +870,7 @@ const file_hookbridge_stripe_v1_dispute_proto_rawDesc = "" +
 	"\x04_netB\x15\n" +
 	"\x13_reporting_categoryB\t\n" +
 	"\a_statusB\a\n" +
-	"\x05_type\"\xb7\x05\n" +
+	"\x05_type\"\xc4\x05\n" +
 	"\fDisputeEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -887,8 +887,8 @@ const file_hookbridge_stripe_v1_dispute_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x87\x01\n" +
 	"\x04Data\x125\n" +
 	"\x06object\x18\x01 \x01(\v2\x1d.hookbridge.stripe.v1.DisputeR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x1e\x92\xfe\x18\x1a\n" +
-	"\x06stripe\x12\x10charge.dispute.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:+\x92\xfe\x18'\n" +
+	"\x06stripe\x12\x10charge.dispute.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

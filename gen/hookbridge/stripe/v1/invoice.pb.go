@@ -1636,7 +1636,7 @@ const file_hookbridge_stripe_v1_invoice_proto_rawDesc = "" +
 	"\x04type\x18\x01 \x01(\tH\x00R\x04type\x88\x01\x01\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\tH\x01R\x05value\x88\x01\x01B\a\n" +
 	"\x05_typeB\b\n" +
-	"\x06_value\"\xb0\x05\n" +
+	"\x06_value\"\xbd\x05\n" +
 	"\fInvoiceEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -1653,8 +1653,8 @@ const file_hookbridge_stripe_v1_invoice_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x87\x01\n" +
 	"\x04Data\x125\n" +
 	"\x06object\x18\x01 \x01(\v2\x1d.hookbridge.stripe.v1.InvoiceR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x17\x92\xfe\x18\x13\n" +
-	"\x06stripe\x12\tinvoice.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:$\x92\xfe\x18 \n" +
+	"\x06stripe\x12\tinvoice.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

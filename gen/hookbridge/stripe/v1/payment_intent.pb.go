@@ -749,7 +749,7 @@ const file_hookbridge_stripe_v1_payment_intent_proto_rawDesc = "" +
 	"\x1c_statement_descriptor_suffixB\t\n" +
 	"\a_statusB\x11\n" +
 	"\x0f_transfer_groupB\x1a\n" +
-	"\x18_secret_key_confirmation\"\xc9\x05\n" +
+	"\x18_secret_key_confirmation\"\xd6\x05\n" +
 	"\x12PaymentIntentEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -766,8 +766,8 @@ const file_hookbridge_stripe_v1_payment_intent_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x8d\x01\n" +
 	"\x04Data\x12;\n" +
 	"\x06object\x18\x01 \x01(\v2#.hookbridge.stripe.v1.PaymentIntentR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x1e\x92\xfe\x18\x1a\n" +
-	"\x06stripe\x12\x10payment_intent.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:+\x92\xfe\x18'\n" +
+	"\x06stripe\x12\x10payment_intent.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

@@ -932,7 +932,7 @@ const file_hookbridge_stripe_v1_price_proto_rawDesc = "" +
 	"\x14_flat_amount_decimalB\x0e\n" +
 	"\f_unit_amountB\x16\n" +
 	"\x14_unit_amount_decimalB\t\n" +
-	"\a_amount\"\xa8\x05\n" +
+	"\a_amount\"\xb5\x05\n" +
 	"\n" +
 	"PriceEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
@@ -950,8 +950,8 @@ const file_hookbridge_stripe_v1_price_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x85\x01\n" +
 	"\x04Data\x123\n" +
 	"\x06object\x18\x01 \x01(\v2\x1b.hookbridge.stripe.v1.PriceR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x15\x92\xfe\x18\x11\n" +
-	"\x06stripe\x12\aprice.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\"\x92\xfe\x18\x1e\n" +
+	"\x06stripe\x12\aprice.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

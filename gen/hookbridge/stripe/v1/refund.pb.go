@@ -483,7 +483,7 @@ const file_hookbridge_stripe_v1_refund_proto_rawDesc = "" +
 	"\x0f_pending_reasonB\t\n" +
 	"\a_reasonB\x11\n" +
 	"\x0f_receipt_numberB\t\n" +
-	"\a_status\"\xbd\x05\n" +
+	"\a_status\"\xca\x05\n" +
 	"\vRefundEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -500,8 +500,8 @@ const file_hookbridge_stripe_v1_refund_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x86\x01\n" +
 	"\x04Data\x124\n" +
 	"\x06object\x18\x01 \x01(\v2\x1c.hookbridge.stripe.v1.RefundR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:'\x92\xfe\x18#\n" +
-	"\x06stripe\x12\brefund.*\x12\x0fcharge.refund.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:4\x92\xfe\x180\n" +
+	"\x06stripe\x12\brefund.*\x12\x0fcharge.refund.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

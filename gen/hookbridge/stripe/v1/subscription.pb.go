@@ -1416,7 +1416,7 @@ const file_hookbridge_stripe_v1_subscription_proto_rawDesc = "" +
 	"\t_has_moreB\x0e\n" +
 	"\f_total_countB\x06\n" +
 	"\x04_urlB\b\n" +
-	"\x06_count\"\xcd\x05\n" +
+	"\x06_count\"\xda\x05\n" +
 	"\x11SubscriptionEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
 	"\x06object\x18\x02 \x01(\tH\x01R\x06object\x88\x01\x01\x12$\n" +
@@ -1433,8 +1433,8 @@ const file_hookbridge_stripe_v1_subscription_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x8c\x01\n" +
 	"\x04Data\x12:\n" +
 	"\x06object\x18\x01 \x01(\v2\".hookbridge.stripe.v1.SubscriptionR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:%\x92\xfe\x18!\n" +
-	"\x06stripe\x12\x17customer.subscription.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:2\x92\xfe\x18.\n" +
+	"\x06stripe\x12\x17customer.subscription.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +

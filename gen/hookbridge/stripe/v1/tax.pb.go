@@ -1095,7 +1095,7 @@ const file_hookbridge_stripe_v1_tax_proto_rawDesc = "" +
 	"\x05_typeB\b\n" +
 	"\x06_valueB\n" +
 	"\n" +
-	"\b_deleted\"\xb2\x05\n" +
+	"\b_deleted\"\xbf\x05\n" +
 	"\n" +
 	"TaxIdEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x88\x01\x01\x12\x1b\n" +
@@ -1113,8 +1113,8 @@ const file_hookbridge_stripe_v1_tax_proto_rawDesc = "" +
 	"\acontext\x18\v \x01(\tH\bR\acontext\x88\x01\x01\x1a\x85\x01\n" +
 	"\x04Data\x123\n" +
 	"\x06object\x18\x01 \x01(\v2\x1b.hookbridge.stripe.v1.TaxIdR\x06object\x12H\n" +
-	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:\x1f\x92\xfe\x18\x1b\n" +
-	"\x06stripe\x12\x11customer.tax_id.*B\x05\n" +
+	"\x13previous_attributes\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x12previousAttributes:,\x92\xfe\x18(\n" +
+	"\x06stripe\x12\x11customer.tax_id.*\x1a\vdata.objectB\x05\n" +
 	"\x03_idB\t\n" +
 	"\a_objectB\x0e\n" +
 	"\f_api_versionB\n" +
