@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
@@ -21,13 +22,18 @@ import (
 //go:embed packs samples testdata/fixtures
 var files embed.FS
 
-// Catalogue is a set of packs. It doesn't change and is safe for concurrent use.
+// Catalogue is a set of packs. It doesn't change and is safe for concurrent use. A pack is read when it is first asked for: a bridge
+// needs few of them, and reading all of them takes longer than everything else at its start.
 type Catalogue struct {
-	packs   map[string]*Pack
-	samples map[string][]Sample
+	packs map[string]*entry
 	// files are those of the packs that aren't compiled in, by key.
 	files map[string]string
 }
+
+// entry is a pack that may not have been read yet.
+type entry struct{ read func() (*Pack, error) }
+
+func read(pack *Pack) *entry { return &entry{func() (*Pack, error) { return pack, nil }} }
 
 // Sample is a body that a provider could send.
 type Sample struct {
@@ -38,26 +44,33 @@ type Sample struct {
 
 // Builtin returns the packs that are compiled in.
 func Builtin() (*Catalogue, error) {
-	c := &Catalogue{packs: map[string]*Pack{}, samples: map[string][]Sample{}, files: map[string]string{}}
+	c := &Catalogue{packs: map[string]*entry{}, files: map[string]string{}}
 	entries, err := fs.ReadDir(files, "packs")
 	if err != nil {
 		return nil, err
 	}
-	var errs []error
-	for _, entry := range entries {
-		name := path.Join("packs", entry.Name())
-		data, err := fs.ReadFile(files, name)
-		if err != nil {
-			return nil, err
-		}
-		pack, err := Parse(name, data)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		c.packs[pack.Key()] = pack
+	for _, file := range entries {
+		name := path.Join("packs", file.Name())
+		c.packs[strings.TrimSuffix(file.Name(), ".yaml")] = &entry{sync.OnceValues(func() (*Pack, error) {
+			data, err := fs.ReadFile(files, name)
+			if err != nil {
+				return nil, err
+			}
+			return Parse(name, data)
+		})}
 	}
-	return c, errors.Join(append(errs, c.readSamples())...)
+	return c, nil
+}
+
+// Check reads all packs and says what is wrong with them. Of the built-in ones a test has made sure that it is nothing.
+func (c *Catalogue) Check() error {
+	var errs []error
+	for _, key := range c.Keys() {
+		if _, err := c.packs[key].read(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Parse reads a pack. Errors name the file and the field.
@@ -110,15 +123,19 @@ func (c *Catalogue) With(file string, pack *Pack) (*Catalogue, error) {
 		}
 		return nil, fmt.Errorf("%s: the provider %q is built in; give yours another key", file, pack.Key())
 	}
-	more := &Catalogue{packs: maps.Clone(c.packs), samples: c.samples, files: maps.Clone(c.files)}
-	more.packs[pack.Key()], more.files[pack.Key()] = pack, file
+	more := &Catalogue{packs: maps.Clone(c.packs), files: maps.Clone(c.files)}
+	more.packs[pack.Key()], more.files[pack.Key()] = read(pack), file
 	return more, nil
 }
 
-// Get returns a pack by its key.
+// Get returns a pack by its key. One that Check finds something wrong with isn't there.
 func (c *Catalogue) Get(key string) (*Pack, bool) {
-	p, ok := c.packs[key]
-	return p, ok
+	e, ok := c.packs[key]
+	if !ok {
+		return nil, false
+	}
+	pack, err := e.read()
+	return pack, err == nil
 }
 
 // Keys returns the keys of all packs, sorted.
@@ -126,8 +143,8 @@ func (c *Catalogue) Keys() []string { return slices.Sorted(maps.Keys(c.packs)) }
 
 // Samples returns a provider's sample bodies, sorted by type. Where there are none of its own, they are what its fixture has.
 func (c *Catalogue) Samples(key string) []Sample {
-	if own := c.samples[key]; len(own) > 0 {
-		return slices.Clone(own)
+	if own := ownSamples(key); len(own) > 0 {
+		return own
 	}
 	return c.fixtureSamples(key)
 }
@@ -135,7 +152,7 @@ func (c *Catalogue) Samples(key string) []Sample {
 // fixtureSamples are the documents in a fixture, one of each type. It is read only when it is asked for. What can't be read has none: a
 // test sees to that there is nothing of the kind.
 func (c *Catalogue) fixtureSamples(key string) []Sample {
-	pack, known := c.packs[key]
+	pack, known := c.Get(key)
 	data, err := fs.ReadFile(files, path.Join("testdata", "fixtures", key+".yaml"))
 	if err != nil || !known {
 		return nil
@@ -173,23 +190,19 @@ func (c *Catalogue) Sample(key, typ string) (Sample, bool) {
 	return Sample{}, false
 }
 
-// readSamples reads samples/<provider>/<type>.json; a slash in a type is a tilde in its file's name, and a colon is %3A.
-func (c *Catalogue) readSamples() error {
+// ownSamples reads samples/<provider>/<type>.json; a slash in a type is a tilde in its file's name, and a colon is %3A.
+func ownSamples(key string) []Sample {
 	written := strings.NewReplacer("~", "/", "%3A", ":")
-	return fs.WalkDir(files, "samples", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		key := path.Base(path.Dir(name))
-		typ, ok := strings.CutSuffix(path.Base(name), ".json")
-		if _, known := c.packs[key]; !ok || !known {
-			return fmt.Errorf("%s: samples are samples/<provider>/<type>.json, of a provider that has a pack", name)
-		}
-		body, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		c.samples[key] = append(c.samples[key], Sample{Type: written.Replace(typ), Body: body})
+	folder := path.Join("samples", key)
+	entries, err := fs.ReadDir(files, folder)
+	if err != nil {
 		return nil
-	})
+	}
+	var list []Sample
+	for _, file := range entries {
+		if body, err := fs.ReadFile(files, path.Join(folder, file.Name())); err == nil {
+			list = append(list, Sample{Type: written.Replace(strings.TrimSuffix(file.Name(), ".json")), Body: body})
+		}
+	}
+	return list
 }

@@ -128,6 +128,9 @@ func TestFixtures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := catalogue.Check(); err != nil {
+		t.Fatal(err)
+	}
 	for _, key := range catalogue.Keys() {
 		t.Run(key, func(t *testing.T) {
 			pack, _ := catalogue.Get(key)

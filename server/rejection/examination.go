@@ -297,7 +297,7 @@ func (x *examination) otherSchemes() bool {
 func (x *examination) otherProviders() {
 	mine := headersOf(x.own.Pack())
 	for _, name := range slices.Sorted(headerNames(x.request.Header)) {
-		packs := x.packs[name]
+		packs := x.packs()[name]
 		if len(packs) == 0 || slices.Contains(mine, name) {
 			continue
 		}

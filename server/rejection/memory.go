@@ -3,6 +3,7 @@ package rejection
 import (
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +25,8 @@ type sources struct {
 	// names are those of byName, sorted.
 	names  []string
 	former []former
-	// packs are the providers by the header that their signatures are in.
-	packs map[string][]*provider.Pack
+	// packs are the providers by the header that their signatures are in. All of them are read when they are first asked for.
+	packs func() map[string][]*provider.Pack
 }
 
 // former is a source with secrets that were replaced, or removed, at a time. The newest come first.
@@ -38,7 +39,7 @@ type former struct {
 // configured before is remembered for a day, in memory only.
 func (l *Log) SetSources(catalogue *provider.Catalogue, list []*provider.Source) {
 	now := l.cfg.Now()
-	next := &sources{byName: map[string]*provider.Source{}, packs: map[string][]*provider.Pack{}}
+	next := &sources{byName: map[string]*provider.Source{}, packs: sync.OnceValue(func() map[string][]*provider.Pack { return byHeader(catalogue) })}
 	for _, s := range list {
 		next.byName[s.Name()] = s
 	}
@@ -56,13 +57,18 @@ func (l *Log) SetSources(catalogue *provider.Catalogue, list []*provider.Source)
 			}
 		}
 	}
+	l.memory.current.Store(next)
+}
+
+func byHeader(catalogue *provider.Catalogue) map[string][]*provider.Pack {
+	packs := map[string][]*provider.Pack{}
 	for _, key := range catalogue.Keys() {
 		pack, _ := catalogue.Get(key)
 		for _, name := range headersOf(pack) {
-			next.packs[name] = append(next.packs[name], pack)
+			packs[name] = append(packs[name], pack)
 		}
 	}
-	l.memory.current.Store(next)
+	return packs
 }
 
 func (s *sources) remember(f former) {
