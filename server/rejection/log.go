@@ -188,6 +188,8 @@ func (l *Log) work(ctx context.Context, it *item) {
 	defer l.bytes.Add(-it.bytes)
 	if it.request != nil {
 		if l.budget.open() {
+			// Reading all packs is done once and is no delivery's share of the time.
+			l.memory.current.Load().packs()
 			begun := time.Now()
 			it.entry.Diagnoses = l.examine(ctx, it)
 			l.budget.spend(time.Since(begun))
