@@ -189,7 +189,9 @@ func (l *Log) work(ctx context.Context, it *item) {
 	if it.request != nil {
 		if l.budget.open() {
 			// Reading all packs is done once and is no delivery's share of the time.
-			l.memory.current.Load().packs()
+			if known := l.memory.current.Load(); known != nil {
+				known.packs()
+			}
 			begun := time.Now()
 			it.entry.Diagnoses = l.examine(ctx, it)
 			l.budget.spend(time.Since(begun))
