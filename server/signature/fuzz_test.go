@@ -194,7 +194,8 @@ func FuzzJSONPlace(f *testing.F) {
 		f.Add(key)
 	}
 	f.Fuzz(func(t *testing.T, key string) {
-		if key == "" || len(key) > 200 || !utf8.ValidString(key) {
+		// U+0000 stands for the value of an absent setting; a pack with one doesn't load.
+		if key == "" || len(key) > 200 || !utf8.ValidString(key) || strings.Contains(key, signature.Absent) {
 			t.Skip("no key of a pack")
 		}
 		place, err := signature.PlaceNamed("json", strings.NewReplacer(`\`, `\\`, ".", `\.`).Replace(key))
