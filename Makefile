@@ -64,7 +64,7 @@ MINIMIZETIME := 1s
 fuzz: ## Fuzz every parser of what strangers send, for FUZZTIME each.
 	@mkdir -p .build; grep -rl --include=*_test.go '^func Fuzz' client server | xargs -n1 dirname | sort -u | while read -r dir; do \
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -d' ' -f2); do \
-	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime $(MINIMIZETIME) ./$$dir > .build/fuzz.log 2>&1 || { cat .build/fuzz.log; exit 1; }; \
+	    echo "$$dir $$target"; .ci/fuzz "$$dir" "$$target" $(FUZZTIME) $(MINIMIZETIME) || exit 1; \
 	  done; done
 
 breaking: workspace ## Compare the schema with that of the last release, if there has been one.
