@@ -21,6 +21,7 @@ func TestRejectionsFromTheShell(t *testing.T) {
 	if err := follow.Start(); err != nil {
 		t.Fatal(err)
 	}
+	lines, followed := bufio.NewScanner(stdout), ""
 	for _, path := range []string{"demo", "nowhere\x1b[31m", "other"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+bridge.http, strings.NewReader(`{"event":"x"}`))
 		if err != nil {
@@ -36,14 +37,14 @@ func TestRejectionsFromTheShell(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
+		// A refusal is written down after its answer: the next one comes when this one is shown.
+		for n := 0; n < 2 && lines.Scan(); n++ {
+			followed += lines.Text() + "\n"
+		}
 	}
 	const demo = "TIME  demo   127.0.0.1  401 SIGNATURE_MISSING\n    signature absent: header X-Signature is not there: has the webhook got a secret at the provider? "
 	const nowhere = "\nTIME  -      127.0.0.1  404 UNKNOWN_SOURCE\n    no source of this name is configured\n"
 	const other = "TIME  other  127.0.0.1  401 SIGNATURE_MISMATCH\n    unknown secret: no secret that the bridge knows made this signature, in no form, for no body and URL that were tried. "
-	lines, followed := bufio.NewScanner(stdout), ""
-	for n := 0; n < 6 && lines.Scan(); n++ {
-		followed += lines.Text() + "\n"
-	}
 	// The columns are as wide as what was known when the line was printed.
 	narrow := func(text string) string { return regexp.MustCompile(`(\S)  +`).ReplaceAllString(text, "$1 ") }
 	followed = masked(followed)
