@@ -10,15 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -315,13 +312,6 @@ func ids(ds []*hookbridgev1.Delivery) []string {
 	return all
 }
 
-// sent is a delivery in short.
-type sent struct {
-	Seq     int64
-	Attempt int32
-	Reason  hookbridgev1.Delivery_Reason
-}
-
 const (
 	reasonNew      = hookbridgev1.Delivery_REASON_NEW
 	reasonDeadline = hookbridgev1.Delivery_REASON_DEADLINE
@@ -331,23 +321,6 @@ const (
 	reasonRedriven = hookbridgev1.Delivery_REASON_REDRIVEN
 	reasonReplay   = hookbridgev1.Delivery_REASON_REPLAY
 )
-
-func short(ds ...*hookbridgev1.Delivery) []sent {
-	var all []sent
-	for _, d := range ds {
-		all = append(all, sent{d.GetEvent().GetSequence(), d.GetAttempt(), d.GetReason()})
-	}
-	return all
-}
-
-// run is the deliveries of sequences from first to last.
-func run(first, last int64, attempt int32, why hookbridgev1.Delivery_Reason) []sent {
-	var all []sent
-	for seq := first; seq <= last; seq++ {
-		all = append(all, sent{seq, attempt, why})
-	}
-	return all
-}
 
 // quiet expects that nothing more comes now. Only in a bubble.
 func (s *stream) quiet() {
@@ -365,37 +338,4 @@ func (s *stream) quiet() {
 	}
 }
 
-func equal(t testing.TB, what string, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-// refused expects an error with a code, text and reason.
-func refused(t testing.TB, err error, want string) {
-	t.Helper()
-	if got := described(err); got != want {
-		t.Errorf("error\n got %s\nwant %s", got, want)
-	}
-}
-
-// described is an error with code, reason and text.
-func described(err error) string {
-	s := status.Convert(err)
-	reason := ""
-	for _, d := range s.Details() {
-		if info, ok := d.(interface{ GetReason() string }); ok {
-			reason = info.GetReason()
-		}
-	}
-	return fmt.Sprintf("%v %s: %s", s.Code(), reason, s.Message())
-}
-
 const second = time.Second
-
-// elapse lets time go by, and everything happen that is due. Only in a bubble.
-func elapse(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
