@@ -3,8 +3,6 @@ package subscription
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/status"
@@ -62,10 +60,4 @@ func described(err error) string {
 		}
 	}
 	return fmt.Sprintf("%v %s: %s", s.Code(), reason, s.Message())
-}
-
-// elapse lets time go by, and everything happen that is due. Only in a bubble.
-func elapse(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
 }

@@ -339,3 +339,9 @@ func (s *stream) quiet() {
 }
 
 const second = time.Second
+
+// elapse lets time go by, and everything happen that is due. Only in a bubble.
+func elapse(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
