@@ -103,19 +103,23 @@ const together = 16
 
 // Each promise is kept on each journal, by a bridge as it is run in production.
 func TestPromises(t *testing.T) {
+	room := make(chan struct{}, together)
+	var journals sync.WaitGroup
 	for _, s := range stores() {
-		t.Run(s.name, func(t *testing.T) {
-			journal := s.open(t)
-			var running sync.WaitGroup
-			room := make(chan struct{}, together)
-			for _, p := range promises() {
-				room <- struct{}{}
-				running.Go(func() {
-					defer func() { <-room }()
-					t.Run(p.sentence, func(t *testing.T) { p.kept(open(t, journal())) })
-				})
-			}
-			running.Wait()
+		journals.Go(func() {
+			t.Run(s.name, func(t *testing.T) {
+				journal := s.open(t)
+				var running sync.WaitGroup
+				for _, p := range promises() {
+					room <- struct{}{}
+					running.Go(func() {
+						defer func() { <-room }()
+						t.Run(p.sentence, func(t *testing.T) { p.kept(open(t, journal())) })
+					})
+				}
+				running.Wait()
+			})
 		})
 	}
+	journals.Wait()
 }
