@@ -75,11 +75,19 @@ func (e *embedded) dial() nats.Option { return nats.InProcessServer(e.server) }
 // health returns why a stream can't be written, if the server knows: an error of its file store is final until it is opened
 // anew, and a publisher only hears nothing.
 func (e *embedded) health(stream string) error {
-	st := e.server.Healthz(&server.HealthzOptions{Account: globalAccount, Stream: stream})
-	if st.Error == "" {
-		return nil
+	return failure(e.server.Healthz(&server.HealthzOptions{Account: globalAccount, Stream: stream, Details: true}))
+}
+
+// failure is what a check of the server's health found. That the server was not ready for connections within the millisecond that the
+// check gives it says only that the machine is busy: it was ready when it was opened.
+func failure(st *server.HealthStatus) error {
+	var errs []error
+	for _, e := range st.Errors {
+		if e.Type != server.HealthzErrorConn {
+			errs = append(errs, errors.New(e.Error))
+		}
 	}
-	return errors.New(st.Error)
+	return errors.Join(errs...)
 }
 
 // streamFolder is where the server keeps a stream.
