@@ -199,7 +199,7 @@ func attemptsAndReasons(b *bridge) {
 		b.t.Fatalf("got %v, want attempt 3 because the stream was lost", brief(d))
 	}
 	m.rejects(retry(), d)
-	d = m.gets(sent{1, attempt + 1, reasonRejected})[0]
+	m.gets(sent{1, attempt + 1, reasonRejected})
 	b.restart()
 	m = b.join("a", nil)
 	d = m.gets(sent{1, attempt + 2, reasonRestart})[0]
