@@ -145,6 +145,7 @@ func TestAnErasedEventBecomesNoDeadLetter(t *testing.T) {
 			select {
 			case resp := <-erased:
 				t.Errorf("answered %v while a copy was on its way", resp)
+				erased <- resp
 			default:
 			}
 			b.journal.HoldDeadLetters(false)
