@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -130,7 +129,7 @@ func (b *bridge) dial(address string) *grpc.ClientConn {
 	return conn
 }
 
-// post signs a delivery as its provider would, posts it, and returns the answer, which has to be 200.
+// post signs a delivery as its provider would and posts it, again while the answer is 503, as providers do. It returns the receipt.
 func (b *bridge) post(source, typ, id, body string) string {
 	b.t.Helper()
 	u := &url.URL{Scheme: "http", Host: b.at.HTTP, Path: "/webhooks/" + source}
@@ -138,23 +137,28 @@ func (b *bridge) post(source, typ, id, body string) string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader([]byte(body)))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	req.Header = header
-	resp, err := poster.Do(req)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		b.t.Fatalf("post %s: %d %s %v", id, resp.StatusCode, text, err)
-	}
-	return string(text)
+	receipt := ""
+	eventually(b.t, "a delivery is taken", func() bool {
+		ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(body))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		req.Header = header
+		resp, err := poster.Do(req)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
+			b.t.Fatalf("post %s: %d %s %v", id, resp.StatusCode, text, err)
+		}
+		receipt = string(text)
+		return resp.StatusCode == http.StatusOK
+	})
+	return receipt
 }
 
 // event stores one event. Its sequence is one more than that of the one before.

@@ -99,7 +99,7 @@ func stores() []store {
 }
 
 // together is how many cases run at a time: most of their time they wait.
-const together = 16
+const together = 10
 
 // Each promise is kept on each journal, by a bridge as it is run in production.
 func TestPromises(t *testing.T) {

@@ -175,11 +175,18 @@ func (m *member) ended() error {
 	}
 }
 
-// leave ends the stream as a client does that dies.
+// leave ends the stream as a client does that dies, and returns when the bridge has noticed.
 func (m *member) leave() {
 	m.t.Helper()
+	members := 0
+	if m.name != "" {
+		members = len(m.b.status(m.name).GetMembers())
+	}
 	m.cancel()
 	_ = m.ended()
+	if m.name != "" {
+		eventually(m.t, "the bridge notices that a stream has ended", func() bool { return len(m.b.status(m.name).GetMembers()) < members })
+	}
 }
 
 // ack acknowledges, which has to count.

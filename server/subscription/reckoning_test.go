@@ -1,7 +1,9 @@
 package subscription
 
 import (
+	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +145,7 @@ func TestAnErasedEventBecomesNoDeadLetter(t *testing.T) {
 			select {
 			case resp := <-erased:
 				t.Errorf("answered %v while a copy was on its way", resp)
+				erased <- resp
 			default:
 			}
 			b.journal.HoldDeadLetters(false)
@@ -180,4 +183,63 @@ func TestAnErasedEventBecomesNoDeadLetter(t *testing.T) {
 			equal(t, "held", b.metric("outstanding_events", "a"), 1.0)
 		})
 	})
+}
+
+// forgetful is a journal that can begin to lose its records, as a crash does.
+type forgetful struct {
+	journal.Journal
+	lost atomic.Bool
+}
+
+// PutRecords implements journal.Journal.
+func (j *forgetful) PutRecords(ctx context.Context, records map[string][]byte) error {
+	if j.lost.Load() {
+		return errFire
+	}
+	return j.Journal.PutRecords(ctx, records)
+}
+
+// On a journal on disk, too: a dead letter that was stored and not settled before the bridge ended is the only one.
+func TestADeadLetterFromBeforeACrashCountsOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	serve := func() (*bridge, *forgetful, func()) {
+		opened, err := journal.Open(t.Context(), journal.Config{Dir: dir, MinFree: -1, MaxBytes: 64 << 20, DeadLetterBytes: 16 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := &forgetful{Journal: opened}
+		b := startOn(&bridge{t: t}, j, nil)
+		return b, j, func() {
+			if err := b.stop(); (err != nil) != j.lost.Load() {
+				t.Errorf("stop: %v", err)
+			}
+			if err := opened.Close(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b, j, stop := serve()
+	s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)})
+	for n := range 3 {
+		if _, err := j.Append(t.Context(), entry(n+1, "push", 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ds := s.deliveries(3)
+	s.ack(ds[1])
+	j.lost.Store(true)
+	_, err := b.reject("a", forGood("no"), ds[0].GetAckId())
+	refused(t, err, "Unavailable JOURNAL_UNAVAILABLE: the journal can't be reached or can't write; try again")
+	stop()
+
+	want := []dead{{1, 1, 1, deadForGood, "no"}}
+	for range 2 {
+		b, j, stop = serve()
+		s, _ = b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)})
+		d := s.delivery()
+		equal(t, "what comes again", d.GetEvent().GetSequence(), int64(3))
+		_, got := deadLetters(t, j, "a")
+		equal(t, "dead letters", got, want)
+		stop()
+	}
 }
