@@ -14,10 +14,8 @@ import (
 	"github.com/hookbridge/hookbridge/server/delivery"
 )
 
-// parse reads a pack "p" with an HMAC over the body in the header X-Signature and what else is given.
-func parse(t testing.TB, rest string) *Pack {
-	t.Helper()
-	pack, err := Parse("p.yaml", []byte(`
+// head is a pack for tests, as far as they have it in common.
+const head = `
 key: p
 name: P
 docs_url: https://example.com/
@@ -25,7 +23,12 @@ schemes: [{name: signature, algorithm: hmac-sha256, signature: [{header: X-Signa
 bodies: [{media_type: application/json}, {media_type: application/x-ndjson}]
 retries: true
 evidence: [made for this test]
-`+rest))
+`
+
+// parse reads a pack "p" with an HMAC over the body in the header X-Signature and what else is given.
+func parse(t testing.TB, rest string) *Pack {
+	t.Helper()
+	pack, err := Parse("p.yaml", []byte(head+rest))
 	if err != nil {
 		t.Fatal(err)
 	}

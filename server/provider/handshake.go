@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -14,6 +16,8 @@ type handshake struct {
 	when, require []condition
 	signed        bool
 	respond       response
+	// signs says that the answer holds what is computed with the source's key, for whoever asks.
+	signs bool
 	// captures is where the secret is that the handshake brings; nowhere where it brings none.
 	captures signature.Place
 }
@@ -29,6 +33,10 @@ func newHandshake(spec *providerv1.Handshake, settings []*providerv1.Setting) (h
 	}
 	if h.respond, err = newResponse(spec.GetRespond(), settings); err != nil {
 		return h, fmt.Errorf("respond.%w", err)
+	}
+	h.signs = !h.signed && slices.ContainsFunc(h.respond.values, func(c computed) bool { return c.keyed })
+	if h.signs && !slices.ContainsFunc(spec.GetRequire(), func(c *providerv1.Condition) bool { return c.GetMatches() != "" }) {
+		return h, errors.New("require: an unsigned handshake that computes with the key says by `matches` what of, so that no delivery is like it")
 	}
 	if spec.GetCaptures() != nil {
 		h.captures, _, err = signature.PlaceOf(spec.GetCaptures())
@@ -56,6 +64,17 @@ func (s *Source) handshake(r *delivery.Request, content *reading, signed bool) (
 		return s.shake(h, r, document)
 	}
 	return Outcome{}, nil
+}
+
+// signedFor reports whether a body is what an unsigned handshake would have the key compute of, for whoever asks. A signature over it
+// proves nothing.
+func (p *Pack) signedFor(body []byte) bool {
+	for _, h := range p.handshakes {
+		if h.signs && slices.ContainsFunc(h.require, func(c condition) bool { return c.Fits(body) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // shake answers a handshake. Nothing is computed before what is required of it was found to hold.

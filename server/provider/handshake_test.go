@@ -48,11 +48,11 @@ func TestHandshakes(t *testing.T) {
 		fails               error
 		withSettings        map[string]string
 	}{
-		{name: "computed with the secret", pack: strings.ReplaceAll(computing, ", require: [{query: crc, %}]", ""), method: "GET", query: "crc=abc",
+		{name: "computed with the secret", pack: strings.ReplaceAll(computing, "%", "matches: '[a-z]*'"), method: "GET", query: "crc=abc",
 			status: 200, contentType: "application/json", answer: `{"response_token":"sha256=` + base64.StdEncoding.EncodeToString(hmacOf("secret", "abc")) + `"}`},
-		{name: "what is required holds", pack: strings.ReplaceAll(computing, "%", "equals: abc"), method: "GET", query: "crc=abc",
+		{name: "what is required holds", pack: strings.ReplaceAll(computing, "%", "matches: abc"), method: "GET", query: "crc=abc",
 			status: 200, contentType: "application/json", answer: `{"response_token":"sha256=` + base64.StdEncoding.EncodeToString(hmacOf("secret", "abc")) + `"}`},
-		{name: "what is required doesn't hold", pack: strings.ReplaceAll(computing, "%", "equals: abd"), method: "GET", query: "crc=abc", fails: ErrHandshakeForbidden},
+		{name: "what is required doesn't hold", pack: strings.ReplaceAll(computing, "%", "matches: abd"), method: "GET", query: "crc=abc", fails: ErrHandshakeForbidden},
 		{name: "a digest of a secret setting and of the URL without its query",
 			pack:   "settings: [{name: token, description: x, secret: true}]\n" + `handshakes: [{method: GET, when: [{query: c}], respond: {content_type: text/plain, body: "{value:v}", values: [{name: v, algorithm: sha256, encoding: hex, content: "{query:c}-{setting:token}{url}"}]}}]`,
 			method: "GET", query: "c=code", withSettings: map[string]string{"token": "token"}, status: 200, contentType: "text/plain", answer: hex.EncodeToString(sum[:])},
@@ -60,7 +60,7 @@ func TestHandshakes(t *testing.T) {
 			pack:   "settings: [{name: token, description: x, optional: true, secret: true}]\n" + `handshakes: [{method: GET, when: [{query: c}], respond: {content_type: text/plain, body: "{value:v}", values: [{name: v, algorithm: sha256, encoding: hex, content: "{query:c}{setting:token}"}]}}]`,
 			method: "GET", query: "c=code", fails: ErrHandshakeRefused},
 		{name: "another hash than the scheme's, into a header",
-			pack:   `handshakes: [{method: HEAD, when: [{query: c}], respond: {status: 204, headers: [{name: X-Proof, value: "{value:v}"}], values: [{name: v, algorithm: hmac-sha1, encoding: base64url, content: "{query:c}"}]}}]`,
+			pack:   `handshakes: [{method: HEAD, when: [{query: c}], respond: {status: 204, headers: [{name: X-Proof, value: "{value:v}"}], values: [{name: v, algorithm: hmac-sha1, encoding: base64url, content: "{query:c}"}]}, require: [{query: c, matches: c}]}]`,
 			method: "HEAD", query: "c=c", status: 204, answer: "", headers: []string{"X-Proof", base64.URLEncoding.EncodeToString(sha.Sum(nil))}},
 		{name: "XML stays XML", pack: `handshakes: [{method: POST, when: [{json: c}], respond: {content_type: text/xml, body: "<a>{json:c}</a>"}}]`,
 			method: "POST", body: `{"c":"</a><b x=\"1\">&"}`, status: 200, contentType: "text/xml", answer: "<a>&lt;/a&gt;&lt;b x=&#34;1&#34;&gt;&amp;</a>"},
@@ -117,6 +117,27 @@ func TestHandshakesBringASecret(t *testing.T) {
 	}
 	if _, err := NewSource(SourceConfig{Name: "s", Pack: parse(t, ""), Captured: true}); err == nil || err.Error() != `no handshake of P brings a secret that could be captured` {
 		t.Errorf("asked for in vain: %v", err)
+	}
+}
+
+// An unsigned handshake is no oracle: what it signs for whoever asks is no delivery, and a pack says what that is.
+func TestHandshakesSignNoDelivery(t *testing.T) {
+	const pack = `handshakes: [{method: GET, when: [{query: c}], require: [{query: c, matches: '[0-9]+'}], respond: {content_type: text/plain, body: "{value:v}", values: [{name: v, algorithm: hmac-sha256, encoding: hex, content: "{query:c}"}]}}]`
+	s := open(t, SourceConfig{Pack: parse(t, pack), Secrets: []string{"secret"}})
+	challenge, err := ask(s, "GET", "c=123", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outcome, err := ask(s, "POST", "", "123", "X-Signature", string(challenge.Answer.Body)); !errors.Is(err, ErrSignatureMismatch) || outcome.Verified != nil {
+		t.Errorf("what anybody had signed: %+v, %v", outcome, err)
+	}
+	if outcome, err := signed(t, s, `{"n":123}`); err != nil || len(outcome.Verified) != 1 {
+		t.Errorf("a delivery: %+v, %v", outcome, err)
+	}
+	const want = "handshakes[0]: require: an unsigned handshake that computes with the key says by `matches` what of, so that no delivery is like it"
+	_, err = Parse("p.yaml", []byte(strings.Replace(head+pack, ", require: [{query: c, matches: '[0-9]+'}]", "", 1)))
+	if err == nil || err.Error() != "p.yaml: "+want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

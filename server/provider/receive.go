@@ -58,6 +58,9 @@ func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, err
 	if err != nil {
 		return Outcome{}, err
 	}
+	if s.cfg.Pack.signedFor(r.Body) {
+		return Outcome{}, fmt.Errorf("%w: the body is what anybody can have signed by the handshake of %s", ErrSignatureMismatch, s.cfg.Pack.spec.GetName())
+	}
 	if err := s.confirm(ctx, proof); err != nil {
 		return Outcome{}, err
 	}

@@ -74,6 +74,9 @@ func (c Condition) WithSecrets(secrets map[string]string) Condition {
 	return c
 }
 
+// Fits reports whether a text is what the condition's expression matches; false where it has none.
+func (c Condition) Fits(text []byte) bool { return c.matches != nil && c.matches.Match(text) }
+
 // Holds reports whether the condition is true. JSON is read from document, everything else from r.
 func (c Condition) Holds(r *delivery.Request, document []byte) bool {
 	if c.place.kind == nowhere {

@@ -212,6 +212,9 @@ func (v *verification) add(s *Scheme, place Place, text string) error {
 		return nil
 	}
 	from, ok := len(v.decoded), false
+	if s.algorithm.family == basics && !isBasic(text) {
+		return nil // other credentials, which are for another scheme
+	}
 	switch s.algorithm.family {
 	case tokens:
 		v.decoded, ok = appendDigest(v.decoded, []byte(text)), text != ""
@@ -243,17 +246,19 @@ func appendDigest(dst, text []byte) []byte {
 	return append(dst, sum[:]...)
 }
 
+const basicScheme = "Basic "
+
+func isBasic(text string) bool {
+	return len(text) >= len(basicScheme) && strings.EqualFold(text[:len(basicScheme)], basicScheme)
+}
+
 // appendBasic appends the digest of the user and password in an Authorization header.
 func appendBasic(dst []byte, text string) ([]byte, bool) {
-	const scheme = "Basic "
-	if len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
-		return dst, false
-	}
 	base64, err := newEncoding("base64", true)
 	if err != nil {
 		return dst, false
 	}
-	credentials, _, ok := base64.decode(nil, nil, strings.TrimLeft(text[len(scheme):], " "))
+	credentials, _, ok := base64.decode(nil, nil, strings.TrimLeft(text[len(basicScheme):], " "))
 	return appendDigest(dst, credentials), ok
 }
 

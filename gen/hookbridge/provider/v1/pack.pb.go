@@ -2648,7 +2648,8 @@ type Handshake struct {
 	// The answer.
 	Respond *Response `protobuf:"bytes,4,opt,name=respond,proto3" json:"respond,omitempty"`
 	// What must hold once `when` does; otherwise the request is refused with 403 and nothing is computed. It guards from signing what an
-	// attacker chose, and compares tokens.
+	// attacker chose, and compares tokens. Where an unsigned handshake computes with the key, one of these has `matches`, and a delivery
+	// whose whole body matches it is refused: anybody can have had it signed.
 	Require []*Condition `protobuf:"bytes,5,rep,name=require,proto3" json:"require,omitempty"`
 	// Where a secret is that this handshake brings. It is taken only while the operator has opened a window for the source, and only
 	// where the source has none yet; otherwise the request is refused with 403 and nothing is kept.

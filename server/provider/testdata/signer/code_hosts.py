@@ -103,7 +103,10 @@ def grafana(c):
 
 
 def alertmanager(c):
-    return _basic(c) if ":" in c.secret else {"Authorization": "Bearer " + c.secret}
+    # Either is configured; which one it is, is told by what is there.
+    if c.header("Authorization").startswith("Basic "):
+        return _basic(c)
+    return {"Authorization": "Bearer " + c.secret}
 
 
 def mongodb_atlas(c):
