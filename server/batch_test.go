@@ -29,7 +29,7 @@ stored_headers: [X-Acme-Delivery]
 answers: {duplicate: {status: 208, content_type: application/json, body: '{{"again":"{json:delivery}"}}'}, failure: {status: 403, empty: true}}
 handshakes:
 - {method: POST, when: [{header: X-Acme-Secret}], captures: {header: X-Acme-Secret}, respond: {status: 204, headers: [{name: X-Acme-Secret, value: "{header:X-Acme-Secret}"}]}}
-- {method: GET, when: [{query: challenge}], require: [{query: token, equals: right}], respond: {content_type: text/plain, body: "{value:proof}", values: [{name: proof, algorithm: hmac-sha256, encoding: hex, content: "{query:challenge}"}]}}
+- {method: GET, when: [{query: challenge}], require: [{query: token, equals: right}, {query: challenge, matches: "[a-z]{1,40}"}], respond: {content_type: text/plain, body: "{value:proof}", values: [{name: proof, algorithm: hmac-sha256, encoding: hex, content: "{query:challenge}"}]}}
 retries: true
 evidence: [made for these tests]
 `

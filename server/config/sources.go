@@ -33,6 +33,9 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 		c.secrets(path+".secrets", m.GetSecrets(), config.Journal.Dir, &s)
 		c.settings(path+".settings", m.GetSettings(), &s)
 		s.DigestWindow = c.window(path+".digest_window", m.GetDigestWindow(), 5*time.Minute, config.Journal.MaxAge)
+		if m.GetDedupe() == "" && m.GetDigestWindow() == "" && c.repeats(s.Provider) {
+			s.DigestWindow = 0
+		}
 		if m.GetDedupe() == "none" {
 			s.DigestWindow = 0
 			if m.GetDigestWindow() != "" {
@@ -104,6 +107,15 @@ func (c *completion) captured(path, journal string, s *Source) {
 	if ok {
 		s.Secrets = append(s.Secrets, secret)
 	}
+}
+
+// repeats reports whether equal bodies of a provider may be different events.
+func (c *completion) repeats(key string) bool {
+	if c.catalogue == nil {
+		return false
+	}
+	pack, ok := c.catalogue.Get(key)
+	return ok && pack.BodiesRepeat()
 }
 
 // publishes reports whether a provider publishes its keys, so that a source needs no secret.

@@ -86,8 +86,9 @@ ordering_key: [{parts: [{envelope: account}, {json: who}]}]
 		{"an id that an event's condition chooses is still the delivery's", "batch: {}\nid: [{when: [{json: a}], parts: [{header: X-Delivery}]}]\n", `[{"a":1},{"a":1}]`, []string{"X-Delivery", "d"}, true,
 			[]string{`d:0 unknown  {"a":1} false`, `d:1 unknown  {"a":1} false`}},
 		// The id could have been in a header, which nobody signs: whoever sends one brings about another id.
-		{"without any id it is the digest of the element", "batch: {}\n" + inDocument, `[{"a":1},"],[\"\\",[1,[2]]]`, nil, true,
-			[]string{digest([]byte(`{"a":1}`)) + ` unknown  {"a":1} false`, digest([]byte(`"],[\"\\"`)) + ` unknown  "],[\"\\" false`, digest([]byte(`[1,[2]]`)) + ` unknown  [1,[2]] false`}},
+		{"without any id it is the digest of the delivery, numbered", "batch: {}\n" + inDocument, `[{"a":1},"],[\"\\",{"a":1}]`, nil, true,
+			[]string{digest([]byte(`[{"a":1},"],[\"\\",{"a":1}]`)) + `:0 unknown  {"a":1} false`, digest([]byte(`[{"a":1},"],[\"\\",{"a":1}]`)) + `:1 unknown  "],[\"\\" false`,
+				digest([]byte(`[{"a":1},"],[\"\\",{"a":1}]`)) + `:2 unknown  {"a":1} false`}},
 		{"an empty list", "batch: {}\n" + inDocument, `[]`, nil, true, nil},
 		{"no lines", "batch: {format: lines}\n" + inDocument, "\n \n", nil, true, nil},
 		{"no list", "batch: {events: events}\n" + inDocument, `{"id":"1","events":{}}`, nil, false, []string{`1 unknown  {"id":"1","events":{}} true`}},

@@ -125,4 +125,7 @@ func (p *Pack) maxBody() int64 {
 	return defaultMaxBody
 }
 
+// BodiesRepeat reports whether equal bodies without an id may be different events.
+func (p *Pack) BodiesRepeat() bool { return p.spec.GetBodiesRepeat() }
+
 func (p *Pack) deadline() time.Duration { return p.spec.GetDeadline().AsDuration() }

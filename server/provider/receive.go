@@ -214,7 +214,11 @@ func (s *Source) identify(v *delivery.Verified, r *delivery.Request, envelope []
 			v.ID, v.Auth.IDCovered = numbered(id, v.Index), v.Auth.IDCovered && v.Auth.BodyCovered
 		}
 	case s.cfg.DigestWindow > 0:
-		v.ID, v.DedupeWindow, v.Auth.IDCovered = digest(v.Body), s.cfg.DigestWindow, v.Auth.BodyCovered && from.passedBy(scheme)
+		// Of a list it is that of the whole delivery: an element may say the same again, and mean another time that the delivery gives.
+		v.ID, v.DedupeWindow, v.Auth.IDCovered = digest(r.Body), s.cfg.DigestWindow, v.Auth.BodyCovered && from.passedBy(scheme)
+		if v.Size > 0 {
+			v.ID = numbered(v.ID, v.Index)
+		}
 	default:
 		v.ID, v.DedupeWindow, v.Auth.IDCovered = "delivery:"+rand.Text(), time.Duration(0), false
 	}

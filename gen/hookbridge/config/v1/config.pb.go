@@ -734,7 +734,8 @@ type Source struct {
 	// "observe": a body that doesn't fit the schema is stored and marked. "enforce": it is refused. Default observe.
 	Validation string `protobuf:"bytes,4,opt,name=validation,proto3" json:"validation,omitempty"`
 	// "digest": where the provider sends no id, a digest of the body counts as one for digest_window. "none": then every
-	// delivery is a new event. Default digest.
+	// delivery is a new event. For providers whose
+	// equal bodies may be different events (docs/providers.md says which) none is the rule; otherwise: Default digest.
 	Dedupe string `protobuf:"bytes,5,opt,name=dedupe,proto3" json:"dedupe,omitempty"`
 	// For how long equal bodies without an id count as one delivery; from 1s to retention.max_age. Default 5m, or
 	// retention.max_age where that is less.

@@ -83,7 +83,10 @@ type Pack struct {
 	Proof string `protobuf:"bytes,21,opt,name=proof,proto3" json:"proof,omitempty"`
 	// Whether an event's id stays the same when its delivery is sent again: "yes", "no" or, the default, "unknown". Where it
 	// does not, a retry is a new event unless its body is the same.
-	IdStable      string `protobuf:"bytes,22,opt,name=id_stable,json=idStable,proto3" json:"id_stable,omitempty"`
+	IdStable string `protobuf:"bytes,22,opt,name=id_stable,json=idStable,proto3" json:"id_stable,omitempty"`
+	// Whether the provider says the same again when something else has happened: deliveries without an id whose bodies are equal are then
+	// different events. A source's `dedupe` is "none" by default where it does; a retry is an event of its own.
+	BodiesRepeat  bool `protobuf:"varint,23,opt,name=bodies_repeat,json=bodiesRepeat,proto3" json:"bodies_repeat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -270,6 +273,13 @@ func (x *Pack) GetIdStable() string {
 		return x.IdStable
 	}
 	return ""
+}
+
+func (x *Pack) GetBodiesRepeat() bool {
+	if x != nil {
+		return x.BodiesRepeat
+	}
+	return false
 }
 
 // Setting is a value that the source's configuration gives.
@@ -485,7 +495,7 @@ func (x *Refusal) GetEmpty() bool {
 }
 
 // Batch says where the events of a delivery are. Each becomes an event with its own element as body and document; id, type, time and
-// ordering key are read from the element. An empty list is a delivery without events: it is answered as a success and nothing is
+// ordering key are read from the element; an element without an id has that of the delivery, or a digest of it, and its place in it. An empty list is a delivery without events: it is answered as a success and nothing is
 // stored. A body that has no such list is one event. A delivery has at most 10,000 events.
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2947,7 +2957,7 @@ var File_hookbridge_provider_v1_pack_proto protoreflect.FileDescriptor
 
 const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8d\n" +
+	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\n" +
 	"\n" +
 	"\x04Pack\x12/\n" +
 	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x03key\x12\x1b\n" +
@@ -2980,7 +2990,8 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\bsettings\x18\x13 \x03(\v2\x1f.hookbridge.provider.v1.SettingB\b\xbaH\x05\x92\x01\x02\x10\bR\bsettings\x123\n" +
 	"\x05batch\x18\x14 \x01(\v2\x1d.hookbridge.provider.v1.BatchR\x05batch\x128\n" +
 	"\x05proof\x18\x15 \x01(\tB\"\xbaH\x1fr\x1dR\x00R\x06vectorR\x03sdkR\x06signerR\x04noneR\x05proof\x126\n" +
-	"\tid_stable\x18\x16 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aunknownR\x03yesR\x02noR\bidStableB\n" +
+	"\tid_stable\x18\x16 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aunknownR\x03yesR\x02noR\bidStable\x12#\n" +
+	"\rbodies_repeat\x18\x17 \x01(\bR\fbodiesRepeatB\n" +
 	"\n" +
 	"\b_retries\"\xdc\x01\n" +
 	"\aSetting\x121\n" +
