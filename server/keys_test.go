@@ -69,7 +69,7 @@ func newPublishedKey(t *testing.T, id string) *publishedKey {
 }
 
 // A provider that publishes its keys needs no secret. They are fetched when the bridge starts and when it reloads, and not for each delivery;
-// a delivery whose key isn't published is refused, and one whose key can't be asked for is to come again.
+// a delivery whose key isn't known, and can't be asked for yet, is to come again.
 func TestPublishedKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookbridge.yaml")
 	text := "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n" +
@@ -125,7 +125,8 @@ func TestPublishedKeys(t *testing.T) {
 	for n := range 20 {
 		deliver(first, fmt.Sprintf("delivery %d", n), http.StatusOK, "")
 	}
-	deliver(second, "a key that isn't published", http.StatusUnauthorized, "SIGNATURE_MISMATCH")
+	deliver(second, "a key that wasn't published when it was last asked", http.StatusServiceUnavailable, "KEY_UNAVAILABLE")
+	deliver(&publishedKey{first.id, second.private}, "forged under a key that is known", http.StatusUnauthorized, "SIGNATURE_MISMATCH")
 	if n := network.fetches.Load(); n != 1 {
 		t.Errorf("%d fetches, want 1", n)
 	}
@@ -134,7 +135,7 @@ func TestPublishedKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	deliver(second, "after a reload", http.StatusOK, "")
-	deliver(first, "a key that was withdrawn", http.StatusUnauthorized, "SIGNATURE_MISMATCH")
+	deliver(first, "a key that was withdrawn, at once", http.StatusServiceUnavailable, "KEY_UNAVAILABLE")
 	if n := network.fetches.Load(); n != 2 {
 		t.Errorf("%d fetches, want 2", n)
 	}

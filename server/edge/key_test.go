@@ -20,7 +20,7 @@ func (s silent) Keys(ctx context.Context, _ publickey.Origin, _ string) ([]publi
 	return nil, publickey.ErrUnavailable
 }
 
-func (s silent) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+func (s silent) Renewed(context.Context, publickey.Origin, time.Time) ([]publickey.Key, error) {
 	return nil, publickey.ErrUnavailable
 }
 
@@ -50,7 +50,7 @@ func TestKeyUnavailable(t *testing.T) {
 	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "5" {
 		t.Errorf("answered %d, Retry-After %q", answer.StatusCode, answer.Header.Get("Retry-After"))
 	}
-	if got := string(text[:n]); !strings.Contains(got, `"reason":"KEY_UNAVAILABLE"`) || !strings.Contains(got, "the provider's public key could not be fetched in time; send it again") || strings.Contains(got, "keys.fireblocks.io") {
+	if got := string(text[:n]); !strings.Contains(got, `"reason":"KEY_UNAVAILABLE"`) || !strings.Contains(got, "the key that it is signed with can't be had from the provider yet; send it again") || strings.Contains(got, "keys.fireblocks.io") {
 		t.Errorf("answered %s", got)
 	}
 	if waited := <-network.waited; waited > 6500*time.Millisecond || waited < 5*time.Second {

@@ -103,12 +103,11 @@ var table = []row{
 	{ErrUnauthenticated, hookbridgev1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, codes.Unauthenticated, http.StatusUnauthorized, 0, "a token or client certificate that is known here is required"},
 	{ErrPermissionDenied, hookbridgev1.ErrorReason_ERROR_REASON_PERMISSION_DENIED, codes.PermissionDenied, http.StatusForbidden, 0, "a grant is missing"},
 	{ErrTooMany, hookbridgev1.ErrorReason_ERROR_REASON_TOO_MANY_SUBSCRIPTIONS, codes.ResourceExhausted, http.StatusTooManyRequests, 0, "there are as many subscriptions as the bridge takes"},
-	{ErrKeyUnavailable, hookbridgev1.ErrorReason_ERROR_REASON_KEY_UNAVAILABLE, codes.Unavailable, http.StatusServiceUnavailable, later, "the provider's public key could not be fetched in time; send it again"},
 	{ErrHandshakeForbidden, hookbridgev1.ErrorReason_ERROR_REASON_HANDSHAKE_REFUSED, codes.PermissionDenied, http.StatusForbidden, 0, "the handshake was refused"},
 	{ErrCaptureUnavailable, hookbridgev1.ErrorReason_ERROR_REASON_CAPTURE_UNAVAILABLE, codes.FailedPrecondition, http.StatusConflict, 0, "the source's secret can't be captured"},
 	{ErrTooManyEvents, hookbridgev1.ErrorReason_ERROR_REASON_TOO_MANY_EVENTS, codes.InvalidArgument, http.StatusRequestEntityTooLarge, 0, "the delivery carries more events than are taken at once"},
 	{ErrFilterUnusable, hookbridgev1.ErrorReason_ERROR_REASON_FILTER_UNUSABLE, codes.FailedPrecondition, http.StatusConflict, 0, "the subscription's filter doesn't fit the schema any more"},
-	{ErrKeyUnavailable, hookbridgev1.ErrorReason_ERROR_REASON_KEY_UNAVAILABLE, codes.Unavailable, http.StatusServiceUnavailable, later, "the provider's public key could not be fetched in time; send it again"},
+	{ErrKeyUnavailable, hookbridgev1.ErrorReason_ERROR_REASON_KEY_UNAVAILABLE, codes.Unavailable, http.StatusServiceUnavailable, later, "the key that it is signed with can't be had from the provider yet; send it again"},
 }
 
 // internal is the row of what no other row knows.

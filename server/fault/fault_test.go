@@ -13,6 +13,17 @@ import (
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
+// Each sentinel has one row.
+func TestOneRowEach(t *testing.T) {
+	seen := map[error]bool{}
+	for _, r := range table {
+		if seen[r.is] {
+			t.Errorf("%v has two rows", r.is)
+		}
+		seen[r.is] = true
+	}
+}
+
 // What a sender sees, whole: status, Retry-After and body.
 func TestWriteHTTP(t *testing.T) {
 	const info = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"%s","domain":"hookbridge"}`

@@ -3,44 +3,50 @@ package keysource
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hookbridge/hookbridge/server/publickey"
 )
 
-// Renewed fetches an origin anew, at most once a minute, and returns all of its keys. ErrUnknown: it was fetched less than a minute ago.
-func (s *Store) Renewed(ctx context.Context, o publickey.Origin) ([]publickey.Key, error) {
-	d, wait, err := s.renew(o)
+// Renewed returns the newest keys of an origin for who has tried those of Keys in vain, fetched anew unless that was less than a minute ago.
+// ErrUnavailable, and the keys that are known beside it: they were fetched before since, so that the provider may have published others.
+func (s *Store) Renewed(ctx context.Context, o publickey.Origin, since time.Time) ([]publickey.Key, error) {
+	d, wait, err := s.renew(o, since)
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-wait:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %s didn't answer in time", publickey.ErrUnavailable, host(o.URL))
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %s didn't answer in time", publickey.ErrUnavailable, host(o.URL))
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.failures > 0 {
-		return nil, s.failed(d)
+	switch {
+	case d.failures > 0:
+		return d.keys, s.failed(d)
+	case d.asked.Before(since):
+		return d.keys, s.unknown(d, since)
 	}
 	return d.keys, nil
 }
 
-func (s *Store) renew(o publickey.Origin) (*document, <-chan struct{}, error) {
+// renew returns the document, and what is closed when the fetch ends that runs; nil where none does.
+func (s *Store) renew(o publickey.Origin, since time.Time) (*document, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, ok := s.documents[identity(o)]
-	now := s.cfg.Now()
-	switch {
-	case !ok || s.closed:
+	if !ok || s.closed {
 		return nil, nil, fmt.Errorf("%w: %s was not asked before", publickey.ErrUnavailable, host(o.URL))
-	case d.running != nil:
-	case d.failures > 0 && now.Sub(d.attempted) < refetch:
-		return nil, nil, s.failed(d)
-	case now.Sub(d.attempted) < refetch:
-		return nil, nil, fmt.Errorf("%w: %s publishes no others", publickey.ErrUnknown, host(o.URL))
-	default:
+	}
+	now := s.cfg.Now()
+	if d.running == nil && d.asked.Before(since) && now.Sub(d.attempted) >= refetch {
 		s.start(d)
+	}
+	if d.running == nil {
+		return d, nil, nil
 	}
 	return d, d.running, nil
 }

@@ -14,6 +14,8 @@
 //   - Of one document at most one fetch is running. An unknown key id makes it fetched anew at most once a minute, whatever the number of ids
 //     that are asked for; so does a part of the origin that the delivery chose, for its whole scope.
 //   - An answer has at most 1 MiB and takes at most 8 seconds. What is remembered is bounded: the fixed origins, and 16 documents of each scope.
+//   - No key is said to be unknown that its provider may have published since it was last asked: ErrUnknown needs a fetch that began after the call.
+//     Where the minute doesn't allow one yet it is ErrUnavailable.
 //   - All goroutines end with Close.
 //
 // What can't be assumed: that a key which a provider has withdrawn is refused at once. It is when the document expires, which is after 5 minutes to 24
@@ -84,9 +86,10 @@ type document struct {
 	keys   []publickey.Key
 	// expires is until when keys are fresh; used is when they were last asked for.
 	expires, used time.Time
-	// attempted is when the last fetch ended; failures counts those in a row that failed, retry is when the next may begin after those.
-	attempted, retry time.Time
-	failures         int
+	// asked is when the last fetch began, attempted is when it ended; failures counts those in a row that failed, retry is when the next may begin
+	// after those.
+	asked, attempted, retry time.Time
+	failures                int
 	// running is closed when the fetch that is running ends; nil where none is.
 	running chan struct{}
 }
@@ -160,8 +163,9 @@ func (s *Store) Use(origins []publickey.Origin) {
 
 // Keys returns the keys of an id that an origin publishes, those without an id among them; for the empty id all. Errors: ErrUnknown, ErrUnavailable.
 func (s *Store) Keys(ctx context.Context, o publickey.Origin, id string) ([]publickey.Key, error) {
+	since := s.cfg.Now()
 	for {
-		keys, wait, err := s.look(o, id)
+		keys, wait, err := s.look(o, id, since)
 		if wait == nil {
 			return keys, err
 		}
@@ -173,8 +177,8 @@ func (s *Store) Keys(ctx context.Context, o publickey.Origin, id string) ([]publ
 	}
 }
 
-// look answers from what is known. Where that needs a fetch it starts one, and returns what is closed when it ends.
-func (s *Store) look(o publickey.Origin, id string) (keys []publickey.Key, wait <-chan struct{}, err error) {
+// look answers from what is known to who asks since then. Where that needs a fetch it starts one, and returns what is closed when it ends.
+func (s *Store) look(o publickey.Origin, id string, since time.Time) (keys []publickey.Key, wait <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -199,7 +203,7 @@ func (s *Store) look(o publickey.Origin, id string) (keys []publickey.Key, wait 
 			if d.failures > 0 {
 				return nil, nil, s.failed(d)
 			}
-			return nil, nil, fmt.Errorf("%w: %s publishes none of this id", publickey.ErrUnknown, host(o.URL))
+			return nil, nil, s.unknown(d, since)
 		}
 	}
 	if d.running == nil {
@@ -209,6 +213,14 @@ func (s *Store) look(o publickey.Origin, id string) (keys []publickey.Key, wait 
 		s.start(d)
 	}
 	return nil, d.running, nil
+}
+
+// unknown is the error of who asks since then for a key that isn't among those of a document.
+func (s *Store) unknown(d *document, since time.Time) error {
+	if d.asked.Before(since) {
+		return fmt.Errorf("%w: %s, which was asked less than a minute ago, had not published it then", publickey.ErrUnavailable, host(d.origin.URL))
+	}
+	return fmt.Errorf("%w: %s doesn't publish it", publickey.ErrUnknown, host(d.origin.URL))
 }
 
 func (s *Store) failed(d *document) error {
@@ -249,7 +261,7 @@ func (s *Store) evict(scope string) {
 // start begins a fetch. The caller holds the lock and has seen that none is running.
 func (s *Store) start(d *document) {
 	done := make(chan struct{})
-	d.running = done
+	d.running, d.asked = done, s.cfg.Now()
 	if s.closed {
 		close(done)
 		d.running = nil

@@ -12,7 +12,7 @@ var (
 	ErrSignatureMalformed = signature.ErrMalformed
 	ErrSignatureMismatch  = signature.ErrMismatch
 	ErrTimestamp          = signature.ErrStale
-	// ErrKeyUnavailable means that nothing is known about the delivery, because the provider's public key could not be fetched in time. Its
+	// ErrKeyUnavailable means that nothing is known about the delivery, because the provider's public key could not be had in time. Its
 	// text is not for the sender.
 	ErrKeyUnavailable = signature.ErrKeyUnavailable
 	// ErrHandshakeRefused means that a handshake asked for an answer that is not given.

@@ -34,7 +34,7 @@ func (p publishedKeys) Keys(_ context.Context, o publickey.Origin, id string) ([
 	return keys, nil
 }
 
-func (p publishedKeys) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+func (p publishedKeys) Renewed(context.Context, publickey.Origin, time.Time) ([]publickey.Key, error) {
 	return nil, publickey.ErrUnknown
 }
 

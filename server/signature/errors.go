@@ -12,7 +12,7 @@ var (
 	ErrMismatch = errors.New("signature mismatch")
 	// ErrStale means that it matches and was made too long ago, or too far in the future.
 	ErrStale = errors.New("timestamp out of tolerance")
-	// ErrKeyUnavailable means that the provider's public key could not be fetched in time: nothing is known about the delivery. Its wrapping text
+	// ErrKeyUnavailable means that the provider's public key could not be had in time: nothing is known about the delivery. Its wrapping text
 	// is not for the sender.
 	ErrKeyUnavailable = errors.New("key unavailable")
 	// ErrKey means that a secret does not have the form that the scheme's keys have.

@@ -188,7 +188,9 @@ func (j *jws) maker(ctx context.Context, c Check, t *Token) (int, error) {
 	if len(c.Keys) > 0 || j.scheme.origin.URL == "" {
 		return 0, fmt.Errorf("%w: the token matches under none of the secrets (%d)", ErrMismatch, len(c.Keys))
 	}
-	return 0, fetched(ctx, c.Fetcher, j.scheme.origin, t.KeyID, func(keys []publickey.Key) bool { return tried(t, ofID(keys, t.KeyID)) })
+	return 0, fetched(ctx, c.Fetcher, j.scheme.origin, t.KeyID, c.Request.ReceivedAt, func(keys []publickey.Key) bool {
+		return tried(t, ofID(keys, t.KeyID))
+	})
 }
 
 func tried(t *Token, keys []publickey.Key) bool {

@@ -108,14 +108,16 @@ type published struct {
 	err  error
 	// since are the keys that are published since keys were fetched; nil: there are no others.
 	since []publickey.Key
+	// stale says that those may not be the newest.
+	stale error
 	asked []string
 }
 
-func (p *published) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+func (p *published) Renewed(context.Context, publickey.Origin, time.Time) ([]publickey.Key, error) {
 	if p.since == nil {
-		return nil, publickey.ErrUnknown
+		return p.keys, p.stale
 	}
-	return p.since, nil
+	return p.since, p.stale
 }
 
 func (p *published) Keys(_ context.Context, o publickey.Origin, id string) ([]publickey.Key, error) {
@@ -146,6 +148,9 @@ func TestPublishedKeys(t *testing.T) {
 		{name: "another key, and others since", fetcher: &published{keys: right, since: right}, maker: pinned, want: none, asked: 1},
 		{name: "a key that was published since", fetcher: &published{keys: []publickey.Key{{Public: &pinned.PublicKey}}, since: right}, maker: key, asked: 1},
 		{name: "a key of another id that was published since", fetcher: &published{keys: []publickey.Key{{Public: &pinned.PublicKey}}, since: []publickey.Key{{ID: "k2", Public: &key.PublicKey}}}, maker: key, want: none, asked: 1},
+		{name: "a key of no id that may have been published since", fetcher: &published{keys: []publickey.Key{{Public: &pinned.PublicKey}}, stale: publickey.ErrUnavailable}, maker: key, want: "key unavailable: public key unavailable", asked: 1},
+		{name: "a key that another delivery had fetched", fetcher: &published{keys: []publickey.Key{{Public: &pinned.PublicKey}}, since: right, stale: publickey.ErrUnavailable}, maker: key, asked: 1},
+		{name: "another key of the id, at once", fetcher: &published{keys: right, stale: publickey.ErrUnavailable}, maker: pinned, want: none, asked: 1},
 		{name: "a key for something else", fetcher: &published{keys: []publickey.Key{{ID: "k1", Algorithm: "PS256", Public: &key.PublicKey}}}, maker: key, want: none, asked: 1},
 		{name: "an unknown id", fetcher: &published{err: publickey.ErrUnknown}, maker: key, want: none, asked: 1},
 		{name: "nobody answers", fetcher: &published{err: publickey.ErrUnavailable}, maker: key, want: "key unavailable: public key unavailable", asked: 1},

@@ -126,7 +126,7 @@ func (nothing) Keys(context.Context, publickey.Origin, string) ([]publickey.Key,
 	return nil, fmt.Errorf("%w: nothing is fetched here", publickey.ErrUnavailable)
 }
 
-func (nothing) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+func (nothing) Renewed(context.Context, publickey.Origin, time.Time) ([]publickey.Key, error) {
 	return nil, fmt.Errorf("%w: nothing is fetched here", publickey.ErrUnavailable)
 }
 

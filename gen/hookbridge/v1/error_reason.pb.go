@@ -93,7 +93,8 @@ const (
 	ErrorReason_ERROR_REASON_FILTER_UNUSABLE ErrorReason = 30
 	// The source's secret can't be captured: the provider's handshake brings none, the configuration doesn't ask for it, or there is one already. FailedPrecondition, HTTP 409.
 	ErrorReason_ERROR_REASON_CAPTURE_UNAVAILABLE ErrorReason = 31
-	// The provider's public key could not be fetched in time. The delivery is not verified and not stored; the provider's retry finds out.
+	// The public key that the delivery is signed with could not be had from the provider: it didn't answer in time, or it was asked less than a minute
+	// ago and hadn't published the key then. The delivery is not verified and not stored; the provider's retry finds out. HTTP 503.
 	ErrorReason_ERROR_REASON_KEY_UNAVAILABLE ErrorReason = 32
 	// The delivery carries more than the 10,000 events that are taken at once. HTTP 413.
 	ErrorReason_ERROR_REASON_TOO_MANY_EVENTS ErrorReason = 33

@@ -44,7 +44,7 @@ func (h *hosts) Keys(_ context.Context, o publickey.Origin, _ string) ([]publick
 	return publickey.Parse(o.Format, []byte(document))
 }
 
-func (h *hosts) Renewed(context.Context, publickey.Origin) ([]publickey.Key, error) {
+func (h *hosts) Renewed(context.Context, publickey.Origin, time.Time) ([]publickey.Key, error) {
 	return nil, publickey.ErrUnknown
 }
 
