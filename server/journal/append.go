@@ -18,6 +18,12 @@ func (s *Store) Append(ctx context.Context, e *Entry) (Receipt, error) {
 
 // AppendBatch stores entries and returns when all of them are on disk. See Journal.
 func (s *Store) AppendBatch(ctx context.Context, entries []*Entry) ([]Receipt, error) {
+	for _, e := range entries {
+		if err := s.fits(e); err != nil {
+			s.metrics.appended(Receipt{}, err)
+			return nil, err
+		}
+	}
 	passages := make([]passage, 0, len(entries))
 	var failure error
 	for _, e := range entries {
@@ -193,13 +199,36 @@ func (s *Store) submit(ctx context.Context, c *session, l *committer, pubs []*pu
 	return u, nil
 }
 
-// measure returns what publications take, or that one of them is too large.
+// fits says of an entry that is about to be appended with others whether it is too large. Only what may be is encoded for that.
+func (s *Store) fits(e *Entry) error {
+	const others = 4 << 10 // what an entry has beside these
+	if len(e.Event)+len(e.Content)+len(e.ID)+len(e.Type) < MaxRecord-others {
+		return nil
+	}
+	payload := s.codec.encode(e)
+	size := recordSize(eventSubject(prefix(&s.cfg)+".events.", e.Source, e.Type), 4*(len(e.Source)+len(e.ID)), len(payload))
+	s.codec.release(payload)
+	return tooLarge(size)
+}
+
+// tooLarge is the error of a record of this size, if it is one.
+func tooLarge(size int64) error {
+	if size > MaxRecord {
+		return fmt.Errorf("%w: it takes %d bytes, at most %d fit", ErrTooLarge, size, MaxRecord)
+	}
+	return nil
+}
+
+// measure returns what publications take, or that one of them is too large. That a cluster takes less than that is no fault of who appends.
 func measure(c *session, pubs []*publication) (int64, error) {
 	var total int64
 	for _, p := range pubs {
 		size := p.size()
-		if size > MaxRecord || int64(len(p.payload)) > c.write.MaxPayload() {
-			return 0, fmt.Errorf("%w: it takes %d bytes, at most %d fit", ErrTooLarge, size, min(MaxRecord, c.write.MaxPayload()))
+		if err := tooLarge(size); err != nil {
+			return 0, err
+		}
+		if limit := c.write.MaxPayload(); int64(len(p.payload)) > limit {
+			return 0, fmt.Errorf("%w: it takes %d bytes, and max_payload of the NATS cluster is %d", ErrUnavailable, size, limit)
 		}
 		total += size
 	}

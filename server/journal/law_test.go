@@ -2,11 +2,14 @@ package journal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/journal/journaltest"
@@ -51,4 +54,28 @@ func TestExternalJournal(t *testing.T) {
 		cases++
 		return open(t, journal.Config{NATS: &journal.NATSConfig{URL: url, Prefix: fmt.Sprintf("case%d", cases), Replicas: 1}})
 	})
+}
+
+// A cluster with NATS's own max_payload takes less than providers send. That is no fault of theirs: they must come again, until somebody raises it.
+func TestWhatAClusterIsTooSmallForIsUnavailable(t *testing.T) {
+	peer, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 1 << 20, NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer.Start()
+	t.Cleanup(func() { peer.Shutdown(); peer.WaitForShutdown() })
+	if !peer.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server doesn't listen")
+	}
+	j := open(t, journal.Config{NATS: &journal.NATSConfig{URL: peer.ClientURL(), Replicas: 1}})
+	e := &journal.Entry{Source: "demo", ID: "1", Type: "thing.done", DedupeWindow: -1, Event: make([]byte, 2<<20)}
+	if _, err := j.Append(t.Context(), e); !errors.Is(err, journal.ErrUnavailable) || errors.Is(err, journal.ErrTooLarge) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+	e.Event = e.Event[:1<<19]
+	if _, err := j.Append(t.Context(), e); err != nil {
+		t.Errorf("a smaller one: %v", err)
+	}
 }

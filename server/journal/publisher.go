@@ -130,11 +130,8 @@ func (p *publisher) receive(m *nats.Msg) {
 	}
 }
 
-// Error codes of JetStream. See server/errors.json of nats-server.
-const (
-	codeStoreFailed     = 10077
-	codeMessageTooLarge = 10054
-)
+// codeStoreFailed is an error code of JetStream. See server/errors.json of nats-server.
+const codeStoreFailed = 10077
 
 func (p *publisher) parse(m *nats.Msg, pub *publication) {
 	pub.answered = true
@@ -168,8 +165,6 @@ func (p *publisher) parse(m *nats.Msg, pub *publication) {
 		switch {
 		case ack.Error.Code == codeStoreFailed && strings.Contains(ack.Error.Description, "maximum bytes"):
 			pub.err = fmt.Errorf("%w: %w", ErrFull, cause)
-		case ack.Error.Code == codeMessageTooLarge:
-			pub.err = fmt.Errorf("%w: %w", ErrTooLarge, cause)
 		default:
 			pub.err = fmt.Errorf("%w: %w", ErrUnavailable, cause)
 		}

@@ -125,6 +125,10 @@ func (c *session) connect() (err error) {
 	if c.write, err = nats.Connect(url, options...); err != nil {
 		return fmt.Errorf("connect to the store: %w", err)
 	}
+	if limit := c.write.MaxPayload(); limit < serverMaxPayload {
+		s.log.Warn("the NATS cluster takes smaller messages than the journal's largest record; what is larger is answered 503",
+			"max_payload", limit, "wanted", serverMaxPayload)
+	}
 	if c.read, err = nats.Connect(url, options...); err != nil {
 		return fmt.Errorf("connect to the store: %w", err)
 	}

@@ -82,8 +82,8 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 	if err != nil {
 		return journal.Receipt{}, err
 	}
-	if n := len(e.Event) + len(e.Content); n > journal.MaxRecord {
-		return journal.Receipt{}, fmt.Errorf("%w: it has %d bytes", journal.ErrTooLarge, n)
+	if err := fits(e); err != nil {
+		return journal.Receipt{}, err
 	}
 	id := [2]string{e.Source, e.ID}
 	if seq, ok := j.ids[id]; ok && e.DedupeWindow != 0 {
@@ -107,8 +107,20 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 	return journal.Receipt{Sequence: seq}, nil
 }
 
+func fits(e *journal.Entry) error {
+	if n := len(e.Event) + len(e.Content); n > journal.MaxRecord {
+		return fmt.Errorf("%w: it has %d bytes", journal.ErrTooLarge, n)
+	}
+	return nil
+}
+
 // AppendBatch implements journal.Journal.
 func (j *Journal) AppendBatch(ctx context.Context, entries []*journal.Entry) ([]journal.Receipt, error) {
+	for _, e := range entries {
+		if err := fits(e); err != nil {
+			return nil, err
+		}
+	}
 	receipts := make([]journal.Receipt, len(entries))
 	for i, e := range entries {
 		var err error

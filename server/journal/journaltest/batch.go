@@ -94,15 +94,20 @@ func batchesCross(t *testing.T, s *subject) {
 	}
 }
 
-// Of an empty batch nothing is stored; one entry that is refused is an error of all.
+// Of an empty batch nothing is stored, nor of one with an entry that is refused: the sender must not be told that it was refused after a part of
+// it was stored.
 func batchErrors(t *testing.T, s *subject) {
 	if receipts, err := s.AppendBatch(s.ctx, nil); err != nil || len(receipts) != 0 {
 		t.Errorf("an empty batch: %v, %v", receipts, err)
 	}
 	large := entry("large")
 	large.Event = make([]byte, journal.MaxRecord+1)
-	if receipts, err := s.AppendBatch(s.ctx, []*journal.Entry{large}); !errors.Is(err, journal.ErrTooLarge) || receipts != nil {
+	before := s.Bounds()
+	if receipts, err := s.AppendBatch(s.ctx, []*journal.Entry{entry("fits"), large}); !errors.Is(err, journal.ErrTooLarge) || receipts != nil {
 		t.Errorf("want ErrTooLarge, got %v, %v", receipts, err)
+	}
+	if receipt, err := s.Append(s.ctx, entry("fits")); err != nil || receipt.Duplicate || receipt.Sequence < before.End {
+		t.Errorf("an entry beside it: %+v, %v", receipt, err)
 	}
 }
 

@@ -645,7 +645,8 @@ func (x *Retention) GetDeadLetterMaxAge() string {
 	return ""
 }
 
-// NATS is an external cluster.
+// NATS is an external cluster. Its max_payload should be at least 34603008 (33 MiB): NATS's own default of 1 MiB is less than what providers send, and
+// a larger delivery is answered 503 until it is raised.
 type NATS struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The servers, comma-separated: "nats://a:4222,nats://b:4222", or tls://. No password in it; see credentials_file.
