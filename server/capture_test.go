@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,9 @@ func TestAHandshakeBringsTheSecret(t *testing.T) {
 	if got := b.shake(t, "POST", path, brought); got != "204  "+brought {
 		t.Fatalf("the handshake: %s", got)
 	}
+	if got := b.shake(t, "POST", path, brought); got != "204  "+brought {
+		t.Errorf("the same handshake again, whose answer was lost: %s", got)
+	}
 	if content, err := os.ReadFile(file); err != nil || string(content) != brought {
 		t.Errorf("kept is %q, %v", content, err)
 	}
@@ -129,6 +133,19 @@ func TestAReloadKeepsACapturedSecret(t *testing.T) {
 	}
 	if err := b.server.Reload(cfg); err != nil {
 		t.Fatal(err)
+	}
+	// A folder that the journal moves to after a restart takes nothing from this process.
+	if cfg, err = config.Load(b.path, config.Options{Providers: b.catalogue.Keys(), LookupEnv: lookupKey}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		moved := *cfg
+		moved.Journal.Dir = filepath.Join(t.TempDir(), "elsewhere")
+		moved.Sources = slices.Clone(cfg.Sources)
+		moved.Sources[0].Secrets = nil
+		if err := b.server.Reload(&moved); err != nil {
+			t.Fatal(err)
+		}
 	}
 	pack, _ := b.catalogue.Get("acme")
 	if b.signer["acme"], err = provider.NewSource(provider.SourceConfig{Name: "acme", Pack: pack, Secrets: []string{"brought"}}); err != nil {

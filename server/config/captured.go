@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,14 @@ var ErrNotCapturable = errors.New("the source takes no secret from a handshake")
 
 // capturedFile is where the secret of a source is that a handshake brought.
 func capturedFile(journal, source string) string { return filepath.Join(journal, captured, source) }
+
+// capturedIn is the folder of the journal that captured secrets are kept beside.
+func (c *Config) capturedIn() string {
+	if c.running != "" {
+		return c.running
+	}
+	return c.Journal.Dir
+}
 
 // HasCaptured says whether the secret that a handshake brings is there.
 func (s Source) HasCaptured() bool {
@@ -45,17 +54,29 @@ func (c *Config) WithCaptured(source, secret string) (*Config, error) {
 		if s.Name != source || !s.Captured || s.HasCaptured() {
 			continue
 		}
-		kept := Secret{value: secret, reference: captured, file: capturedFile(c.Journal.Dir, source)}
+		kept := Secret{value: secret, reference: captured, file: capturedFile(c.capturedIn(), source)}
 		next.Sources[n].Secrets = append(slices.Clip(s.Secrets), kept)
 		return &next, nil
 	}
 	return nil, fmt.Errorf("%w: %q", ErrNotCapturable, source)
 }
 
+// IsCaptured says whether this is the secret that a handshake of a source brought.
+func (c *Config) IsCaptured(source, secret string) bool {
+	for _, s := range c.Sources {
+		for _, kept := range s.Secrets {
+			if s.Name == source && kept.reference == captured && subtle.ConstantTimeCompare([]byte(kept.value), []byte(secret)) == 1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // KeepCaptured stores the secret that WithCaptured added, for Load to find: in a file that only the owner can read, which is on disk when
 // it returns. ErrNotCapturable where there is such a file: it is never replaced.
 func (c *Config) KeepCaptured(source, secret string) error {
-	path := capturedFile(c.Journal.Dir, source)
+	path := capturedFile(c.capturedIn(), source)
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("captured secret: %w", err)
@@ -75,9 +96,10 @@ func (c *Config) KeepCaptured(source, secret string) error {
 	} else if err != nil {
 		return fmt.Errorf("captured secret: %w", err)
 	}
-	for _, dir := range []string{folder, c.Journal.Dir} {
+	for _, dir := range []string{folder, c.capturedIn()} {
 		if err := syncFolder(dir); err != nil {
-			return fmt.Errorf("captured secret: %w", err)
+			// The handshake that is told of this failure brings it again.
+			return fmt.Errorf("captured secret: %w", errors.Join(err, os.Remove(path)))
 		}
 	}
 	return nil
@@ -91,13 +113,15 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// RefreshCaptured reads the secrets that handshakes brought since the configuration was loaded.
-func (c *Config) RefreshCaptured() error {
+// RefreshCaptured reads the secrets that handshakes brought since the configuration was loaded, before it takes the place of the one that is in
+// force. They stay with the journal that is open, also where this one names another folder for it: that is opened after a restart.
+func (c *Config) RefreshCaptured(inForce *Config) error {
+	c.running = inForce.capturedIn()
 	for n, s := range c.Sources {
 		if !s.Captured || s.HasCaptured() {
 			continue
 		}
-		secret, ok, err := readCaptured(c.Journal.Dir, s.Name)
+		secret, ok, err := readCaptured(c.running, s.Name)
 		if err != nil {
 			return fmt.Errorf("sources[%d] %q: %w", n, s.Name, err)
 		}

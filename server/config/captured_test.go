@@ -58,7 +58,10 @@ func TestCapturedSecrets(t *testing.T) {
 	if s := after.Sources[1]; !s.HasCaptured() || len(s.Secrets) != 1 || s.Secrets[0].Reveal() != "brought" {
 		t.Errorf("after: %+v", s)
 	}
-	if err := before.RefreshCaptured(); err != nil || !before.Sources[1].HasCaptured() || before.Sources[0].HasCaptured() {
+	if !after.IsCaptured("b", "brought") || after.IsCaptured("b", "other") || after.IsCaptured("a", "env") || after.IsCaptured("c", "env") {
+		t.Error("what is captured is not what was")
+	}
+	if err := before.RefreshCaptured(before); err != nil || !before.Sources[1].HasCaptured() || before.Sources[0].HasCaptured() {
 		t.Errorf("refreshed: %+v, %v", before.Sources, err)
 	}
 	if err := after.KeepCaptured("b", "other"); !errors.Is(err, ErrNotCapturable) {

@@ -34,6 +34,9 @@ type Config struct {
 	Log        Log
 	// ShutdownTimeout bounds the whole shutdown.
 	ShutdownTimeout time.Duration
+
+	// running is the folder of the journal that was open before this configuration was loaded; empty: none was.
+	running string
 }
 
 // HTTP is the listener for the providers.
@@ -228,7 +231,7 @@ func (c *Config) Files() []string {
 			}
 		}
 		if s.Captured && !s.HasCaptured() {
-			files = append(files, capturedFile(c.Journal.Dir, s.Name))
+			files = append(files, capturedFile(c.capturedIn(), s.Name))
 		}
 	}
 	for _, s := range c.Schemas {

@@ -41,6 +41,8 @@ type Config struct {
 	// Keep keeps a secret that a handshake brought, for good, and lets the source use it at once. It never replaces one.
 	// Errors: fault.ErrHandshakeForbidden where it can't be one of the source.
 	Keep func(source, secret string) error
+	// Kept says whether this is the secret that was kept.
+	Kept func(source, secret string) bool
 	// Rejections is nil where refusals aren't kept.
 	Rejections Rejections
 	// Principal names who calls, for the log.
@@ -120,10 +122,14 @@ func (s *Service) capturable(name string) error {
 	return nil
 }
 
-// Capture keeps the secret that a handshake of a source brought, if a window is open. It is what the edge calls before it answers.
+// Capture keeps the secret that a handshake of a source brought, if a window is open. It is what the edge calls before it answers. The handshake
+// whose answer was lost comes again with the same secret, and is answered again.
 func (s *Service) Capture(ctx context.Context, source, secret, peer string) error {
 	s.capturing.Lock()
 	defer s.capturing.Unlock()
+	if s.cfg.Kept(source, secret) {
+		return nil
+	}
 	if _, open := s.windows.end(source, s.cfg.Now()); !open {
 		return fault.Detail(fault.ErrHandshakeForbidden, "no secret is waited for; the operator has to open a window first")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -73,6 +74,7 @@ evidence: [made for this test]
 			}
 			return b.failure
 		},
+		Kept:      func(source, secret string) bool { return b.kept[source] == secret },
 		Principal: func(context.Context) string { return "ops" },
 		Logger:    slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
@@ -109,9 +111,12 @@ func TestCapture(t *testing.T) {
 		if err := b.Capture(t.Context(), "brings", "hunter2", "192.0.2.1"); err != nil || b.kept["brings"] != "hunter2" {
 			t.Errorf("got %v, %v", b.kept, err)
 		}
+		if err := b.Capture(t.Context(), "brings", "hunter2", "192.0.2.1"); err != nil {
+			t.Errorf("the same again: %v", err)
+		}
 		b.kept = map[string]string{}
 		if got := capture(); got != "HANDSHAKE_REFUSED" || len(b.kept) != 0 {
-			t.Errorf("twice: %s, %v", got, b.kept)
+			t.Errorf("another one, after it: %s, %v", got, b.kept)
 		}
 		log := b.log.String()
 		if !strings.Contains(log, `msg="the secret of a source was captured" source=brings peer=192.0.2.1`) || !strings.Contains(log, "principal=ops") || strings.Contains(log, "hunter2") {
@@ -126,8 +131,8 @@ func TestCaptureOnce(t *testing.T) {
 	b.window(t, "brings", time.Minute)
 	results := make(chan error, 16)
 	var work sync.WaitGroup
-	for range cap(results) {
-		work.Go(func() { results <- b.Capture(t.Context(), "brings", "x", "192.0.2.1") })
+	for n := range cap(results) {
+		work.Go(func() { results <- b.Capture(t.Context(), "brings", fmt.Sprint("x", n), "192.0.2.1") })
 	}
 	work.Wait()
 	close(results)
