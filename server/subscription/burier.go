@@ -36,14 +36,20 @@ type burier struct {
 	// spent are those with dead letters to be removed.
 	spent  map[*subscription]struct{}
 	closed bool
+	// additions are the goroutines that add to the side log.
+	additions sync.WaitGroup
 
 	// failing says that what was stored last could not be. It is run's.
 	failing bool
-	// unsure are the subscriptions of which dead letters may be stored although that failed. It is run's.
-	unsure map[*subscription]struct{}
 	// digging is held while events are read and their copies stored, and while one is erased everywhere: no copy of an event is stored
-	// after its erasure was answered.
+	// after its erasure was answered. It guards what follows.
 	digging *semaphore.Weighted
+	// adding is what is being stored for longer than was waited for; until it is known what became of it nothing else is stored.
+	adding *addition
+	// unsure are the subscriptions of which dead letters may be stored although that failed, and erased the events that were erased
+	// while there were such.
+	unsure map[*subscription]struct{}
+	erased map[int64]struct{}
 }
 
 // grave is a burial and whose it is.
@@ -55,7 +61,7 @@ type grave struct {
 func newBurier(m *Manager) *burier {
 	return &burier{
 		m: m, wake: make(chan struct{}, 1), queued: map[*subscription]struct{}{}, spent: map[*subscription]struct{}{},
-		unsure: map[*subscription]struct{}{}, digging: semaphore.NewWeighted(1),
+		digging: semaphore.NewWeighted(1), unsure: map[*subscription]struct{}{}, erased: map[int64]struct{}{},
 	}
 }
 
@@ -106,6 +112,12 @@ func (b *burier) pop() *subscription {
 // run buries until the context ends. What is being stored then is finished, if that doesn't take long.
 func (b *burier) run(ctx context.Context) {
 	defer b.close()
+	// What takes long is stored all the same, and found after the next start if it takes longer than this bridge lives.
+	adds, stop := outlive(ctx)
+	defer func() {
+		stop()
+		b.additions.Wait()
+	}()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = time.Second, time.Minute
 	var again <-chan time.Time // when to try once more to remove
@@ -121,7 +133,7 @@ func (b *burier) run(ctx context.Context) {
 			if len(group) == 0 {
 				break
 			}
-			b.bury(ctx, group)
+			b.bury(ctx, adds, group)
 		}
 		err := b.removeAll(ctx)
 		again = nil
@@ -168,17 +180,24 @@ func (b *burier) take() []grave {
 	return group
 }
 
-// bury stores a group of dead letters and tells their machines.
-func (b *burier) bury(ctx context.Context, group []grave) {
+// bury stores a group of dead letters, within the life of adds, and tells their machines.
+func (b *burier) bury(ctx, adds context.Context, group []grave) {
 	ctx, cancel := outlive(ctx)
 	defer cancel()
 	if err := b.digging.Acquire(ctx, 1); err != nil {
-		for _, g := range group {
-			g.s.unburied(g.burial, unburiable(err))
-		}
+		unburied(group, err)
 		return
 	}
 	defer b.digging.Release(1)
+	if b.adding != nil {
+		select {
+		case <-b.adding.done:
+			b.adding = nil
+		default:
+			unburied(group, errStillAdding)
+			return
+		}
+	}
 	group = b.reckoned(ctx, group)
 	sends := make([]machine.Send, len(group))
 	for i, g := range group {
@@ -213,28 +232,30 @@ func (b *burier) bury(ctx context.Context, group []grave) {
 		}
 		batch, entries = append(batch, g), append(entries, journal.SideEntry{Owner: g.s.name, Payload: payload})
 		if size += len(payload); size >= graveBytes {
-			b.store(ctx, batch, entries)
+			if err := b.store(ctx, adds, batch, entries); err != nil {
+				// What else there is of the same subscriptions must not be accounted for before this is.
+				unburied(group[i+1:], err)
+				return
+			}
 			batch, entries, size = nil, nil, 0
 		}
 	}
 	if len(batch) > 0 {
-		b.store(ctx, batch, entries)
+		_ = b.store(ctx, adds, batch, entries) // it has told everybody
 	}
 }
 
 // store adds dead letters to the side log, all in one commit. Their events are settled after that, never before.
-func (b *burier) store(ctx context.Context, batch []grave, entries []journal.SideEntry) {
-	ctx, cancel := context.WithTimeout(ctx, putTimeout)
-	defer cancel()
-	ids, err := b.m.journal.DeadLetters().Add(ctx, entries...)
+func (b *burier) store(ctx, adds context.Context, batch []grave, entries []journal.SideEntry) error {
+	ids, err := b.addAll(ctx, adds, entries)
 	b.m.deadCount.touch()
 	if err != nil {
 		b.trouble(err)
 		for _, g := range batch {
 			b.unsure[g.s] = struct{}{}
-			g.s.unburied(g.burial, unburiable(err))
 		}
-		return
+		unburied(batch, err)
+		return err
 	}
 	if b.failing {
 		b.failing = false
@@ -244,6 +265,13 @@ func (b *burier) store(ctx context.Context, batch []grave, entries []journal.Sid
 		if !g.s.buried(g.burial, ids[i]) {
 			b.remove(g.s)
 		}
+	}
+	return nil
+}
+
+func unburied(group []grave, err error) {
+	for _, g := range group {
+		g.s.unburied(g.burial, unburiable(err))
 	}
 }
 

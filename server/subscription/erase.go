@@ -26,6 +26,9 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 		return nil, err
 	}
 	defer m.burier.digging.Release(1)
+	if err := m.burier.known(ctx); err != nil {
+		return nil, err
+	}
 	found := false
 	if what.sequence > 0 {
 		// Who may not see an event is not told that there is one.
@@ -42,6 +45,7 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 			return nil, journalFault(err)
 		}
 		m.forget(what.sequence)
+		m.burier.note(what.sequence)
 	}
 	copies, err := m.eraseCopies(ctx, &what)
 	if err == nil && !found && copies == 0 {

@@ -15,8 +15,8 @@ import (
 // is looked for before anybody is sent anything, or the next one is stored. So of one life of an event there is one dead letter.
 
 // reckon deals with the dead letters that nobody knows of: once after a start, and again when storing one has failed, which only the
-// burier knows.
-func (s *subscription) reckon(ctx context.Context, again bool) error {
+// burier knows. Copies of events that were erased meanwhile are erased as well.
+func (s *subscription) reckon(ctx context.Context, again bool, erased map[int64]struct{}) error {
 	s.mu.Lock()
 	done := s.reckoned && !again || s.deleted
 	s.mu.Unlock()
@@ -30,7 +30,7 @@ func (s *subscription) reckon(ctx context.Context, again bool) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	s.mu.Lock()
-	done, from, first := s.reckoned && !again, s.through+1, !s.reckoned
+	done, from := s.reckoned && !again, s.through+1
 	s.mu.Unlock()
 	if done {
 		return nil
@@ -41,14 +41,10 @@ func (s *subscription) reckon(ctx context.Context, again bool) error {
 			s.m.log.Error("a dead letter can't be read and is left as it is", "subscription", s.name, "error", err)
 			return true, nil
 		}
-		if !first {
-			// An erasure may have been answered before the copy was there.
-			if gone, err := s.m.gone(ctx, ev.Sequence); err != nil || gone {
-				if err == nil {
-					_, err = s.m.journal.DeadLetters().Erase(ctx, s.name, e.ID)
-				}
-				return true, journalFault(err)
-			}
+		// An erasure was answered before the copy was there.
+		if _, ok := erased[ev.Sequence]; ok {
+			_, err := s.m.journal.DeadLetters().Erase(ctx, s.name, e.ID)
+			return true, journalFault(err)
 		}
 		s.found(e.ID, in)
 		return true, nil
@@ -64,15 +60,6 @@ func (s *subscription) reckon(ctx context.Context, again bool) error {
 	s.reckoned = true
 	s.durable(s.through >= from)
 	return nil
-}
-
-// gone says that an event is not in the journal any more.
-func (m *Manager) gone(ctx context.Context, sequence int64) (bool, error) {
-	_, err := m.journal.Get(ctx, sequence)
-	if errors.Is(err, journal.ErrNotFound) {
-		return true, nil
-	}
-	return false, err
 }
 
 // found settles the event of a dead letter that is stored, and that nobody knew of; or has the copy removed, where that was settled
@@ -108,7 +95,7 @@ func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 		err, done := failed[g.s]
 		if !done {
 			_, unsure := b.unsure[g.s]
-			if err = g.s.reckon(ctx, unsure); err == nil {
+			if err = g.s.reckon(ctx, unsure, b.erased); err == nil {
 				delete(b.unsure, g.s)
 			} else {
 				b.trouble(err)
@@ -120,6 +107,9 @@ func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 			continue
 		}
 		known = append(known, g)
+	}
+	if len(b.unsure) == 0 {
+		clear(b.erased)
 	}
 	return known
 }

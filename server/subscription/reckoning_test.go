@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/journal/journalfake"
 )
 
 // stray stores a dead letter as the bridge does just before a crash: it is on disk, and nothing else knows of it.
@@ -122,6 +124,89 @@ func TestADeadLetterThatIsStoredAllTheSameIsTheOnlyOne(t *testing.T) {
 	})
 }
 
+// Retention is no erasure: the copy that was stored although that failed stays when its event is gone from the journal.
+func TestADeadLetterOutlivesItsEvent(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)})
+		b.fill(2, "push")
+		d := s.deliveries(2)[0]
+		b.journal.LoseDeadLetters(errFire)
+		_, err := b.reject("a", forGood("no"), d.GetAckId())
+		refused(t, err, unstorable)
+		b.journal.LoseDeadLetters(nil)
+		b.journal.Trim(2)
+		elapse(2 * second)
+		equal(t, "dead letters", b.buried("a"), []dead{{1, 1, 1, deadForGood, "no"}})
+	})
+}
+
+// What takes longer to store than is waited for is stored all the same. It is the only dead letter of its event.
+func TestADeadLetterThatTakesLongIsTheOnlyOne(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)})
+		b.fill(2, "push")
+		ds := s.deliveries(2)
+		b.journal.HoldDeadLetters(true)
+		out := b.rejecting(t.Context(), "a", forGood("no"), ds[0].GetAckId())
+		elapse(putTimeout)
+		refused(t, (<-out).Err, unstorable)
+		elapse(10 * time.Minute)
+		b.journal.HoldDeadLetters(false)
+		elapse(2 * time.Minute)
+		equal(t, "dead letters", b.buried("a"), []dead{{1, 1, 1, deadForGood, "no"}})
+		s.rejects(forGood("no"), ds[1])
+		equal(t, "and the next one", b.buried("a"), []dead{{1, 1, 1, deadForGood, "no"}, {2, 2, 1, deadForGood, "no"}})
+	})
+}
+
+// losing is a journal whose first commit of dead letters stores them and fails all the same.
+type losing struct {
+	journal.Journal
+	lost atomic.Bool
+}
+
+type losingLog struct {
+	journal.SideLog
+	of *losing
+}
+
+// DeadLetters implements journal.Journal.
+func (j *losing) DeadLetters() journal.SideLog { return losingLog{j.Journal.DeadLetters(), j} }
+
+// Add implements journal.SideLog.
+func (l losingLog) Add(ctx context.Context, entries ...journal.SideEntry) ([]int64, error) {
+	stored, err := l.SideLog.Add(ctx, entries...)
+	if err == nil && l.of.lost.CompareAndSwap(false, true) {
+		return nil, errFire
+	}
+	return stored, err
+}
+
+// Of what is stored in several commits, what comes after one that failed waits until it is known what that has stored.
+func TestDeadLettersOfSeveralCommitsAreTheOnlyOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := journalfake.New()
+		b := startOn(&bridge{t: t, journal: fake}, &losing{Journal: fake}, nil)
+		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)})
+		for n := range 3 {
+			e := entry(n+1, "push", 10)
+			large := encode(&hookbridgev1.Event{OrderingKey: strings.Repeat("x", graveBytes*5/8)}, &hookbridgev1.Content{})
+			e.Event = append(e.Event, large.Event...)
+			b.append(e)
+		}
+		_, err := b.reject("a", forGood("no"), ids(s.deliveries(3))...)
+		refused(t, err, unstorable)
+		elapse(10 * time.Minute)
+		count, err := b.journal.DeadLetters().Count(t.Context())
+		if err != nil || count.Entries != 3 {
+			t.Errorf("%d dead letters (%v), want 3", count.Entries, err)
+		}
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // No copy of an event is stored after its erasure was answered, whatever was on its way.
 func TestAnErasedEventBecomesNoDeadLetter(t *testing.T) {
 	one := &hookbridgev1.EraseEventRequest{Event: &hookbridgev1.EraseEventRequest_Sequence{Sequence: 1}}
@@ -151,6 +236,21 @@ func TestAnErasedEventBecomesNoDeadLetter(t *testing.T) {
 			b.journal.HoldDeadLetters(false)
 			equal(t, "rejected", <-out, answer{})
 			equal(t, "erased", <-erased, &hookbridgev1.EraseEventResponse{Sequence: 1, DeadLetters: 1})
+			equal(t, "dead letters", b.buried("a"), []dead{{2, 2, 1, deadForGood, "no"}})
+		})
+	})
+	t.Run("its copy takes longer to store than is waited for", func(t *testing.T) {
+		bubble(t, func(t *testing.T, b *bridge) {
+			s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", AckDeadline: durationpb.New(time.Hour)})
+			b.fill(2, "push")
+			ds := s.deliveries(2)
+			b.journal.HoldDeadLetters(true)
+			out := b.rejecting(t.Context(), "a", forGood("no"), ids(ds)...)
+			elapse(putTimeout)
+			<-out
+			time.AfterFunc(time.Hour, func() { b.journal.HoldDeadLetters(false) })
+			equal(t, "erased", must(t, b.client.EraseEvent, one), &hookbridgev1.EraseEventResponse{Sequence: 1, DeadLetters: 1})
+			elapse(2 * time.Minute)
 			equal(t, "dead letters", b.buried("a"), []dead{{2, 2, 1, deadForGood, "no"}})
 		})
 	})

@@ -108,7 +108,7 @@ func (r *replayer) run(ctx context.Context) {
 
 // step reads some of the journal and hands out what passes. It returns false when there is nothing left to do.
 func (r *replayer) step(ctx context.Context) (more bool, err error) {
-	if err := r.s.reckon(ctx, false); err != nil {
+	if err := r.s.reckon(ctx, false, nil); err != nil {
 		return false, err
 	}
 	next, f, wait, done := r.look()

@@ -52,7 +52,7 @@ func (v *Service) find(ctx context.Context, field, name string) (*subscription, 
 	if err != nil {
 		return nil, err
 	}
-	return s, s.reckon(ctx, false)
+	return s, s.reckon(ctx, false, nil)
 }
 
 // change does something under the lock, and returns the commit to wait for; nil for none.

@@ -43,7 +43,7 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
-	if err := s.reckon(ctx, false); err != nil {
+	if err := s.reckon(ctx, false, nil); err != nil {
 		return err
 	}
 	if mem.id, err = m.enter(s); err != nil {

@@ -31,7 +31,15 @@ func (j *Journal) HoldRecords(hold bool) { j.set(func() { j.holdRecords = hold }
 func (j *Journal) FailRecords(err error) { j.set(func() { j.failRecords = err }) }
 
 // HoldDeadLetters makes adding dead letters wait until it is called with false.
-func (j *Journal) HoldDeadLetters(hold bool) { j.set(func() { j.dead.hold = hold }) }
+func (j *Journal) HoldDeadLetters(hold bool) {
+	j.set(func() {
+		if hold {
+			j.dead.hold = true
+		} else {
+			j.dead.release()
+		}
+	})
+}
 
 // FailDeadLetters makes adding and removing dead letters fail until it is called with nil.
 func (j *Journal) FailDeadLetters(err error) { j.set(func() { j.dead.fail = err }) }

@@ -17,6 +17,7 @@ type sideLog struct {
 	entries []journal.SideEntry
 
 	hold   bool
+	late   []journal.SideEntry
 	fail   error
 	lose   error
 	most   int
@@ -25,12 +26,15 @@ type sideLog struct {
 
 var _ journal.SideLog = (*sideLog)(nil)
 
-// Add implements journal.SideLog.
+// Add implements journal.SideLog. What is given up while it is held is stored all the same when it is held no more, as in the real one.
 func (l *sideLog) Add(ctx context.Context, entries ...journal.SideEntry) ([]int64, error) {
 	if len(entries) == 0 {
 		return nil, ctx.Err()
 	}
 	err := l.journal.await(ctx, func() bool { return !l.hold })
+	if err != nil && !l.journal.closed {
+		l.late = append(l.late, entries...)
+	}
 	defer l.journal.mu.Unlock()
 	if err == nil {
 		err = errors.Join(ctx.Err(), l.fail)
@@ -53,17 +57,29 @@ func (l *sideLog) Add(ctx context.Context, entries ...journal.SideEntry) ([]int6
 		return nil, l.status
 	}
 	l.status = nil
+	ids := l.put(entries)
+	l.journal.notify()
+	if l.lose != nil {
+		return nil, l.lose
+	}
+	return ids, nil
+}
+
+func (l *sideLog) put(entries []journal.SideEntry) []int64 {
 	ids := make([]int64, len(entries))
 	for i, e := range entries {
 		l.last++
 		ids[i] = l.last
 		l.entries = append(l.entries, journal.SideEntry{ID: l.last, Owner: e.Owner, Payload: slices.Clone(e.Payload)})
 	}
-	l.journal.notify()
-	if l.lose != nil {
-		return nil, l.lose
-	}
-	return ids, nil
+	return ids
+}
+
+// release lets go of what is held, and stores what was given up meanwhile.
+func (l *sideLog) release() {
+	l.hold = false
+	l.put(l.late)
+	l.late = nil
 }
 
 func (l *sideLog) bytes() int {

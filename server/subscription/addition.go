@@ -1,0 +1,56 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hookbridge/hookbridge/server/journal"
+)
+
+// addition is what is being added to the side log. The other fields are set when done is closed.
+type addition struct {
+	done chan struct{}
+	ids  []int64
+	err  error
+}
+
+// errStillAdding is why nothing is stored while it isn't known what became of what was stored before.
+var errStillAdding = fmt.Errorf("%w: no answer for %v", journal.ErrUnavailable, putTimeout)
+
+// addAll adds to the side log. What that takes longer for than the context allows is stored all the same, and is left as adding.
+func (b *burier) addAll(ctx, adds context.Context, entries []journal.SideEntry) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	a := &addition{done: make(chan struct{})}
+	b.additions.Go(func() {
+		defer close(a.done)
+		a.ids, a.err = b.m.journal.DeadLetters().Add(adds, entries...)
+	})
+	select {
+	case <-a.done:
+		return a.ids, a.err
+	case <-ctx.Done():
+		b.adding = a
+		return nil, errStillAdding
+	}
+}
+
+// known waits until it is known what became of all that was to be stored. The caller holds digging.
+func (b *burier) known(ctx context.Context) error {
+	if b.adding == nil {
+		return nil
+	}
+	select {
+	case <-b.adding.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// note remembers that an event is erased, for copies of it that nobody knows of yet. The caller holds digging.
+func (b *burier) note(sequence int64) {
+	if len(b.unsure) > 0 {
+		b.erased[sequence] = struct{}{}
+	}
+}
