@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -85,6 +86,15 @@ func (a answered) duplicate() (is, says bool) {
 	return *receipt.Duplicate, true
 }
 
+// reason is why the bridge refused it; empty where it doesn't say.
+func (a answered) reason() string {
+	var refusal struct{ Details []struct{ Reason string } }
+	if json.Unmarshal(a.body, &refusal) != nil || len(refusal.Details) == 0 {
+		return ""
+	}
+	return refusal.Details[0].Reason
+}
+
 // send sends the draft and prints each answer, or of many how they were answered.
 func (s salvo) send(ctx context.Context, out io.Writer, d *draft, u *url.URL, id string) error {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.authorities}}
@@ -121,7 +131,7 @@ func (s salvo) send(ctx context.Context, out io.Writer, d *draft, u *url.URL, id
 					return err
 				}
 			}
-			if err := s.judge(a, copies == 1); err != nil {
+			if err := s.judge(a, copies == 1, d.source); err != nil {
 				return fmt.Errorf("delivery %d: %w", n+1, err)
 			}
 		}
@@ -154,13 +164,17 @@ func (s salvo) sign(d *draft, u *url.URL, id string) (provider.Signed, error) {
 	return signed, nil
 }
 
-// judge says what is wrong with an answer.
-func (s salvo) judge(a answered, second bool) error {
-	switch {
-	case s.tamper != "" && a.status/100 == 4:
-		return nil
+// judge says what is wrong with an answer. What was damaged has to be refused for its signature or its timestamp, and for nothing else.
+func (s salvo) judge(a answered, second bool, source *provider.Source) error {
+	switch reason := a.reason(); {
 	case s.tamper != "" && a.status/100 == 2:
 		return fmt.Errorf("the bridge took it, although its %s was damaged: it is not covered by what this provider signs", s.tamper)
+	case s.tamper != "" && source.FailureEmpty() && len(a.body) == 0 && a.status == cmp.Or(source.FailureStatus(), http.StatusUnauthorized):
+		return nil
+	case s.tamper != "" && !strings.HasPrefix(reason, "SIGNATURE_") && reason != "TIMESTAMP_OUT_OF_TOLERANCE":
+		return fmt.Errorf("it was refused, but not because its %s was damaged: %s", s.tamper, strings.TrimSpace(fmt.Sprint(a.status, " ", reason)))
+	case s.tamper != "":
+		return nil
 	case a.status/100 != 2:
 		return errors.New("the bridge refused it")
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +19,8 @@ func TestSend(t *testing.T) {
 		t.Fatal(err)
 	}
 	bridge := start(t, config)
+	stranger := httptest.NewServer(http.NotFoundHandler())
+	defer stranger.Close()
 	to := []string{"send", "--config", config, "--url", "http://" + bridge.http}
 	for _, tc := range []struct {
 		args     []string
@@ -32,6 +36,14 @@ func TestSend(t *testing.T) {
 			`hookbridge: delivery 1: the bridge took it, although its timestamp was damaged: it is not covered by what this provider signs\n`, 1,
 		},
 		{[]string{"hooks", "--tamper", "timestamp"}, `401 .*TIMESTAMP_OUT_OF_TOLERANCE.*\n`, ``, 0},
+		{
+			[]string{"hooks", "--tamper", "signature", "--url", stranger.URL}, `404 404 page not found\n`,
+			`hookbridge: delivery 1: it was refused, but not because its signature was damaged: 404\n`, 1,
+		},
+		{
+			[]string{"demo", "user_created", "--tamper", "body", "--url", "http://" + bridge.http + "/somewhere"}, `404 .*UNKNOWN_SOURCE.*\n`,
+			`hookbridge: delivery 1: it was refused, but not because its body was damaged: 404 UNKNOWN_SOURCE\n`, 1,
+		},
 		{[]string{"demo", "user_created", "--count", "20", "--rate", "500"}, `20 deliveries: 20 with 200; 0 duplicates; p50 [0-9.µms]+, p99 [0-9.µms]+\n`, ``, 0},
 		{[]string{"demo", "user_created", "--count", "3", "--duplicate"}, `6 deliveries: 6 with 200; 3 duplicates; .*\n`, ``, 0},
 		{[]string{"demo", "user_created", "--set", "x"}, ``, `hookbridge: --set wants PATH=VALUE, got "x"\n`, 2},
