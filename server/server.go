@@ -182,7 +182,7 @@ func (s *Server) open(ctx context.Context, cfg *config.Config, alive Keepalive) 
 		return fmt.Errorf("rejections: %w", err)
 	}
 	s.sources = source.New(source.Config{
-		Sources: s.configured, Keep: s.keepCaptured, Kept: s.isCaptured, Rejections: rejection.NewService(s.rejections), Logger: s.log,
+		Sources: s.configured, Keep: s.keepCaptured, Kept: s.isCaptured, Rejections: s.rejections, Logger: s.log,
 		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
 	})
 	s.edge, err = edge.New(edge.Config{

@@ -101,11 +101,13 @@ func TestRejections(t *testing.T) {
 		name  string
 		err   error
 		after time.Duration // -1: never again
+		lose  bool          // the bridge is restarted meanwhile
 	}{
-		{"nothing", broken, time.Second},
-		{"now", client.RetryNow(broken), 0},
-		{"later", client.RetryAfter(time.Hour, broken), time.Hour},
-		{"never", client.DeadLetter(broken), -1},
+		{"nothing", broken, time.Second, false},
+		{"now", client.RetryNow(broken), 0, false},
+		{"later", client.RetryAfter(time.Hour, broken), time.Hour, false},
+		{"later, over a restart", client.RetryAfter(time.Hour, broken), time.Hour, true},
+		{"never", client.DeadLetter(broken), -1, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -118,11 +120,17 @@ func TestRejections(t *testing.T) {
 				}))
 				e := b.PublishJSON("demo", "order", `{}`)
 				rejected := e.AwaitRejected()
+				if tc.lose {
+					b.Restart()
+				}
 				if tc.after < 0 {
 					e.AwaitDeadLettered()
 					wantTold(t, e, "delivered 1 REASON_NEW", "rejected 1 broken", "dead-lettered 1")
 				} else if again := e.AwaitDelivered(2).At.Sub(rejected.At); again != tc.after {
 					t.Errorf("it came again after %v, want %v", again, tc.after)
+				} else {
+					e.AwaitAcknowledged()
+					wantTold(t, e, "delivered 1 REASON_NEW", "rejected 1 broken", "delivered 2 REASON_REJECTED", "acknowledged 2")
 				}
 				r.stop()
 			})

@@ -46,7 +46,10 @@ func (b *Bridge) lose() {
 	}
 	for _, s := range b.subscriptions {
 		for _, e := range s.waiting {
-			e.reason, e.due = hookbridgev1.Delivery_REASON_RESTART, b.now()
+			// A time to wait that was asked for outlives the bridge.
+			if now := b.now(); !e.due.After(now) {
+				e.reason, e.due = hookbridgev1.Delivery_REASON_RESTART, now
+			}
 		}
 	}
 }

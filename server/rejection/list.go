@@ -45,7 +45,9 @@ func (l *Log) List(ctx context.Context, req *hookbridgev1.ListRejectionsRequest)
 		for _, e := range page.Entries {
 			entry, err := decode(e.Payload)
 			if err != nil {
-				return nil, fmt.Errorf("rejection %d: %w", e.ID, err)
+				// A bridge of another version in the same cluster wrote it. The others are still of use.
+				l.cfg.Logger.ErrorContext(ctx, "a rejection can't be read and is left out", "rejection", e.ID, "error", err)
+				continue
 			}
 			if since := req.GetSince(); since != nil {
 				age := since.AsTime().Sub(entry.GetTime().AsTime())

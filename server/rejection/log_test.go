@@ -18,7 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
+	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/fault"
@@ -41,7 +43,7 @@ func refusal(peer string, n int, body []byte) *delivery.Refusal {
 // written is what a store has, the oldest first, each as its request id, source and alike.
 func written(t *testing.T, store journal.RingLog) []string {
 	t.Helper()
-	l := &Log{cfg: Config{Store: store}}
+	l := &Log{cfg: Config{Store: store, Logger: slog.New(slog.DiscardHandler)}}
 	var all []string
 	for token := ""; ; {
 		page, err := l.List(t.Context(), &hookbridgev1.ListRejectionsRequest{PageSize: 1000, PageToken: token})
@@ -221,6 +223,27 @@ func (failing) Add(context.Context, string, []byte) (int64, error) {
 
 func (failing) Before(context.Context, journal.RingQuery) (journal.RingPage, error) {
 	return journal.RingPage{}, fmt.Errorf("%w: for a test", journal.ErrUnavailable)
+}
+
+// What can't be read, of a bridge of a later version, hides nothing else.
+func TestAnUnreadableEntryIsLeftOut(t *testing.T) {
+	store := journalfake.New().Rejections()
+	add := func(stored *storagev1.StoredRejection) {
+		t.Helper()
+		payload, err := proto.Marshal(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Add(t.Context(), "acme", payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(&storagev1.StoredRejection{Format: format, Rejection: &hookbridgev1.RefusedDelivery{RequestId: "1", Peer: "a"}})
+	add(&storagev1.StoredRejection{Format: format + 1, Rejection: &hookbridgev1.RefusedDelivery{RequestId: "2", Peer: "a"}})
+	add(&storagev1.StoredRejection{Format: format, Rejection: &hookbridgev1.RefusedDelivery{RequestId: "3", Peer: "a"}})
+	if diff := cmp.Diff([]string{"a 1 +0", "a 3 +0"}, written(t, store)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }
 
 // Trouble of the store is counted, and said to who lists; who follows is sent what comes, and the log has its line.

@@ -159,9 +159,6 @@ func NewToken(algorithm string, payload, secret []byte) (string, error) {
 	return j.token(payload, &Key{raw: secret}, nil)
 }
 
-// Payload is what was signed; only to be looked at once the token is verified.
-func (t *Token) Payload() []byte { return t.payload }
-
 // Claim returns the value of a payload's member as its text; ok is false where it is absent or no string, number or boolean.
 func (t *Token) Claim(path string) (text string, ok bool) {
 	p, err := jsonPlace(path)

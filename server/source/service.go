@@ -23,8 +23,8 @@ const defaultWindow = 10 * time.Minute
 
 // Rejections is the part of the service that is about refused deliveries.
 type Rejections interface {
-	ListRejections(context.Context, *hookbridgev1.ListRejectionsRequest) (*hookbridgev1.ListRejectionsResponse, error)
-	FollowRejections(*hookbridgev1.FollowRejectionsRequest, grpc.ServerStreamingServer[hookbridgev1.FollowRejectionsResponse]) error
+	List(context.Context, *hookbridgev1.ListRejectionsRequest) (*hookbridgev1.ListRejectionsResponse, error)
+	Follow(*hookbridgev1.FollowRejectionsRequest, grpc.ServerStreamingServer[hookbridgev1.FollowRejectionsResponse]) error
 }
 
 // Configured is a source as it is configured now.
@@ -146,7 +146,7 @@ func (s *Service) ListRejections(ctx context.Context, req *hookbridgev1.ListReje
 	if s.cfg.Rejections == nil {
 		return nil, status.Error(codes.Unimplemented, "refused deliveries are not kept")
 	}
-	return s.cfg.Rejections.ListRejections(ctx, req)
+	return s.cfg.Rejections.List(ctx, req)
 }
 
 // FollowRejections sends refused deliveries as they come.
@@ -156,5 +156,5 @@ func (s *Service) FollowRejections(
 	if s.cfg.Rejections == nil {
 		return status.Error(codes.Unimplemented, "refused deliveries are not kept")
 	}
-	return s.cfg.Rejections.FollowRejections(req, stream)
+	return s.cfg.Rejections.Follow(req, stream)
 }

@@ -206,11 +206,11 @@ func TestListSources(t *testing.T) {
 // log is a log of refusals with one entry.
 type log struct{}
 
-func (log) ListRejections(context.Context, *hookbridgev1.ListRejectionsRequest) (*hookbridgev1.ListRejectionsResponse, error) {
+func (log) List(context.Context, *hookbridgev1.ListRejectionsRequest) (*hookbridgev1.ListRejectionsResponse, error) {
 	return &hookbridgev1.ListRejectionsResponse{NextPageToken: "next"}, nil
 }
 
-func (log) FollowRejections(*hookbridgev1.FollowRejectionsRequest, grpc.ServerStreamingServer[hookbridgev1.FollowRejectionsResponse]) error {
+func (log) Follow(*hookbridgev1.FollowRejectionsRequest, grpc.ServerStreamingServer[hookbridgev1.FollowRejectionsResponse]) error {
 	return errors.New("followed")
 }
 
