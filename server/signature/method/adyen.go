@@ -76,7 +76,9 @@ func (adyen) Verify(_ context.Context, c signature.Check) (signature.Match, erro
 		if signed[n], err = base64.StdEncoding.Strict().DecodeString(text); err != nil || len(signed[n]) != sha256.Size {
 			return signature.Match{}, fmt.Errorf("%w: want %s in base64", signature.ErrMalformed, where)
 		}
-		contents[n] = adyenContent(item)
+		if contents[n], err = adyenContent(n, item); err != nil {
+			return signature.Match{}, err
+		}
 	}
 	for k, key := range c.Keys {
 		if adyenMatches(key.Secret(), contents, signed) {
@@ -86,13 +88,18 @@ func (adyen) Verify(_ context.Context, c signature.Check) (signature.Match, erro
 	return signature.Match{}, fmt.Errorf("%w: not all items match under one of the secrets (%d)", signature.ErrMismatch, len(c.Keys))
 }
 
-// adyenContent is what is signed of an item. What is absent is empty.
-func adyenContent(item gjson.Result) string {
+// adyenContent is what is signed of an item, the nth. What is absent is empty. The values are joined as they are, so that a signed item could be cut into
+// other values; it can't where only the merchant's own reference may have a colon. ErrMalformed.
+func adyenContent(n int, item gjson.Result) (string, error) {
 	var values []string
 	for _, path := range adyenSigned {
-		values = append(values, item.Get(path).String())
+		value := item.Get(path).String()
+		if path != "merchantReference" && strings.Contains(value, ":") {
+			return "", fmt.Errorf("%w: item %d: want no colon in %s", signature.ErrMalformed, n, path)
+		}
+		values = append(values, value)
 	}
-	return strings.Join(values, ":")
+	return strings.Join(values, ":"), nil
 }
 
 func adyenMatches(secret []byte, contents []string, signed [][]byte) bool {

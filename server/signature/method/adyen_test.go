@@ -1,7 +1,11 @@
 package method_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -42,6 +46,28 @@ func TestAdyen(t *testing.T) {
 				t.Errorf("got %q, key %d, want %q", text(err), m.Key, tc.want)
 			}
 		})
+	}
+}
+
+// The values are signed joined by colons. One that was signed can't be cut into others, though the merchant's own reference may have a colon.
+func TestAdyenCutsInOneWay(t *testing.T) {
+	scheme := compile(t, "{code: adyen, key: {encoding: hex}}")
+	keys := secrets(t, scheme, adyenSecret)
+	mac := hmac.New(sha256.New, keys[0].Secret())
+	mac.Write([]byte("psp::shop:order:7:1130:EUR:AUTHORISATION:true"))
+	sign := base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	for _, tc := range []struct{ psp, original, account, reference, want string }{
+		{"psp", "", "shop", "order:7", ""},
+		{"psp:", "shop", "order", "7", "signature malformed: item 0: want no colon in pspReference"},
+		{"psp", "", "shop:order", "7", "signature malformed: item 0: want no colon in merchantAccountCode"},
+		{"psp", ":shop", "order", "7", "signature malformed: item 0: want no colon in originalReference"},
+	} {
+		body := fmt.Sprintf(`{"notificationItems":[{"NotificationRequestItem":{"pspReference":%q,"originalReference":%q,"merchantAccountCode":%q,`+
+			`"merchantReference":%q,"amount":{"value":1130,"currency":"EUR"},"eventCode":"AUTHORISATION","success":"true","additionalData":{"hmacSignature":%q}}}]}`,
+			tc.psp, tc.original, tc.account, tc.reference, sign)
+		if _, err := scheme.Verify(request(body), keys, 0); text(err) != tc.want {
+			t.Errorf("%+v: got %q", tc, text(err))
+		}
 	}
 }
 
