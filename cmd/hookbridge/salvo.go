@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -169,8 +168,8 @@ func (s salvo) judge(a answered, second bool, source *provider.Source) error {
 	switch reason := a.reason(); {
 	case s.tamper != "" && a.status/100 == 2:
 		return fmt.Errorf("the bridge took it, although its %s was damaged: it is not covered by what this provider signs", s.tamper)
-	case s.tamper != "" && source.FailureEmpty() && len(a.body) == 0 && a.status == cmp.Or(source.FailureStatus(), http.StatusUnauthorized):
-		return nil
+	case s.tamper != "" && reason == "" && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, source.FailureStatus()}, a.status):
+		return nil // some providers are told no reason
 	case s.tamper != "" && !strings.HasPrefix(reason, "SIGNATURE_") && reason != "TIMESTAMP_OUT_OF_TOLERANCE":
 		return fmt.Errorf("it was refused, but not because its %s was damaged: %s", s.tamper, strings.TrimSpace(fmt.Sprint(a.status, " ", reason)))
 	case s.tamper != "":

@@ -27,6 +27,8 @@ type Libraries struct {
 type Ability struct {
 	Key          string
 	Verify, Sign bool
+	// TokenOnly says that it verifies a token, and leaves to its caller whether the body is the token's.
+	TokenOnly bool
 }
 
 // Request is a delivery that a library is to verify or to sign.

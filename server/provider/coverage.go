@@ -93,7 +93,10 @@ func selectorsCovered(scheme *signature.Scheme, selectors []selector) bool {
 }
 
 func idText(p *Pack) string {
-	const otherwise = "a digest of the body, for the source's `digest_window`"
+	otherwise := "a digest of the body, for the source's `digest_window`"
+	if p.BodiesRepeat() {
+		otherwise += ", which is none unless you set one: equal bodies may be different events"
+	}
 	spec := p.Spec()
 	if len(spec.GetId()) > 0 {
 		return selectorsText(spec.GetId(), "") + " Otherwise " + otherwise + "."

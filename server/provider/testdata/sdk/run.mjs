@@ -6,7 +6,9 @@ import { createInterface } from 'node:readline';
 import { sdks } from './sdks.mjs';
 
 if (process.argv.includes('--keys')) {
-  for (const [key, sdk] of Object.entries(sdks)) console.log(JSON.stringify({ key, verify: 'verify' in sdk, sign: 'sign' in sdk }));
+  for (const [key, sdk] of Object.entries(sdks)) {
+    console.log(JSON.stringify({ key, verify: 'verify' in sdk, sign: 'sign' in sdk, tokenOnly: sdk.tokenOnly === true }));
+  }
   process.exit(0);
 }
 

@@ -126,6 +126,8 @@ export const sdks = {
     },
   },
   vonage: {
+    // It leaves the token's payload_hash to its caller.
+    tokenOnly: true,
     verify: (c) => load('@vonage/jwt').verifySignature(c.headers.authorization.replace('Bearer ', ''), c.secret),
   },
   contentful: {
