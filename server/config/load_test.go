@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var equateSecrets = cmp.AllowUnexported(Secret{})
+var equateSecrets = cmp.AllowUnexported(Config{}, Secret{})
 
 // env makes an environment of its arguments, name after value.
 func env(pairs ...string) func(string) (string, bool) {
