@@ -122,15 +122,13 @@ func (c *session) request(ctx context.Context, st *stream, req fetchRequest) (a 
 	if err != nil {
 		return answer{}, err
 	}
-	inbox := c.read.NewInbox()
-	sub, err := c.read.SubscribeSync(inbox)
+	// One more than was asked for: what ends the batch. A subscription of the library's own kind would allocate half a megabyte each time.
+	inbox, arrived := c.read.NewInbox(), make(chan *nats.Msg, req.Batch+1)
+	sub, err := c.read.ChanSubscribe(inbox, arrived)
 	if err != nil {
 		return answer{}, err
 	}
 	defer func() { err = errors.Join(err, ignoreClosed(sub.Unsubscribe())) }()
-	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return answer{}, err
-	}
 	if err := c.read.PublishRequest("$JS.API.DIRECT.GET."+st.name, inbox, body); err != nil {
 		return answer{}, err
 	}
@@ -138,9 +136,13 @@ func (c *session) request(ctx context.Context, st *stream, req fetchRequest) (a 
 	defer cancel()
 	a.messages = make([]*nats.Msg, 0, min(req.Batch, 1024))
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return answer{}, err
+		var m *nats.Msg
+		select {
+		case m = <-arrived:
+		case <-c.failed:
+			return answer{}, c.cause
+		case <-ctx.Done():
+			return answer{}, ctx.Err()
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":

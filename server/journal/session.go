@@ -254,6 +254,8 @@ func (c *session) abort(err error) {
 func (c *session) close() {
 	c.abort(ErrUnavailable)
 	c.work.Wait()
+	// Reads that run don't wait for answers that nobody will give.
+	c.fail(ErrUnavailable)
 	for _, nc := range []*nats.Conn{c.write, c.read} {
 		if nc != nil {
 			nc.Close()
