@@ -132,7 +132,7 @@ func (c *session) request(ctx context.Context, st *stream, req fetchRequest) (a 
 	if err := c.read.PublishRequest("$JS.API.DIRECT.GET."+st.name, inbox, body); err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	waiting, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	a.messages = make([]*nats.Msg, 0, min(req.Batch, 1024))
 	for {
@@ -141,8 +141,8 @@ func (c *session) request(ctx context.Context, st *stream, req fetchRequest) (a 
 		case m = <-arrived:
 		case <-c.failed:
 			return answer{}, c.cause
-		case <-ctx.Done():
-			return answer{}, ctx.Err()
+		case <-waiting.Done():
+			return answer{}, waiting.Err()
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
