@@ -2,14 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/hookbridge/hookbridge/client"
-	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
 const (
@@ -116,100 +110,24 @@ func (c *crowd) measure(ctx context.Context, p *plan, bridge *process) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var (
-		mu       sync.Mutex
-		posted   = map[string]time.Time{}
-		received atomic.Int64
-		members  sync.WaitGroup
-		standing sync.WaitGroup
-	)
-	deliver := func(_ context.Context, e *client.Event) error {
-		now := time.Now()
-		mu.Lock()
-		defer mu.Unlock()
-		if at, ok := posted[e.GetId()]; ok {
-			c.deliveries = append(c.deliveries, now.Sub(at))
-			received.Add(1)
-		}
-		return nil
-	}
-	var connections []*client.Client
 	sources := crowdSources()[:max(1, c.size/crowdShare)]
-	failed := make(chan error, c.size)
-	standing.Add(c.size)
-	for n := range c.size {
-		if n%streamsPerConnection == 0 {
-			connection, err := client.Dial(bridge.grpc)
-			if err != nil {
-				return err
-			}
-			connections = append(connections, connection)
-		}
-		connection := connections[len(connections)-1]
-		handle, want := deliver, sources
-		switch {
-		case n < c.stuck/2:
-			members.Go(func() { failed <- unread(ctx, bridge.grpc, fmt.Sprintf("member-%d", n), standing.Done) })
-			continue
-		case n < c.stuck:
-			// Of the measurement, not of the handler: that one would have as long as the client drains.
-			handle = func(context.Context, *client.Event) error { <-ctx.Done(); return ctx.Err() }
-		case c.size > crowdShare:
-			own := n % len(sources)
-			want = sources[own : own+1]
-		}
-		members.Go(func() {
-			var once sync.Once
-			failed <- connection.Subscribe(ctx, fmt.Sprintf("member-%d", n), client.AckBatch(1000, time.Second), client.Sources(want...),
-				client.OnConnected(func(*hookbridgev1.Confirmed) { once.Do(standing.Done) }), client.Otherwise(handle))
-		})
-	}
-	standing.Wait()
-	after, err := bridge.resident()
+	all, err := gather(ctx, bridge.grpc, c.size, c.stuck, len(sources))
 	if err != nil {
 		return err
 	}
+	after, err := bridge.resident()
+	if err != nil {
+		all.kill()
+		return err
+	}
 	c.each = float64(after-before) / float64(c.size)
-	answers, err := pace(ctx, bridge.http, crowdRate, 2*p.span, sources, func(id string) {
-		mu.Lock()
-		posted[id] = time.Now()
-		mu.Unlock()
-	})
+	answers, err := pace(ctx, bridge.http, crowdRate, 2*p.span, sources)
+	if err != nil {
+		all.kill()
+		return err
+	}
 	c.answers = answers.latency
 	// Of the shares that the stuck ones have taken over, nothing is expected.
-	expected := int64(answers.posted) * int64(min(c.size, crowdShare)) * int64(c.size-c.stuck) / int64(c.size)
-	deadline := time.Now().Add(answerTimeout)
-	for err == nil && received.Load() < expected*9/10 {
-		if time.Now().After(deadline) {
-			err = fmt.Errorf("of %d deliveries to streams only %d came", expected, received.Load())
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-	cancel()
-	members.Wait()
-	close(failed)
-	errs := []error{err}
-	for err := range failed {
-		errs = append(errs, err)
-	}
-	for _, connection := range connections {
-		errs = append(errs, connection.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// unread opens a stream and never reads more than its first message.
-func unread(ctx context.Context, address, name string, standing func()) error {
-	return dial(address, func(c hookbridgev1.EventServiceClient) error {
-		stream, err := c.Subscribe(ctx, &hookbridgev1.SubscribeRequest{Subscription: name})
-		if err != nil {
-			return err
-		}
-		_, err = stream.Recv()
-		standing()
-		<-ctx.Done()
-		return err
-	})
+	c.deliveries, err = all.received(answers.posted * min(c.size, crowdShare) * (c.size - c.stuck) / c.size)
+	return err
 }

@@ -173,7 +173,7 @@ func measureForged(ctx context.Context, p *plan, t *table) error {
 					}
 				}
 				start := time.Now()
-				answers, err := pace(ctx, bridge.http, verifiedRate, p.span, nil, func(string) {})
+				answers, err := pace(ctx, bridge.http, verifiedRate, p.span, nil)
 				sent, forgeErr := end()
 				if err = errors.Join(err, forgeErr); err != nil {
 					return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,8 +35,6 @@ func measureLatency(ctx context.Context, p *plan, t *table) error {
 			if _, err := stream.Recv(); err != nil {
 				return err
 			}
-			var mu sync.Mutex
-			posted := map[string]time.Time{}
 			var latency []time.Duration
 			const rate = 1000
 			expected := make(chan int, 1)
@@ -52,9 +49,12 @@ func measureLatency(ctx context.Context, p *plan, t *table) error {
 						return
 					}
 					if m.GetDelivery() != nil {
-						mu.Lock()
-						latency = append(latency, now.Sub(posted[m.GetDelivery().GetEvent().GetId()]))
-						mu.Unlock()
+						took, err := sinceSent(m.GetDelivery().GetEvent().GetId(), now)
+						if err != nil {
+							done <- err
+							return
+						}
+						latency = append(latency, took)
 					}
 					select {
 					case want = <-expected:
@@ -63,11 +63,7 @@ func measureLatency(ctx context.Context, p *plan, t *table) error {
 				}
 				done <- nil
 			}()
-			answers, err := pace(ctx, bridge.http, rate, 2*p.span, nil, func(id string) {
-				mu.Lock()
-				posted[id] = time.Now()
-				mu.Unlock()
-			})
+			answers, err := pace(ctx, bridge.http, rate, 2*p.span, nil)
 			if err != nil {
 				return err
 			}

@@ -43,6 +43,11 @@ const answerTimeout = 30 * time.Second
 func (c *connection) post() error {
 	c.sent++
 	c.request.name(c.sender, c.sent)
+	return c.send()
+}
+
+// send sends the request as it is.
+func (c *connection) send() error {
 	if err := c.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return err
 	}
@@ -154,9 +159,9 @@ func each(ctx context.Context, address string, f func(*connection) error) error 
 	return errors.Join(err, c.conn.Close())
 }
 
-// pace posts at a rate, whether answers come or not, over a few connections, and calls posted with each event's id before it is sent.
-// The sources take turns; none stands for the usual one.
-func pace(ctx context.Context, address string, rate int, span time.Duration, sources []string, posting func(id string)) (result, error) {
+// pace posts at a rate, whether answers come or not, over a few connections. Each event's id says when it was sent; see sinceSent. The sources
+// take turns; none stands for the usual one.
+func pace(ctx context.Context, address string, rate int, span time.Duration, sources []string) (result, error) {
 	const connections = 64
 	ticks := make(chan struct{}, connections)
 	var turn atomic.Uint64
@@ -171,10 +176,9 @@ func pace(ctx context.Context, address string, rate int, span time.Duration, sou
 					if len(sources) > 0 {
 						copy(c.request.source, sources[turn.Add(1)%uint64(len(sources))])
 					}
-					c.request.name(c.sender, c.sent+1)
-					posting(string(c.request.id))
 					begin := time.Now()
-					if err := c.post(); err != nil {
+					c.request.name(begin.UnixMicro(), paced.Add(1))
+					if err := c.send(); err != nil {
 						return err
 					}
 					mu.Lock()
@@ -209,4 +213,20 @@ func pace(ctx context.Context, address string, rate int, span time.Duration, sou
 		errs = append(errs, fmt.Errorf("%d events could not be sent in time at %d a second", late, rate))
 	}
 	return all, errors.Join(errs...)
+}
+
+// paced numbers the events of pace.
+var paced atomic.Int64
+
+// sinceSent is how long ago an event of pace was sent, by its id; any process of this machine can tell.
+func sinceSent(id string, now time.Time) (time.Duration, error) {
+	if len(id) != idLength {
+		return 0, fmt.Errorf("want an id of %d digits, got %q", idLength, id)
+	}
+	micros, err := strconv.ParseInt(id[:idLength/2], 16, 64)
+	if err != nil {
+		return 0, err
+	}
+	const mask = 1<<(idLength/2*4) - 1
+	return time.Duration((now.UnixMicro()-micros)&mask) * time.Microsecond, nil
 }

@@ -22,6 +22,18 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
+func TestSinceSent(t *testing.T) {
+	sent := time.UnixMicro(1_795_000_000_123_456)
+	r := newRequest("host")
+	r.name(sent.UnixMicro(), 7)
+	if got, err := sinceSent(string(r.id), sent.Add(1500*time.Microsecond)); got != 1500*time.Microsecond || err != nil {
+		t.Errorf("want 1.5ms, got %v, %v", got, err)
+	}
+	if _, err := sinceSent("short", sent); err == nil {
+		t.Error("an id that isn't one was taken")
+	}
+}
+
 func TestReadAnswer(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{\"duplicate\":false}"
 	for _, tc := range []struct{ name, text, want string }{

@@ -54,6 +54,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == forgeCommand {
 		exit(serveForgery(ctx, os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == membersCommand {
+		exit(serveMembers(ctx, os.Args[2:]))
+	}
 	exit(run(ctx))
 }
 
