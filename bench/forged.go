@@ -17,40 +17,38 @@ import (
 const (
 	// verifiedRate is how many verified deliveries a second are measured.
 	verifiedRate = 200
-	// forgedRate is how many forged ones a second come beside them, and forgedBurst how many at once, each from an address of its own.
-	forgedRate, forgedBurst = 10_000, 10_000
-	forgers                 = 16
+	// forgedNumber is how many forged ones come beside them, each from an address of its own, as fast as they are refused.
+	forgedNumber = 10_000
+	// forgedSpan is how long that takes a bridge that answers them at its pace, and a little more.
+	forgedSpan = 22 * time.Second
 )
 
 // forgeCommand makes this program the sender of forged deliveries: in a process of its own, so that the clock of the verified ones
 // doesn't wait for it.
 const forgeCommand = "forge"
 
-// serveForgery forges until it is interrupted, and prints how many were sent. Its arguments are an address, a rate and a number.
+// serveForgery forges until it is interrupted or has done enough, and prints how many were refused. Its arguments are an address and a
+// number of connections.
 func serveForgery(ctx context.Context, args []string) error {
-	if len(args) != 3 {
-		return fmt.Errorf("%s wants an address, a rate and a number", forgeCommand)
+	if len(args) != 2 {
+		return fmt.Errorf("%s wants an address and a number of connections", forgeCommand)
 	}
-	rate, err := strconv.Atoi(args[1])
+	connections, err := strconv.Atoi(args[1])
 	if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
-	}
-	sent, err := forge(ctx, args[0], rate, number)
+	sent, err := forge(ctx, args[0], connections)
 	fmt.Println(sent)
 	return err
 }
 
-// startForgery starts forging, and returns what ends it and says how many were sent.
-func startForgery(ctx context.Context, address string, rate, number int) (end func() (int, error), err error) {
+// startForgery starts forging, and returns what ends it and says how many were refused.
+func startForgery(ctx context.Context, address string, connections int) (end func() (int, error), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, forgeCommand, address, strconv.Itoa(rate), strconv.Itoa(number))
+	cmd := exec.CommandContext(ctx, self, forgeCommand, address, strconv.Itoa(connections))
 	cmd.Stderr = os.Stderr
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -79,32 +77,21 @@ func forgedRequest(host string) (r *request, peer []byte) {
 	return r, r.bytes[at : at+len(address)]
 }
 
-// forge sends forged deliveries, at a rate or as fast as they are refused, until the context ends or a number was sent, and returns
-// how many were.
-func forge(ctx context.Context, address string, rate, number int) (int, error) {
-	var sent atomic.Int64
+// forge sends forged deliveries as fast as they are refused, until the context ends or it was enough, and returns how many were.
+func forge(ctx context.Context, address string, connections int) (int, error) {
+	var begun, refused atomic.Int64
 	var work sync.WaitGroup
-	errs := make(chan error, forgers)
-	start := time.Now()
-	for range forgers {
+	errs := make(chan error, connections)
+	for range connections {
 		work.Go(func() {
 			errs <- each(context.WithoutCancel(ctx), address, func(c *connection) error {
 				request, peer := forgedRequest(address)
-				for ctx.Err() == nil {
-					n := sent.Add(1)
-					if number > 0 && n > int64(number) {
-						return nil
-					}
-					// Small waits are coarse: what is late is sent at once.
-					if rate > 0 {
-						if ahead := time.Duration(n)*time.Second/time.Duration(rate) - time.Since(start); ahead > time.Millisecond {
-							<-time.After(ahead)
-						}
-					}
+				for n := begun.Add(1); n <= forgedNumber && ctx.Err() == nil; n = begun.Add(1) {
 					copy(peer, fmt.Sprintf("10.%d.%d.%d", 100+n%100, 100+n/100%100, 100+n/10_000%100))
 					if err := c.refused(request.bytes); err != nil {
 						return err
 					}
+					refused.Add(1)
 				}
 				return nil
 			})
@@ -116,7 +103,7 @@ func forge(ctx context.Context, address string, rate, number int) (int, error) {
 	for err := range errs {
 		all = append(all, err)
 	}
-	return int(sent.Load()), errors.Join(all...)
+	return int(refused.Load()), errors.Join(all...)
 }
 
 var unauthorized = []byte("HTTP/1.1 401 ")
@@ -143,59 +130,48 @@ func (c *connection) refused(request []byte) error {
 	return nil
 }
 
-// measureForged compares the latency of verified deliveries with and without forged ones beside them. The same flood at a server that
-// does nothing but verify shows what of it is the machine's.
+// measureForged compares the latency of verified deliveries with and without forged ones beside them.
 func measureForged(ctx context.Context, p *plan, t *table) error {
-	limit, err := startLimit(ctx)
-	if err != nil {
-		return err
-	}
-	defer limit.kill()
 	return withBridge(ctx, p, func(bridge *process) error {
-		type flood struct {
-			what, address string
-			rate, number  int
-			p99           []time.Duration
+		floods := []struct {
+			what        string
+			connections int
+			span        time.Duration
+		}{
+			{"alone", 0, p.span},
+			{fmt.Sprintf("beside %d forged over 16 connections", forgedNumber), 16, forgedSpan},
+			{fmt.Sprintf("beside %d forged over 256 connections", forgedNumber), 256, forgedSpan},
 		}
-		floods := []*flood{
-			{what: "alone"},
-			{what: fmt.Sprintf("beside %d forged a second at another server", forgedRate), address: limit.http, rate: forgedRate},
-			{what: fmt.Sprintf("beside %d forged a second", forgedRate), address: bridge.http, rate: forgedRate},
-			{what: fmt.Sprintf("beside %d forged at once", forgedBurst), address: bridge.http, number: forgedBurst},
-		}
+		p99s := make([][]time.Duration, len(floods))
 		for range p.rounds {
-			for _, f := range floods {
-				end := func() (int, error) { return 0, nil }
-				if f.address != "" {
+			for n, f := range floods {
+				end := func() (int, error) { return forgedNumber, nil }
+				if f.connections > 0 {
 					var err error
-					if end, err = startForgery(ctx, f.address, f.rate, f.number); err != nil {
+					if end, err = startForgery(ctx, bridge.http, f.connections); err != nil {
 						return err
 					}
 				}
-				start := time.Now()
-				answers, err := pace(ctx, bridge.http, verifiedRate, p.span, nil)
+				answers, err := pace(ctx, bridge.http, verifiedRate, f.span, nil)
 				sent, forgeErr := end()
 				if err = errors.Join(err, forgeErr); err != nil {
 					return err
 				}
-				if most := float64(f.rate) * time.Since(start).Seconds(); float64(sent) < most*4/5 {
-					return fmt.Errorf("%s: only %d were sent, of %.0f", f.what, sent, most)
+				if sent < forgedNumber {
+					return fmt.Errorf("%s: only %d were answered in %v", f.what, sent, f.span)
 				}
-				f.p99 = append(f.p99, quantile(answers.latency, 0.99))
+				p99s[n] = append(p99s[n], quantile(answers.latency, 0.99))
 			}
 		}
-		alone := median(floods[0].p99)
+		alone := median(p99s[0])
 		for n, f := range floods {
-			what, p99 := fmt.Sprintf("POST to 2xx at %d/s, p99, %s", verifiedRate, f.what), median(f.p99)
-			ratio := float64(p99) / float64(alone)
-			switch n {
-			case 0:
+			what, p99 := fmt.Sprintf("POST to 2xx at %d/s, p99, %s", verifiedRate, f.what), median(p99s[n])
+			if f.connections == 0 {
 				t.add(what, "%s", ms(p99))
-			case 1:
-				t.add(what, "%s  (%.2f times)", ms(p99), ratio)
-			default:
-				t.judge(what, fmt.Sprintf("%s  (%.2f times)", ms(p99), ratio), "2 times", ratio <= 2)
+				continue
 			}
+			ratio := float64(p99) / float64(alone)
+			t.judge(what, fmt.Sprintf("%s  (%.2f times)", ms(p99), ratio), "2 times", ratio <= 2)
 		}
 		return nil
 	})

@@ -65,11 +65,20 @@ type refusalFace struct {
 	empty  bool
 }
 
-// writeEmpty refuses without a body.
-func writeEmpty(w http.ResponseWriter, err error, status int) {
-	if status == 0 {
-		status = fault.HTTPStatus(err)
+// of is the status that an error is answered with.
+func (f refusalFace) of(err error) int {
+	if f.status != 0 {
+		return f.status
+	}
+	return fault.HTTPStatus(err)
+}
+
+// write refuses.
+func (f refusalFace) write(w http.ResponseWriter, err error, requestID string) {
+	if !f.empty {
+		fault.WriteHTTP(w, err, requestID, f.status)
+		return
 	}
 	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(status)
+	w.WriteHeader(f.of(err))
 }

@@ -84,6 +84,7 @@ type Handler struct {
 	draining  atomic.Bool
 	metrics   *metrics
 	refusals  *refusalLog
+	pacing    pacing
 }
 
 // New returns a handler without sources.
@@ -93,7 +94,7 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, budget: budget, metrics: m, refusals: newRefusalLog(cfg.Logger)}
+	h := &Handler{cfg: cfg, budget: budget, metrics: m, refusals: newRefusalLog(cfg.Logger), pacing: newPacing()}
 	h.endpoints.Store(&map[string]*Endpoint{})
 	return h, nil
 }
@@ -145,18 +146,35 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if methods := new(methodError); errors.As(err, &methods) {
 			w.Header().Set("Allow", methods.allow)
 		}
-		if out.status == 0 {
-			after := linger(out, r, body)
-			if override.empty {
-				writeEmpty(out, err, override.status)
-			} else {
-				fault.WriteHTTP(out, err, id, override.status)
-			}
-			defer after()
+		why := refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id}
+		if out.status != 0 {
+			h.refuse(ctx, out, r, body, endpoint, why)
+		} else {
+			defer h.answer(ctx, out, r, body, endpoint, why, override)()
 		}
-		h.refuse(ctx, out, r, body, endpoint, refusal{source: source, peer: peer(r, h.cfg.TrustedProxies), status: out.status, err: err, id: id})
 	}
 	h.metrics.observe(source, out.status, err, h.cfg.Now().Sub(started))
+}
+
+// answer refuses a request that has no answer yet, and returns what is left to do when everything else is done.
+func (h *Handler) answer(
+	ctx context.Context, w *recorder, r *http.Request, body *watchedBody, e *Endpoint, why refusal, face refusalFace,
+) (after func()) {
+	pause := h.pacing.pause(why.err, h.cfg.Now())
+	if pause > 0 {
+		// What waits must not hold a body that nobody accounts for.
+		why.status = face.of(why.err)
+		h.tell(r, body, e, why)
+		body.whole = nil
+		rest(ctx, pause)
+	}
+	after = linger(w, r, body)
+	face.write(w, why.err, why.id)
+	if pause == 0 {
+		why.status = w.status
+		h.refuse(ctx, w, r, body, e, why)
+	}
+	return after
 }
 
 // find returns the endpoint that the path names.

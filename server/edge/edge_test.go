@@ -37,8 +37,6 @@ type bridge struct {
 	answer  error
 	// duplicate says that nothing of what comes is new.
 	duplicate bool
-	// readTimeout is that of the listener.
-	readTimeout time.Duration
 }
 
 // syncBuffer is a log that requests write to while a test reads it.
@@ -72,8 +70,19 @@ func open(t *testing.T, key string, change ...func(*provider.SourceConfig, *Conf
 
 func openPack(t *testing.T, pack *provider.Pack, readTimeout time.Duration, change ...func(*provider.SourceConfig, *Config, *Endpoint)) *bridge {
 	t.Helper()
+	b := closed(t, pack, change...)
+	b.Server = httptest.NewUnstartedServer(nil)
+	b.Config = b.handler.Server(readTimeout)
+	b.Start()
+	t.Cleanup(b.Close)
+	return b
+}
+
+// closed is a bridge that doesn't listen.
+func closed(t *testing.T, pack *provider.Pack, change ...func(*provider.SourceConfig, *Config, *Endpoint)) *bridge {
+	t.Helper()
 	var err error
-	b := &bridge{log: &syncBuffer{}, readTimeout: readTimeout}
+	b := &bridge{log: &syncBuffer{}}
 	sourceCfg := provider.SourceConfig{Name: "demo", Pack: pack, Secrets: []string{secret}, DigestWindow: time.Minute}
 	cfg := Config{
 		MaxInFlight: 64 << 20,
@@ -107,10 +116,6 @@ func openPack(t *testing.T, pack *provider.Pack, readTimeout time.Duration, chan
 	}
 	endpoint.Source = b.source
 	b.handler.SetSources([]*Endpoint{endpoint})
-	b.Server = httptest.NewUnstartedServer(nil)
-	b.Config = b.handler.Server(b.readTimeout)
-	b.Start()
-	t.Cleanup(b.Close)
 	return b
 }
 

@@ -54,8 +54,7 @@ type refusal struct {
 
 // refuse says that a request was refused: to the log what is our trouble, to whoever wants to know what is the sender's.
 func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
-	told, reason, text := fault.Told(why.err)
-	if told < 400 || told > 499 {
+	if told, _, _ := fault.Told(why.err); told < 400 || told > 499 {
 		h.refusals.write(ctx, why)
 		return
 	}
@@ -64,6 +63,15 @@ func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	// The sender has its answer before anything is made of the refusal. It may be gone.
 	_ = http.NewResponseController(w).Flush()
+	h.tell(r, body, e, why)
+}
+
+// tell hands a refusal to whoever wants to know of it.
+func (h *Handler) tell(r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
+	if h.cfg.Refused == nil {
+		return
+	}
+	_, reason, text := fault.Told(why.err)
 	source := ""
 	if e != nil {
 		source = e.Source.Name()
