@@ -69,8 +69,10 @@ func startForgery(ctx context.Context, address string, connections int) (end fun
 func forgedRequest(host string) (r *request, peer []byte) {
 	const header, address = "X-Forwarded-For: ", "10.100.100.100"
 	r = newRequest(host)
-	wrong := bytes.Replace(r.bytes, []byte(signature), bytes.Repeat([]byte("0"), len(signature)), 1)
-	copy(wrong[bytes.Index(wrong, []byte("000000")):], "sha256=")
+	for n := range r.signature {
+		r.signature[n] = '0'
+	}
+	wrong := r.bytes
 	end := bytes.Index(wrong, []byte("\r\n\r\n"))
 	r.bytes = bytes.Join([][]byte{wrong[:end], []byte("\r\n" + header + address), wrong[end:]}, nil)
 	at := end + len("\r\n") + len(header)

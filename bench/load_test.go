@@ -2,6 +2,9 @@ package main
 
 import (
 	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -19,6 +22,12 @@ func TestRequestIDs(t *testing.T) {
 	r.name(0x1f, 0xab)
 	if got := string(r.id); got != "00000000001f0000000000ab" || !strings.Contains(string(r.bytes), "X-GitHub-Delivery: "+got+"\r\n\r\n{") {
 		t.Errorf("got %s in %s", got, r.bytes)
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(r.body)
+	if want := "X-Hub-Signature-256: sha256=" + hex.EncodeToString(mac.Sum(nil)) + "\r\n"; !strings.Contains(string(r.bytes), want) ||
+		!strings.Contains(string(r.body), `"description":"00000000001f0000000000ab`) {
+		t.Errorf("want %sand the id in the body, got %s", want, r.bytes)
 	}
 }
 
@@ -67,7 +76,8 @@ func TestForgedRequest(t *testing.T) {
 	r, peer := forgedRequest("host")
 	copy(peer, "10.101.102.103")
 	text := string(r.bytes)
-	want := strings.Replace(string(newRequest("host").bytes), signature, "sha256="+strings.Repeat("0", 64), 1)
+	real := newRequest("host")
+	want := strings.Replace(string(real.bytes), string(real.signature), strings.Repeat("0", 64), 1)
 	want = strings.Replace(want, "\r\n\r\n", "\r\nX-Forwarded-For: 10.101.102.103\r\n\r\n", 1)
 	if text != want {
 		t.Errorf("want %s\ngot %s", want, text)

@@ -243,35 +243,38 @@ func (s *Store) window(entry time.Duration) time.Duration {
 	return min(entry, s.cfg.MaxAge)
 }
 
-// admit gives a group its time, and refuses what there is no room for. It runs before the group is published.
-func (s *Store) admit(c *session, group []*publication) {
+// admit gives the units at the front that can be published as one group their time, refuses what there is no room for, and returns how
+// many units they are.
+func (s *Store) admit(c *session, units []*unit) int {
 	now := s.clock.next()
+	n, err := s.findReplays(c, units, now)
+	group := publications(units[:n])
 	var total int64
 	for _, p := range group {
 		stamp(p.payload, now)
-		p.at = now
+		p.at, p.err = now, err
 		total += p.size()
+	}
+	if err != nil {
+		return n
 	}
 	if c.server != nil {
 		if err := s.space.take(total); err != nil {
 			for _, p := range group {
 				p.err = err
 			}
-			return
+			return n
 		}
 	}
 	if s.usage.get()+total > s.cfg.MaxBytes {
 		s.makeRoom(c, total)
 	}
-	err := s.findReplays(c, group)
 	for _, p := range group {
-		switch {
-		case err != nil:
-			p.err = err
-		case !s.usage.admit(p.size(), s.cfg.MaxBytes):
+		if !s.usage.admit(p.size(), s.cfg.MaxBytes) {
 			p.err = errAllNeeded(s.cfg.MaxBytes)
 		}
 	}
+	return n
 }
 
 // committed indexes what is now on disk, and makes it visible.

@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"sync"
+	"time"
 )
 
 // bodyName is a body of a source, by Entry.BodyKey.
@@ -14,6 +15,9 @@ type bodyName struct{ source, key string }
 type bodies struct {
 	mu      sync.Mutex
 	pending map[bodyName]int64
+
+	// seen is scratch of the goroutine that publishes.
+	seen map[bodyName]bool
 }
 
 func (b *bodies) get(name bodyName) (first int64, found bool) {
@@ -59,56 +63,44 @@ func (p *publication) first() int64 {
 	return p.sequence
 }
 
-// distinct returns how many units at the front have no body in common. The second event with a body can only name the first when that
-// has its sequence, so it goes into the next group.
-func distinct(units []*unit) int {
-	var seen map[bodyName]bool
+// findReplays looks for the bodies of units that were there before, and marks the events that have them. It returns how many units at the
+// front have no new body in common: the second event with a new body can only name the first when that has its sequence, so it goes into
+// the next group.
+func (s *Store) findReplays(c *session, units []*unit, now time.Time) (int, error) {
+	var ix *index
+	seen := c.bodies.seen
+	clear(seen)
 	for n, u := range units {
 		for _, p := range u.publications {
 			if p.bodyKey == "" {
 				continue
 			}
-			name := p.body()
-			if seen[name] {
-				return n
+			first, found := c.bodies.get(p.body())
+			if !found && seen[p.body()] {
+				return n, nil
 			}
-			if len(units) > 1 {
-				if seen == nil {
-					seen = make(map[bodyName]bool, len(units))
+			if !found {
+				if ix == nil {
+					var release func()
+					var err error
+					if ix, release, err = s.index.use(); err != nil {
+						return len(units), fmt.Errorf("%w: %w", ErrUnavailable, err)
+					}
+					defer release()
 				}
-				seen[name] = true
-			}
-		}
-	}
-	return len(units)
-}
-
-// findReplays looks for the bodies of a group that were there before, and marks the events that have them.
-func (s *Store) findReplays(c *session, group []*publication) error {
-	var ix *index
-	for _, p := range group {
-		if p.bodyKey == "" {
-			continue
-		}
-		first, found := c.bodies.get(p.body())
-		if !found {
-			if ix == nil {
-				var release func()
 				var err error
-				if ix, release, err = s.index.use(); err != nil {
-					return fmt.Errorf("%w: %w", ErrUnavailable, err)
+				if first, found, err = ix.get(idKey{bodies: true, source: p.source, id: p.bodyKey}, now); err != nil {
+					return len(units), fmt.Errorf("%w: %w", ErrUnavailable, err)
 				}
-				defer release()
 			}
-			var err error
-			if first, found, err = ix.get(idKey{bodies: true, source: p.source, id: p.bodyKey}, p.at); err != nil {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			switch {
+			case found:
+				p.replayOf = first
+				markReplay(p.payload, first)
+			case len(units) > 1:
+				seen[p.body()] = true
 			}
-		}
-		if found {
-			p.replayOf = first
-			markReplay(p.payload, first)
 		}
 	}
-	return nil
+	return len(units), nil
 }

@@ -101,21 +101,42 @@ func TestCopiesSayWhatTheyReplay(t *testing.T) {
 	}
 }
 
-// A batch of a thousand events is a few commits, not a thousand.
+// A batch of a thousand events is a few commits, not a thousand, whether their bodies differ or are one.
 func TestABatchTakesFewCommits(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	s := openAt(t, t.TempDir(), func(c *Config) { c.Registerer = registry })
-	const size, most = 1000, 20
-	entries := make([]*Entry, size)
-	for n := range entries {
-		entries[n] = withBody(fmt.Sprint(n))
-		entries[n].BodyKey = fmt.Sprint("body ", n)
-	}
-	if _, err := s.AppendBatch(t.Context(), entries); err != nil {
-		t.Fatal(err)
-	}
-	if n := commits(t, registry); n < 1 || n > most {
-		t.Errorf("%d commits, want at most %d", n, most)
+	for name, body := range map[string]func(int) string{
+		"a thousand bodies": func(n int) string { return fmt.Sprint("body ", n) },
+		"ten bodies":        func(n int) string { return fmt.Sprint("body ", n%10) },
+		"one body":          func(int) string { return "body" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			s := openAt(t, t.TempDir(), func(c *Config) { c.Registerer = registry })
+			const size, most = 1000, 20
+			entries := make([]*Entry, size)
+			for n := range entries {
+				entries[n] = withBody(fmt.Sprint(n))
+				entries[n].BodyKey = body(n)
+			}
+			receipts, err := s.AppendBatch(t.Context(), entries)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := commits(t, registry); n < 1 || n > most {
+				t.Errorf("%d commits, want at most %d", n, most)
+			}
+			firsts := map[string]int64{}
+			for n, r := range receipts {
+				e, err := s.Get(t.Context(), r.Sequence)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if first := firsts[body(n)]; e.ReplayOf != first {
+					t.Fatalf("the event %d is a replay of %d, want %d", n, e.ReplayOf, first)
+				} else if first == 0 {
+					firsts[body(n)] = r.Sequence
+				}
+			}
+		})
 	}
 }
 

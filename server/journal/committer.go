@@ -44,10 +44,9 @@ type committer struct {
 	timeout   time.Duration
 	// health says why waiting for an acknowledgement is in vain.
 	health func() error
-	// fit says how many units at the front can be published as one group, at least one.
-	fit func([]*unit) int
-	// prepare may refuse publications, by setting their err, before they are published.
-	prepare func([]*publication)
+	// prepare readies units for being published as one group: those at the front that can be, at least one; it returns how many. It may
+	// refuse publications, by setting their err.
+	prepare func([]*unit) int
 	// published is told what was acknowledged, before the next group is prepared.
 	published func([]*publication)
 	// sync makes durable what was acknowledged.
@@ -88,7 +87,7 @@ func (c *committer) publish() {
 		for len(units) > 0 {
 			n := len(units)
 			if err == nil {
-				n = c.fit(units)
+				n = c.prepare(units)
 				err = c.publishGroup(units[:n])
 			}
 			if err != nil {
@@ -104,7 +103,6 @@ func (c *committer) publish() {
 }
 
 func (c *committer) publishGroup(units []*unit) error {
-	c.prepare(publications(units))
 	if err := c.publisher.send(publications(units), c.timeout, c.health); err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		c.abort(err)

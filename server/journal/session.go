@@ -46,7 +46,7 @@ const (
 
 // openSession opens the store and brings index and bounds up to date. Nothing is served before it returns.
 func openSession(ctx context.Context, s *Store) (_ *session, err error) {
-	c := &session{store: s, failed: make(chan struct{}), stop: func() {}}
+	c := &session{store: s, failed: make(chan struct{}), stop: func() {}, bodies: bodies{seen: map[bodyName]bool{}}}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -80,8 +80,7 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 	if c.deadLetterLog, err = c.newCommitter(c.deadLetters); err != nil {
 		return nil, err
 	}
-	c.eventLog.prepare = func(group []*publication) { s.admit(c, group) }
-	c.eventLog.fit = distinct
+	c.eventLog.prepare = func(units []*unit) int { return s.admit(c, units) }
 	c.eventLog.published = c.bodies.published
 	c.eventLog.committed = func(group []*publication) error { return s.committed(c, group) }
 	c.eventLog.observe = s.metrics.commit
@@ -191,8 +190,7 @@ func (c *session) newCommitter(st *stream) (*committer, error) {
 	l := &committer{
 		queue: newUnitQueue(), publisher: p, timeout: c.store.cfg.PublishTimeout, fail: c.fail,
 		health:    func() error { return c.health(st) },
-		fit:       func(units []*unit) int { return len(units) },
-		prepare:   func([]*publication) {},
+		prepare:   func(units []*unit) int { return len(units) },
 		published: func([]*publication) {},
 		sync:      func() error { return nil },
 		committed: func([]*publication) error { return nil },
