@@ -261,6 +261,21 @@ func (s *Scheme) Tolerance() (tolerance time.Duration, ok bool) {
 	return s.stamp.tolerance, true
 }
 
+// Outdoes reports whether the scheme proves what the other one doesn't, and nothing less: that a delivery is of its time, or anything of it at
+// all beside that its sender knows the secret. Where one secret serves for both, it is not for the sender to choose the other one: a provider may
+// send both at once, and what it signs by the one may read like what it signs by the other.
+func (s *Scheme) Outdoes(other *Scheme) bool {
+	_, stamped := s.Tolerance()
+	_, otherStamped := other.Tolerance()
+	return (stamped || !otherStamped) && (s.provesContent() || !other.provesContent()) &&
+		(stamped != otherStamped || s.provesContent() != other.provesContent())
+}
+
+// provesContent reports whether the proof is another one for another delivery.
+func (s *Scheme) provesContent() bool {
+	return s.algorithm.family != tokens && s.algorithm.family != basics
+}
+
 // UsesURL reports whether the URL is signed.
 func (s *Scheme) UsesURL() bool {
 	if s.method != nil {
@@ -307,13 +322,22 @@ func (s *Scheme) CoversBody() bool {
 	if s.method != nil {
 		return s.method.Traits().Body
 	}
-	return s.content.coversBody() || len(s.bodyDigests) > 0
+	return s.content.coversBody() && !s.extensible() || len(s.bodyDigests) > 0
+}
+
+// extensible reports whether who has one delivery can make others whose content is longer. The state of these hashes after a message is its
+// digest, so that of a longer one follows from it, unless what comes last is secret.
+func (s *Scheme) extensible() bool {
+	return s.algorithm.family == digests && s.content[len(s.content)-1].kind != secretPart
 }
 
 // Covers reports whether nobody without the secret can change the value at a place.
 func (s *Scheme) Covers(p Place) bool {
 	if s.method != nil {
 		return s.method.Covers(p)
+	}
+	if s.extensible() && s.content[len(s.content)-1].at == p {
+		return false
 	}
 	switch p.kind {
 	case inElement:
