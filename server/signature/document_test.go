@@ -3,11 +3,13 @@ package signature_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
@@ -134,5 +136,19 @@ func BenchmarkReadable(b *testing.B) {
 		if signature.Readable(document) == nil {
 			b.Fatal("it is JSON")
 		}
+	}
+}
+
+// What nobody has verified yet is looked at without recursion: a body of nothing but brackets ends nothing.
+func TestEveryTokenInADeepDocument(t *testing.T) {
+	scheme := compile(t, `{algorithm: token, signature: [{json: "list.*.sig"}]}`)
+	key, err := scheme.Key("hunter2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := append([]byte(`{"list":`), bytes.Repeat([]byte("["), 25<<20)...)
+	_, err = scheme.Verify(&delivery.Request{Body: body, Document: body}, []*signature.Key{key}, 0)
+	if !errors.Is(err, signature.ErrMissing) {
+		t.Errorf("got %v, want %v", err, signature.ErrMissing)
 	}
 }
