@@ -15,6 +15,8 @@ import (
 // Request is an HTTP request of a provider with its body read whole. Its content is hostile until it is verified.
 type Request struct {
 	Method string
+	// Peer is the address that it came from, as far as trusted proxies say. It proves nothing; empty: not known.
+	Peer string
 	// URL is the configured public URL joined with the request's path and query; never taken from a header.
 	URL    *url.URL
 	Header http.Header
