@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hookbridge/hookbridge/server/publickey"
@@ -26,10 +27,15 @@ func (h certificateHost) RoundTrip(r *http.Request) (*http.Response, error) {
 
 const realKey = "https://keys.example.com/real"
 
-// flooded is bridge with a host that publishes realKey, and nothing under any other path.
+// flooded runs a test under a fake clock with a store and a host that publishes realKey, and nothing under any other path.
 func flooded(t *testing.T, test func(t *testing.T, p *published, s *Store)) {
-	bridge(t, func(t *testing.T, p *published, s *Store) {
-		s.client = newClient(certificateHost{p, realKey})
+	synctest.Test(t, func(t *testing.T) {
+		p := &published{body: set(t, "a"), status: http.StatusOK, header: http.Header{}}
+		s, err := New(Config{Transport: certificateHost{p, realKey}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
 		test(t, p, s)
 	})
 }
