@@ -15,12 +15,14 @@ import (
 // Request is an HTTP request of a provider with its body read whole. Its content is hostile until it is verified.
 type Request struct {
 	Method string
+	// Peer is the address that it came from, as far as trusted proxies say. It proves nothing; empty: not known.
+	Peer string
 	// URL is the configured public URL joined with the request's path and query; never taken from a header.
 	URL    *url.URL
 	Header http.Header
 	Body   []byte
 	// Document is the JSON that the body carries: the same bytes, or what a field of a form holds. It is set before the verification
-	// where that reads it; nil: there is none.
+	// where that reads it; nil: there is none, or what stands in its place is no JSON.
 	Document []byte
 	// StartedAt is when its head had arrived: about since then the sender waits. Zero: not before ReceivedAt.
 	StartedAt time.Time
@@ -55,8 +57,8 @@ type Verified struct {
 	OccurredAt, ReceivedAt time.Time
 	// OrderingKey is the entity it is about, or empty.
 	OrderingKey string
-	// Body is the raw bytes. Document is the JSON that they carry; nil where they carry none. Of an element of a list both are its own
-	// bytes.
+	// Body is the raw bytes. Document is what of them is meant to be JSON, and may be none; nil where there is nothing like it. Of an element of
+	// a list both are its own bytes.
 	Body, Document []byte
 	ContentType    string
 	// Header is what the pack's allow-list keeps, sorted by name, without credentials.

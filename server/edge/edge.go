@@ -215,6 +215,7 @@ func (h *Handler) serve(
 	defer fetched()
 	outcome, err := e.Source.Receive(fetching, &delivery.Request{
 		Method:     r.Method,
+		Peer:       peer(r, h.cfg.TrustedProxies),
 		URL:        h.publicURL(r),
 		Header:     r.Header,
 		Body:       body,

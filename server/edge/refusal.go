@@ -81,7 +81,7 @@ func (h *Handler) tell(r *http.Request, body *watchedBody, e *Endpoint, why refu
 		RequestID: why.id, Time: now, Source: source, Peer: why.peer,
 		Status: why.status, Reason: reason, Message: text,
 		Request: &delivery.Request{
-			Method: r.Method, URL: h.publicURL(r), Header: r.Header, Body: body.whole, ReceivedAt: now,
+			Method: r.Method, Peer: why.peer, URL: h.publicURL(r), Header: r.Header, Body: body.whole, ReceivedAt: now,
 		},
 		BodyBytes: body.bytes, Host: r.Host,
 	})

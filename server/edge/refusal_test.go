@@ -69,7 +69,7 @@ func TestRefusalsAreTold(t *testing.T) {
 					t.Errorf("the sender was told %s, %d, %s; the refusal says %s, %d, %s",
 						resp.Header.Get("X-Request-Id"), resp.StatusCode, text, r.RequestID, r.Status, r.Message)
 				}
-				if host := strings.TrimPrefix(b.URL, "http://"); r.Host != host || r.Peer != "127.0.0.1" || !r.Time.Equal(now) || !r.Request.ReceivedAt.Equal(now) {
+				if host := strings.TrimPrefix(b.URL, "http://"); r.Host != host || r.Peer != "127.0.0.1" || r.Request.Peer != r.Peer || !r.Time.Equal(now) || !r.Request.ReceivedAt.Equal(now) {
 					t.Errorf("want %s, 127.0.0.1 and %v, got %s, %s and %v", host, now, r.Host, r.Peer, r.Time)
 				}
 			}

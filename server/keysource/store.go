@@ -12,15 +12,19 @@
 //   - A caller waits no longer than its context says, and only where there is no key to go on with: what has expired is served for up to a day
 //     while it is fetched anew.
 //   - Of one document at most one fetch is running. An unknown key id makes it fetched anew at most once a minute, whatever the number of ids
-//     that are asked for; so does a part of the origin that the delivery chose, for its whole scope.
-//   - An answer has at most 1 MiB and takes at most 8 seconds. What is remembered is bounded: the fixed origins, and 16 documents of each scope.
+//     that are asked for.
+//   - Of the parts of an origin that deliveries choose, at most 12 and then 12 a minute are fetched for a scope, of which a network that deliveries
+//     come from gets one a minute. Strangers who make parts up can't keep a key of the provider's from being fetched: see scope.
+//   - An answer has at most 1 MiB and takes at most 8 seconds. What is remembered is bounded: the fixed origins, and of each scope 16 documents
+//     and 1,024 networks that wait.
 //   - No key is said to be unknown that its provider may have published since it was last asked: ErrUnknown needs a fetch that began after the call.
 //     Where the minute doesn't allow one yet it is ErrUnavailable.
 //   - All goroutines end with Close.
 //
 // What can't be assumed: that a key which a provider has withdrawn is refused at once. It is when the document expires, which is after 5 minutes to 24
-// hours as its Cache-Control says, or after a reload. While strangers flood a scope with keys that don't exist, one of its keys that
-// hasn't been fetched yet may have to wait for minutes; keys that were fetched are not affected.
+// hours as its Cache-Control says, or after a reload. While strangers flood a scope with keys that don't exist from n networks, n above 12, one of
+// its keys that hasn't been fetched yet waits for n/12 minutes on average, and its deliveries are refused with ErrUnavailable; keys that were
+// fetched are not affected.
 package keysource
 
 import (
@@ -41,7 +45,7 @@ import (
 )
 
 const (
-	// refetch is how often a document is fetched for a key id that it doesn't hold, and a scope's next part.
+	// refetch is how often a document is fetched for a key id that it doesn't hold, and a scope's next part for one network.
 	refetch = time.Minute
 	// maxStale is for how long a document is served that has expired and could not be fetched anew.
 	maxStale = 24 * time.Hour
@@ -76,8 +80,7 @@ type Store struct {
 	mu        sync.Mutex
 	closed    bool
 	documents map[string]*document
-	// scopes is when something new was last fetched for each scope.
-	scopes map[string]time.Time
+	scopes    map[string]*scope
 }
 
 // document is what one origin published.
@@ -103,7 +106,7 @@ func New(cfg Config) (*Store, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		cfg: cfg, client: newClient(cfg.Transport), documents: map[string]*document{}, scopes: map[string]time.Time{},
+		cfg: cfg, client: newClient(cfg.Transport), documents: map[string]*document{}, scopes: map[string]*scope{},
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbridge_key_fetches_total",
 			Help: "Fetches of what providers publish, by host and outcome (ok, status, refused, timeout, too_large, unfit, error).",
@@ -227,25 +230,24 @@ func (s *Store) failed(d *document) error {
 	return fmt.Errorf("%w: %s could not be asked", publickey.ErrUnavailable, host(d.origin.URL))
 }
 
-// add makes room for a document that isn't known. Of a scope it may be one a minute.
+// add makes a document that isn't known.
 func (s *Store) add(o publickey.Origin, now time.Time) (*document, error) {
 	if o.Scope != "" {
-		if last, ok := s.scopes[o.Scope]; ok && now.Sub(last) < refetch {
-			return nil, fmt.Errorf("%w: another key of %s was asked for less than a minute ago", publickey.ErrUnavailable, host(o.URL))
+		if err := s.admit(o, now); err != nil {
+			return nil, err
 		}
-		s.scopes[o.Scope] = now
-		s.evict(o.Scope)
 	}
 	d := &document{origin: o}
 	s.documents[identity(o)] = d
 	return d, nil
 }
 
-// evict forgets the document of a scope that was longest not asked for, where there are too many.
+// evict makes room for a document of a scope that has just got its keys: it forgets the one that was longest not asked for, where there are too
+// many. What is still being fetched doesn't count: it may be nothing, and there are no more of those than fetches.
 func (s *Store) evict(scope string) {
 	oldest, n := "", 0
 	for id, d := range s.documents {
-		if d.origin.Scope != scope {
+		if d.origin.Scope != scope || len(d.keys) == 0 {
 			continue
 		}
 		n++
@@ -276,6 +278,9 @@ func (s *Store) start(d *document) {
 		now := s.cfg.Now()
 		d.attempted = now
 		if err == nil {
+			if d.origin.Scope != "" && len(d.keys) == 0 {
+				s.evict(d.origin.Scope)
+			}
 			// Not all bridges ask at once.
 			d.keys, d.expires = keys, now.Add(life-rand.N(life/10))
 			d.failures, d.retry = 0, time.Time{}
@@ -286,6 +291,7 @@ func (s *Store) start(d *document) {
 		d.retry = now.Add(pause/2 + rand.N(pause/2))
 		if d.origin.Scope != "" && len(d.keys) == 0 {
 			delete(s.documents, identity(d.origin))
+			note(s.scopeOf(d.origin.Scope).refused, identity(d.origin), now)
 		}
 		if !errors.Is(err, context.Canceled) {
 			s.cfg.Logger.Warn("a provider's keys could not be fetched", "host", host(d.origin.URL), "error", err, "known_keys", len(d.keys))

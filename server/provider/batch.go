@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"github.com/tidwall/gjson"
@@ -36,35 +35,53 @@ func newBatch(spec *providerv1.Batch) (*batch, error) {
 	return b, nil
 }
 
-// split returns the elements of the list in a document, as parts of it. ok is false where there is no such list, as in what is no JSON;
-// the delivery is then one event. ErrTooManyEvents.
-func (b *batch) split(document []byte) (elements [][]byte, ok bool, err error) {
+// element is an event of a list: its bytes, and what of them values are read from.
+type element struct{ raw, readable []byte }
+
+// split returns the elements of the list that a delivery carries. ok is false where there is no such list, as in what is no JSON, or where the list
+// is there twice; the delivery is then one event. ErrTooManyEvents.
+func (b *batch) split(document *reading) (elements []element, ok bool, err error) {
+	document.read()
 	if b.lines {
-		return splitLines(document)
+		return splitLines(document.carried)
 	}
-	// What follows takes the document to be right. The standard library looks at it without recursion.
-	if !json.Valid(document) {
+	from, to, ok := b.find(document.readable)
+	if !ok {
 		return nil, false, nil
 	}
-	list := document
-	if b.path != "" {
-		found := gjson.GetBytes(document, b.path)
-		end := found.Index + len(found.Raw)
-		if !found.IsArray() || found.Index <= 0 || end > len(document) || string(document[found.Index:end]) != found.Raw {
-			return nil, false, nil
-		}
-		list = document[found.Index:end]
+	raw, err := splitArray(document.carried[from:to])
+	if err != nil {
+		return nil, false, err
 	}
-	if list = trim(list); len(list) == 0 || list[0] != '[' {
-		return nil, false, nil
+	// Where a key is given twice there are two documents, with everything else where it is in the other one.
+	readable, err := splitArray(document.readable[from:to])
+	if err != nil || len(readable) != len(raw) {
+		return nil, false, err
 	}
-	elements, err = splitArray(list)
-	return elements, err == nil, err
+	elements = make([]element, len(raw))
+	for n := range raw {
+		elements[n] = element{raw[n], readable[n]}
+	}
+	return elements, true, nil
 }
 
-// splitArray returns the elements of a valid array.
+// find returns where the list is in a document, which is JSON or nil.
+func (b *batch) find(document []byte) (from, to int, ok bool) {
+	if to = len(document); b.path != "" {
+		found := gjson.GetBytes(document, b.path)
+		from, to = found.Index, found.Index+len(found.Raw)
+		if !found.IsArray() || from <= 0 || to > len(document) || string(document[from:to]) != found.Raw {
+			return 0, 0, false
+		}
+	}
+	list := trim(document[from:to])
+	return from, to, len(list) > 0 && list[0] == '['
+}
+
+// splitArray returns the elements of a valid array, as parts of it.
 func splitArray(list []byte) ([][]byte, error) {
 	elements := [][]byte{}
+	list = trim(list)
 	rest := trim(list[1 : len(list)-1])
 	for len(rest) > 0 {
 		if len(elements) == MaxEvents {
@@ -102,8 +119,8 @@ func endOf(rest []byte) int {
 }
 
 // splitLines returns the lines that aren't blank. ok is false where one of them is no JSON.
-func splitLines(document []byte) ([][]byte, bool, error) {
-	elements := [][]byte{}
+func splitLines(document []byte) ([]element, bool, error) {
+	elements := []element{}
 	for line := range bytes.SplitSeq(document, []byte("\n")) {
 		if line = trim(line); len(line) == 0 {
 			continue
@@ -111,10 +128,11 @@ func splitLines(document []byte) ([][]byte, bool, error) {
 		if len(elements) == MaxEvents {
 			return nil, false, tooMany()
 		}
-		if !json.Valid(line) {
+		readable := signature.Readable(line)
+		if readable == nil {
 			return nil, false, nil
 		}
-		elements = append(elements, line[:len(line):len(line)])
+		elements = append(elements, element{line[:len(line):len(line)], readable})
 	}
 	return elements, true, nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/signature"
 )
 
 // head is a pack for tests, as far as they have it in common.
@@ -94,6 +95,12 @@ ordering_key: [{parts: [{envelope: account}, {json: who}]}]
 		{"no list", "batch: {events: events}\n" + inDocument, `{"id":"1","events":{}}`, nil, false, []string{`1 unknown  {"id":"1","events":{}} true`}},
 		{"no such path", "batch: {events: events}\n" + inDocument, `{"id":"1"}`, nil, false, []string{`1 unknown  {"id":"1"} true`}},
 		{"no JSON", "batch: {}\n" + inDocument, `[{"id":"1"},{]`, nil, false, []string{digest([]byte(`[{"id":"1"},{]`)) + ` unknown  [{"id":"1"},{] false`}},
+		{"a key twice in an element, which stays as it is", "batch: {}\n" + inDocument, `[{"id":"1","type":"a","type":"b"},{"id":"2","type":"c"}]`, nil, true,
+			[]string{`1 unknown  {"id":"1","type":"a","type":"b"} true`, `2 c  {"id":"2","type":"c"} true`}},
+		{"two lists", "batch: {events: e}\n" + inDocument, `{"id":"1","e":[{"id":"2"}],"e":[{"id":"3"}]}`, nil, false,
+			[]string{`1 unknown  {"id":"1","e":[{"id":"2"}],"e":[{"id":"3"}]} true`}},
+		{"a key twice in a line", "batch: {format: lines}\n" + inDocument, "{\"id\":\"1\",\"id\":\"2\"}\n{\"id\":\"3\"}", nil, true,
+			[]string{digest([]byte("{\"id\":\"1\",\"id\":\"2\"}\n{\"id\":\"3\"}")) + ":0 unknown  {\"id\":\"1\",\"id\":\"2\"} false", `3 unknown  {"id":"3"} true`}},
 		{"a line that is no JSON", "batch: {format: lines}\n" + inDocument, "{\"a\":1}\n{", nil, false, []string{digest([]byte("{\"a\":1}\n{")) + " unknown  {\"a\":1}\n{ false"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -168,7 +175,7 @@ func FuzzSplit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
 		for _, b := range []*batch{{}, {path: "e"}, {lines: true}} {
-			elements, ok, err := b.split(document)
+			elements, ok, err := b.split(&reading{done: true, carried: document, readable: signature.Readable(document)})
 			if err != nil && !errors.Is(err, ErrTooManyEvents) || err != nil && (ok || elements != nil) {
 				t.Fatalf("got %q, %v, %v", elements, ok, err)
 			}
@@ -176,15 +183,20 @@ func FuzzSplit(f *testing.F) {
 				continue
 			}
 			at := 0
+			var raw [][]byte
 			for _, e := range elements {
-				n := bytes.Index(document[at:], e)
-				if n < 0 || !json.Valid(e) {
-					t.Fatalf("element %q is no part of %q that is left, or no JSON", e, document[at:])
+				n := bytes.Index(document[at:], e.raw)
+				if n < 0 || !json.Valid(e.raw) {
+					t.Fatalf("element %q is no part of %q that is left, or no JSON", e.raw, document[at:])
 				}
-				at += n + len(e)
+				at += n + len(e.raw)
+				if want := signature.Readable(e.raw); !bytes.Equal(want, e.readable) {
+					t.Fatalf("of element %q values are read from %q, want %q", e.raw, e.readable, want)
+				}
+				raw = append(raw, e.raw)
 			}
 			if !b.lines {
-				if joined := append(append([]byte("["), bytes.Join(elements, []byte(","))...), ']'); !json.Valid(joined) {
+				if joined := append(append([]byte("["), bytes.Join(raw, []byte(","))...), ']'); !json.Valid(joined) {
 					t.Fatalf("%q is no list", joined)
 				}
 			}

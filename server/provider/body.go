@@ -186,13 +186,25 @@ type reading struct {
 	kind    body
 	request *delivery.Request
 	done    bool
+	// carried is what stands where the body's JSON is to be, whatever it is; readable is what of it values are read from, see
+	// signature.Readable.
+	carried, readable []byte
 }
 
-// document returns the document, which is Request.Document from then on.
-func (r *reading) document() []byte {
-	if !r.done {
-		r.done = true
-		r.request.Document = r.kind.document(r.request.Header.Get("Content-Type"), r.request.Body)
+// read reads the document, which is Request.Document from then on, where it is JSON.
+func (r *reading) read() {
+	if r.done {
+		return
 	}
-	return r.request.Document
+	r.done = true
+	r.carried = r.kind.document(r.request.Header.Get("Content-Type"), r.request.Body)
+	if r.readable = signature.Readable(r.carried); r.readable != nil {
+		r.request.Document = r.carried
+	}
+}
+
+// document returns what values are read from.
+func (r *reading) document() []byte {
+	r.read()
+	return r.readable
 }

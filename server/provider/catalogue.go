@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/signature"
 )
 
 //go:embed packs samples testdata/fixtures
@@ -173,7 +174,7 @@ func (c *Catalogue) fixtureSamples(key string) []Sample {
 			}
 		}
 		document, err := pack.Document(contentType, []byte(one.GetBody()))
-		if _, twice := byType[typ]; err == nil && len(document) > 0 && !twice {
+		if _, twice := byType[typ]; err == nil && signature.IsJSON(document) && !twice {
 			byType[typ] = Sample{Type: typ, Body: document}
 		}
 	}

@@ -71,15 +71,15 @@ func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, err
 	if r.Method != http.MethodPost {
 		return Outcome{}, fmt.Errorf("%w: no handshake of this form is known", ErrHandshakeRefused)
 	}
-	return s.events(r, content.document(), proof, scheme)
+	return s.events(r, content, proof, scheme)
 }
 
 // events reads a verified delivery: one event, or those of the list that it carries.
-func (s *Source) events(r *delivery.Request, document []byte, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
-	pack := s.cfg.Pack
+func (s *Source) events(r *delivery.Request, content *reading, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
+	pack, document := s.cfg.Pack, content.document()
 	outcome := Outcome{Reply: s.reply(r, document)}
 	if pack.batch != nil {
-		elements, isList, err := pack.batch.split(document)
+		elements, isList, err := pack.batch.split(content)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -88,16 +88,16 @@ func (s *Source) events(r *delivery.Request, document []byte, proof signature.Ma
 			common := s.common(r, proof, scheme)
 			for n, element := range elements {
 				v := common
-				v.Body, v.Document, v.Index, v.Size = element, element, n, len(elements)
-				s.describe(&v, r, document, proof, scheme)
+				v.Body, v.Document, v.Index, v.Size = element.raw, element.raw, n, len(elements)
+				s.describe(&v, r, element.readable, document, proof, scheme)
 				outcome.Verified[n] = &v
 			}
 			return outcome, nil
 		}
 	}
 	v := s.common(r, proof, scheme)
-	v.Body, v.Document = r.Body, document
-	s.describe(&v, r, document, proof, scheme)
+	v.Body, v.Document = r.Body, content.carried
+	s.describe(&v, r, document, document, proof, scheme)
 	outcome.Verified = []*delivery.Verified{&v}
 	return outcome, nil
 }
@@ -129,7 +129,7 @@ func (s *Source) reply(r *delivery.Request, document []byte) func(bool) *Answer 
 // a scheme reads it.
 func (s *Source) verify(ctx context.Context, r *delivery.Request, content *reading) (signature.Match, *signature.Scheme, error) {
 	if s.readsDocument {
-		content.document()
+		content.read()
 	}
 	var missing error
 	for _, a := range s.schemes {
@@ -179,24 +179,29 @@ func (s *Source) common(r *delivery.Request, proof signature.Match, scheme *sign
 	}
 }
 
-// describe reads type, time, ordering key and id of an event whose document is known. The envelope is the whole document that it is in.
-func (s *Source) describe(v *delivery.Verified, r *delivery.Request, envelope []byte, proof signature.Match, scheme *signature.Scheme) {
+// describe reads type, time, ordering key and id of an event from its document, as far as that can be read. The envelope is the whole document
+// that it is in.
+func (s *Source) describe(
+	v *delivery.Verified, r *delivery.Request, document, envelope []byte, proof signature.Match, scheme *signature.Scheme,
+) {
 	pack := s.cfg.Pack
-	v.OccurredAt = occurredAt(pack.occurred, r, v.Document)
-	typ, from := value(pack.typ, r, v.Document, envelope)
+	v.OccurredAt = occurredAt(pack.occurred, r, document)
+	typ, from := value(pack.typ, r, document, envelope)
 	v.Type, v.Auth.TypeCovered = printable(typ, maxType), from.coveredBy(scheme)
 	if v.Type == "" {
 		v.Type = unknownType
 	}
-	ordering, _ := value(pack.ordering, r, v.Document, envelope)
+	ordering, _ := value(pack.ordering, r, document, envelope)
 	v.OrderingKey = printable(ordering, maxType)
-	s.identify(v, r, envelope, proof, scheme)
+	s.identify(v, r, document, envelope, proof, scheme)
 }
 
 // identify gives the event its id: the provider's, the signed one, or one of the body. An id of the delivery is the id of each event
 // of its list with the position behind it.
-func (s *Source) identify(v *delivery.Verified, r *delivery.Request, envelope []byte, proof signature.Match, scheme *signature.Scheme) {
-	id, from := value(s.cfg.Pack.id, r, v.Document, envelope)
+func (s *Source) identify(
+	v *delivery.Verified, r *delivery.Request, document, envelope []byte, proof signature.Match, scheme *signature.Scheme,
+) {
+	id, from := value(s.cfg.Pack.id, r, document, envelope)
 	ofDelivery := from.ofDelivery
 	v.Auth.IDCovered = from.coveredBy(scheme)
 	if id == "" {

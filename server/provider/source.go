@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,9 +24,10 @@ type SourceConfig struct {
 	Captured bool
 	// Settings are those that the pack asks for, secret ones with their value.
 	Settings map[string]string
-	// Scheme restricts the source to one of the pack's schemes, by its name. Empty: every scheme that there is a secret for.
+	// Scheme restricts the source to one of the pack's schemes, by its name. Empty: every scheme that there is a secret for, but for those that
+	// prove less than another one does with the same secret.
 	Scheme string
-	// Tolerance and MaxBody replace the pack's where they aren't 0.
+	// Tolerance and MaxBody replace the pack's where they aren't 0. A Tolerance wants a scheme with a timestamp.
 	Tolerance time.Duration
 	MaxBody   int64
 	// DigestWindow is for how long equal bodies without an id count as one delivery; 0: each is new.
@@ -85,18 +87,45 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{cfg: cfg}
-	fits := make([]bool, len(cfg.Secrets))
-	reasons := make([]error, len(cfg.Secrets))
+	candidates, errs := candidatesOf(cfg)
+	for _, a := range candidates {
+		if a.leave(candidates); len(a.keys) == 0 && !a.scheme.Keyless() {
+			continue
+		}
+		if a.scheme.UsesURL() && !cfg.PublicURL {
+			return nil, fmt.Errorf("%s signs the URL: http.public_url must say which one the provider calls", cfg.Pack.spec.GetName())
+		}
+		s.schemes = append(s.schemes, a)
+		s.readsDocument = s.readsDocument || a.scheme.ReadsDocument() ||
+			slices.ContainsFunc(a.when, func(c condition) bool { return c.Place().InDocument() })
+	}
+	if len(cfg.Secrets) == 0 && !cfg.Captured && len(s.schemes) == 0 {
+		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
+	}
+	if len(errs) == 0 && len(s.schemes) > 0 {
+		errs = append(errs, s.checkTolerance())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(s.schemes) > 0 && len(s.schemes[0].positions) > 0 {
+		first := s.schemes[0]
+		s.proofKey = first.scheme.KeyBytes(cfg.Secrets[first.positions[0]])
+	}
+	return s, nil
+}
+
+// candidatesOf returns the schemes that the source may use, each with the secrets that have the form of its keys, and what is wrong with those
+// that have the form of none.
+func candidatesOf(cfg SourceConfig) (list []active, errs []error) {
+	reasons, fits := make([]error, len(cfg.Secrets)), make([]bool, len(cfg.Secrets))
 	for n, scheme := range cfg.Pack.schemes {
 		if cfg.Scheme != "" && cfg.Scheme != scheme.Name() {
 			continue
 		}
 		a := active{scheme: scheme, when: cfg.Pack.when[n]}
 		if tolerance, ok := scheme.Tolerance(); ok {
-			a.tolerance = tolerance
-			if cfg.Tolerance > 0 {
-				a.tolerance = cfg.Tolerance
-			}
+			a.tolerance = cmp.Or(cfg.Tolerance, tolerance)
 		}
 		for n, secret := range cfg.Secrets {
 			key, err := scheme.Key(secret)
@@ -110,33 +139,43 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 			fits[n] = true
 			a.keys, a.positions = append(a.keys, key), append(a.positions, n)
 		}
-		if len(a.keys) == 0 && !scheme.Keyless() {
-			continue
-		}
-		if scheme.UsesURL() && !cfg.PublicURL {
-			return nil, fmt.Errorf("%s signs the URL: http.public_url must say which one the provider calls", cfg.Pack.spec.GetName())
-		}
-		s.schemes = append(s.schemes, a)
-		s.readsDocument = s.readsDocument || scheme.ReadsDocument() ||
-			slices.ContainsFunc(a.when, func(c condition) bool { return c.Place().InDocument() })
+		list = append(list, a)
 	}
-	var errs []error
 	for n, ok := range fits {
 		if !ok {
 			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
-	if len(cfg.Secrets) == 0 && !cfg.Captured && len(s.schemes) == 0 {
-		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
+	return list, errs
+}
+
+// leave leaves the secrets to the schemes among the others that prove more with them. A source that is to take the weaker proof of a secret
+// names it.
+func (a *active) leave(others []active) {
+	var keys []*signature.Key
+	var positions []int
+	for n, position := range a.positions {
+		if slices.ContainsFunc(others, func(o active) bool { return o.scheme.Outdoes(a.scheme) && slices.Contains(o.positions, position) }) {
+			continue
+		}
+		keys, positions = append(keys, a.keys[n]), append(positions, position)
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	a.keys, a.positions = keys, positions
+}
+
+// checkTolerance refuses one that nothing would be compared with: it would look like a protection.
+func (s *Source) checkTolerance() error {
+	var names []string
+	for _, a := range s.schemes {
+		if _, stamped := a.scheme.Tolerance(); stamped {
+			return nil
+		}
+		names = append(names, a.scheme.Name())
 	}
-	if len(s.schemes) > 0 && len(s.schemes[0].positions) > 0 {
-		first := s.schemes[0]
-		s.proofKey = first.scheme.KeyBytes(cfg.Secrets[first.positions[0]])
+	if s.cfg.Tolerance == 0 {
+		return nil
 	}
-	return s, nil
+	return fmt.Errorf("source %q: tolerance: %s signs no timestamp by %s", s.cfg.Name, s.cfg.Pack.spec.GetName(), enumerate(names, "or"))
 }
 
 // checkScheme says which schemes there are where the source names another, and that no handshake brings the secret where it waits

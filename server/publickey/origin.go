@@ -7,7 +7,9 @@ type Origin struct {
 	Format Format
 	// Body is what is POSTed as JSON; nil for a GET. It may hold a credential: it is in no error, log or metric.
 	Body []byte
-	// Scope names those origins of which the delivery chooses a part, the URL's end or the key that is asked for. What hasn't been fetched yet
-	// is fetched at most once a minute for a scope. Empty: the origin is fixed.
+	// Scope names those origins of which the delivery chooses a part, the URL's end or the key that is asked for. How often such parts are
+	// fetched is bounded for each scope. Empty: the origin is fixed.
 	Scope string
+	// Peer is the address that the delivery came from which chose a part. It says whose turn it is, and makes no other origin.
+	Peer string
 }

@@ -1,6 +1,7 @@
 package signature_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,9 @@ func TestCovers(t *testing.T) {
 		{"parts", scheme(`content_parts: [{text: "{header:A}", optional: true}, {text: "{body}"}]`), "header A,json a", "header B", true},
 		{"two that are left out together", scheme(`content_parts: [{text: "{header:A}{header:B}", optional: true}, {text: "{query:a}"}]`), "query a", "header A,header B,json a", false},
 		{"a digest in a header", scheme(`content: "{header:D}", body_digests: [{header: D, algorithm: sha512, encoding: hex}]`), "json a,header D", "query a", true},
+		{"a hash that ends with its secret", `{algorithm: sha1, encoding: hex, signature: [{header: Sig}], content: "{header:A}{body}{secret}"}`, "json a,header A", "header B", true},
+		{"a hash that begins with its secret, to which anybody can append", `{algorithm: sha256, encoding: hex, signature: [{header: Sig}], content: "{secret}{header:A}{body}"}`, "header A", "json a,form a", false},
+		{"another one", `{algorithm: sha1, encoding: hex, signature: [{header: Sig}], content: "{secret}{query:a}{header:A}"}`, "query a", "header A", false},
 		{"a token", `{algorithm: token, signature: [{header: Sig}]}`, "", "json a,header Sig", false},
 		{"a token in every element", `{algorithm: token, signature: [{json: "a.*.b"}]}`, "", "json a,json a.0.b", false},
 	} {
@@ -59,6 +63,25 @@ func TestCovers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Which of two proofs that one secret serves for is the one that says more.
+func TestOutdoes(t *testing.T) {
+	schemes := map[string]*signature.Scheme{
+		"timed":  compile(t, `{algorithm: hmac-sha256, encoding: hex, signature: [{header: S}], content: "{ts}{body}", timestamp: {at: [{header: T}], unit: s}}`),
+		"hmac":   compile(t, `{algorithm: hmac-sha256, encoding: hex, signature: [{header: S}], content: "{body}"}`),
+		"digest": compile(t, `{algorithm: sha1, encoding: hex, signature: [{header: S}], content: "{body}{secret}"}`),
+		"token":  compile(t, `{algorithm: token, signature: [{header: S}]}`),
+		"basic":  compile(t, `{algorithm: basic, signature: [{header: S}]}`),
+	}
+	want := []string{"timed hmac", "timed digest", "timed token", "timed basic", "hmac token", "hmac basic", "digest token", "digest basic"}
+	for a := range schemes {
+		for b := range schemes {
+			if got := schemes[a].Outdoes(schemes[b]); got != slices.Contains(want, a+" "+b) {
+				t.Errorf("%s outdoes %s: %v", a, b, got)
+			}
+		}
 	}
 }
 

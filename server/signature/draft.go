@@ -42,7 +42,7 @@ func (d *draft) set(p Place, value string) error {
 		r.URL.RawQuery = withPair(r.URL.RawQuery, p.name, value)
 		return nil
 	case inForm:
-		if gjson.ValidBytes(r.Body) && len(r.Body) > 0 {
+		if IsJSON(r.Body) {
 			return fmt.Errorf("%w: the body is JSON, and %s is in a form", ErrCannotSign, p)
 		}
 		r.Body = []byte(withPair(string(r.Body), p.name, value))
@@ -73,7 +73,7 @@ func (d *draft) setJSON(path, value string) error {
 // setRaw puts a JSON value into the document, which has to be the body.
 func (d *draft) setRaw(path, value string) error {
 	r := d.request
-	if !bytes.Equal(r.Document, r.Body) || !gjson.ValidBytes(r.Body) || !gjson.ParseBytes(r.Body).IsObject() && !gjson.ParseBytes(r.Body).IsArray() {
+	if !bytes.Equal(r.Document, r.Body) || !IsJSON(r.Body) || !gjson.ParseBytes(r.Body).IsObject() && !gjson.ParseBytes(r.Body).IsArray() {
 		return fmt.Errorf("%w: the body is no JSON object", ErrCannotSign)
 	}
 	body, err := sjson.SetRawBytes(r.Body, path, []byte(value))

@@ -44,7 +44,7 @@ func (e *every) String() string { return "JSON field " + e.name }
 // elements returns the list; ok is false where the document has none, or is no JSON: what is compared has to be all that anybody
 // reads out of it.
 func (e *every) elements(document []byte) (list gjson.Result, ok bool) {
-	if !gjson.ValidBytes(document) {
+	if !IsJSON(document) {
 		return list, false
 	}
 	if list = gjson.ParseBytes(document); e.list != "" {

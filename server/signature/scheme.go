@@ -302,43 +302,6 @@ func (s *Scheme) Credentials() []string {
 	return names
 }
 
-// CoversBody reports whether the proof covers the body's bytes.
-func (s *Scheme) CoversBody() bool {
-	if s.method != nil {
-		return s.method.Traits().Body
-	}
-	return s.content.coversBody() || len(s.bodyDigests) > 0
-}
-
-// Covers reports whether nobody without the secret can change the value at a place.
-func (s *Scheme) Covers(p Place) bool {
-	if s.method != nil {
-		return s.method.Covers(p)
-	}
-	switch p.kind {
-	case inElement:
-		return s.CoversBody()
-	case inForm, inJSON:
-		return s.CoversBody() || s.content.names(p)
-	case inQuery:
-		// With some escapes undone, what is a parameter's value may become a parameter of its own.
-		return s.content.usesURL() && !slices.Contains(s.urlForms, "decoded") || s.content.names(p)
-	case inHeader:
-		isID := s.content.has(idPart) && len(s.id) == 1 && s.id[0] == p
-		isStamp := s.content.has(stampPart) && !s.stamp.item && len(s.stamp.at) == 1 && s.stamp.at[0] == p
-		return isID || isStamp || s.content.names(p)
-	}
-	return false
-}
-
-// CoversFirst reports whether nobody without the secret can change which value is the first at any of the places.
-func (s *Scheme) CoversFirst(places []Place) bool {
-	if n := len(s.id); n > 0 && s.method == nil && len(places) >= n && slices.Equal(places[:n], s.id) {
-		return true // the signed id is always there, and looked up in the same order
-	}
-	return len(places) > 0 && !slices.ContainsFunc(places, func(p Place) bool { return !s.Covers(p) })
-}
-
 // describe says where a signature is expected and in which form.
 func (s *Scheme) describe() string {
 	form := "<signature>"

@@ -100,7 +100,7 @@ func (s *sns) Verify(ctx context.Context, c signature.Check) (signature.Match, e
 	if err != nil {
 		return signature.Match{}, err
 	}
-	if err := s.verify(ctx, c.Fetcher, location.String(), "aws_sns "+s.topic, c.Request.ReceivedAt, hash, content, signed); err != nil {
+	if err := s.verify(ctx, c, location.String(), "aws_sns "+s.topic, hash, content, signed); err != nil {
 		return signature.Match{}, err
 	}
 	m := signature.Match{ID: member("MessageId").Str}

@@ -140,7 +140,7 @@ func TestSNS(t *testing.T) {
 			if err == nil && (m.ID != "m-1" || !m.Time.Equal(time.Date(2026, 3, 1, 8, 59, 0, 123e6, time.UTC))) {
 				t.Errorf("got id %q, time %v", m.ID, m.Time)
 			}
-			if len(f.asked) != tc.asked || tc.asked == 1 && (f.asked[0].URL != snsURL || f.asked[0].Scope == "") {
+			if len(f.asked) != tc.asked || tc.asked == 1 && (f.asked[0].URL != snsURL || f.asked[0].Scope == "" || f.asked[0].Peer != "203.0.113.7") {
 				t.Errorf("asked for %+v", f.asked)
 			}
 		})

@@ -25,19 +25,19 @@ type certificates struct {
 }
 
 // verify fetches the certificate and checks a signature under its key. The caller has seen to it that the URL is the provider's own.
-func (c certificates) verify(
-	ctx context.Context, f signature.Fetcher, url, scope string, now time.Time, hash crypto.Hash, content []byte, signed string,
+func (own certificates) verify(
+	ctx context.Context, c signature.Check, url, scope string, hash crypto.Hash, content []byte, signed string,
 ) error {
 	sign, err := base64.StdEncoding.Strict().DecodeString(signed)
 	if err != nil || len(sign) == 0 {
 		return fmt.Errorf("%w: want the signature in base64", signature.ErrMalformed)
 	}
-	keys, err := f.Keys(ctx, publickey.Origin{URL: url, Format: publickey.PEM, Scope: scope}, "")
+	keys, err := c.Fetcher.Keys(ctx, publickey.Origin{URL: url, Format: publickey.PEM, Scope: scope, Peer: c.Request.Peer}, "")
 	if err != nil {
 		return unavailable(err)
 	}
 	key := keys[0]
-	if err := c.check(key, now); err != nil {
+	if err := own.check(key, c.Request.ReceivedAt); err != nil {
 		return fmt.Errorf("%w: the certificate %w", signature.ErrMismatch, err)
 	}
 	public, ok := key.Public.(*rsa.PublicKey)

@@ -81,7 +81,7 @@ func secrets(t testing.TB, scheme *signature.Scheme, texts ...string) []*signatu
 func request(body string) *delivery.Request {
 	return &delivery.Request{
 		Method: http.MethodPost, URL: &url.URL{Scheme: "https", Host: "hooks.example.com", Path: "/webhooks/demo"},
-		Header: http.Header{}, Body: []byte(body), ReceivedAt: now,
+		Header: http.Header{}, Body: []byte(body), ReceivedAt: now, Peer: "203.0.113.7",
 	}
 }
 

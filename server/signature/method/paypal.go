@@ -83,7 +83,7 @@ func (p *payPal) Verify(ctx context.Context, c signature.Check) (signature.Match
 		return signature.Match{}, fmt.Errorf("%w: the source's webhook_id is not set", signature.ErrMismatch)
 	}
 	content := fmt.Appendf(nil, "%s|%s|%s|%d", id, at, p.webhook, crc32.ChecksumIEEE(c.Request.Body))
-	if err := p.verify(ctx, c.Fetcher, u.String(), "paypal "+p.webhook, c.Request.ReceivedAt, crypto.SHA256, content, signed); err != nil {
+	if err := p.verify(ctx, c, u.String(), "paypal "+p.webhook, crypto.SHA256, content, signed); err != nil {
 		return signature.Match{}, err
 	}
 	m := signature.Match{ID: id}

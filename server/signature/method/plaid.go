@@ -104,7 +104,7 @@ func (p *plaid) maker(ctx context.Context, c signature.Check, t *signature.Token
 			return 0, err
 		}
 		keys, err := c.Fetcher.Keys(ctx, publickey.Origin{
-			URL: p.url, Format: publickey.Nested, Body: body, Scope: fmt.Sprintf("plaid %s %d", p.client, n),
+			URL: p.url, Format: publickey.Nested, Body: body, Scope: fmt.Sprintf("plaid %s %d", p.client, n), Peer: c.Request.Peer,
 		}, t.KeyID)
 		switch {
 		case err == nil && t.Public(keys[0]):

@@ -101,7 +101,7 @@ func TestPlaid(t *testing.T) {
 			}
 			for n, o := range f.asked {
 				var asked map[string]string
-				if err := json.Unmarshal(o.Body, &asked); err != nil || asked["client_id"] != "c1" || asked["secret"] != fmt.Sprintf("s%d", n) || asked["key_id"] != "k1" {
+				if err := json.Unmarshal(o.Body, &asked); err != nil || asked["client_id"] != "c1" || asked["secret"] != fmt.Sprintf("s%d", n) || asked["key_id"] != "k1" || o.Peer != "203.0.113.7" {
 					t.Errorf("asked with %s", o.Body)
 				}
 			}

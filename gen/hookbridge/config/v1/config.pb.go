@@ -743,7 +743,8 @@ type Source struct {
 	DigestWindow string `protobuf:"bytes,6,opt,name=digest_window,json=digestWindow,proto3" json:"digest_window,omitempty"`
 	// The largest body, from 1KiB to 25MiB; 413 beyond. Default: the provider's, else 1MiB.
 	MaxBody string `protobuf:"bytes,7,opt,name=max_body,json=maxBody,proto3" json:"max_body,omitempty"`
-	// How far a signed timestamp may be from now, either way; from 1s to 24h. Default: the provider's.
+	// How far a signed timestamp may be from now, either way; from 1s to 24h. An error where what the source takes has no signed timestamp.
+	// Default: the provider's.
 	Tolerance string `protobuf:"bytes,8,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
 	// How many verified deliveries a second; 429 beyond. Default 0, which is unlimited.
 	Rate float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
@@ -753,7 +754,9 @@ type Source struct {
 	// most 1024 bytes without braces and control characters; that of a secret setting is a reference like those of `secrets`.
 	// Default none.
 	Settings map[string]string `protobuf:"bytes,11,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Restricts the source to one of the pack's schemes, by its name. Default: every scheme that there is a secret for.
+	// Restricts the source to one of the pack's schemes, by its name. Default: every scheme that there is a secret for, but for those that prove
+	// less than another one does with the same secret (no time where that has one, nothing of the delivery where that does): they are only taken
+	// by name.
 	Scheme        string `protobuf:"bytes,12,opt,name=scheme,proto3" json:"scheme,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
