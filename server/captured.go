@@ -23,7 +23,9 @@ func (s *Server) configured() []source.Configured {
 }
 
 // isCaptured says whether this is the secret that a handshake of a source brought before.
-func (s *Server) isCaptured(source, secret string) bool { return s.cfg.Load().IsCaptured(source, secret) }
+func (s *Server) isCaptured(source, secret string) bool {
+	return s.cfg.Load().IsCaptured(source, secret)
+}
 
 // keepCaptured keeps the secret that a handshake of a source brought, and makes the source anew with it. Requests that are running
 // finish as they began. It is on disk before the source uses it.
