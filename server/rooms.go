@@ -123,23 +123,31 @@ func decodeWith(live *schema.Live) gateway.Decode {
 	}
 }
 
-// redecodeWith makes data again that was too large to be stored. The document is found as it was when the event was received: by the
-// provider's pack and the content type.
-func redecodeWith(live *schema.Live, catalogue *atomic.Pointer[provider.Catalogue]) func(*hookbridgev1.Event, []byte) *anypb.Any {
-	return func(event *hookbridgev1.Event, body []byte) *anypb.Any {
-		pack, ok := catalogue.Load().Get(event.GetProvider())
-		if !ok {
-			return nil
+// redecodeWith makes data again that was too large to be stored, by the schema of now. The document is found as it was when the event
+// was received: by the provider's pack and the content type.
+func redecodeWith(live *schema.Live, catalogue *atomic.Pointer[provider.Catalogue]) subscription.Redecode {
+	return func(event *hookbridgev1.Event, body []byte) (*anypb.Any, *hookbridgev1.Decoding) {
+		document := body
+		if event.GetBatch() == nil { // the body of an element of a list is its document
+			pack, ok := catalogue.Load().Get(event.GetProvider())
+			if !ok {
+				return undecodable("the provider %q is not configured any more, and without it the data can't be made again", event.GetProvider())
+			}
+			var err error
+			if document, err = pack.Document(event.GetContent().GetContentType(), body); err != nil {
+				return undecodable("the provider %q has no such body any more: %v", event.GetProvider(), err)
+			}
 		}
-		if event.GetBatch() != nil {
-			// The body of an element of a list is its document.
-			return live.Registry().Redecode(event.GetProvider(), event.GetType(), body).Data
-		}
-		document, err := pack.Document(event.GetContent().GetContentType(), body)
-		if err != nil {
-			return nil
-		}
-		return live.Registry().Redecode(event.GetProvider(), event.GetType(), document).Data
+		d := live.Registry().Redecode(event.GetProvider(), event.GetType(), document)
+		return d.Data, d.Decoding
+	}
+}
+
+// undecodable is what is said of a body that nothing is made of.
+func undecodable(format string, args ...any) (*anypb.Any, *hookbridgev1.Decoding) {
+	return nil, &hookbridgev1.Decoding{
+		State:      hookbridgev1.Decoding_STATE_UNDECODABLE,
+		Violations: []*hookbridgev1.Violation{{Message: fmt.Sprintf(format, args...)}},
 	}
 }
 
