@@ -127,6 +127,9 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the records of the subscriptions: %w", err)
 	}
+	if err := m.finishErasures(ctx, records[erasedKey]); err != nil {
+		return nil, err
+	}
 	letters, err := cfg.Journal.DeadLetters().Count(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("count the dead letters of the subscriptions: %w", err)
