@@ -27,8 +27,8 @@ func (s *Server) isCaptured(source, secret string) bool {
 	return s.cfg.Load().IsCaptured(source, secret)
 }
 
-// keepCaptured keeps the secret that a handshake of a source brought, and makes the source anew with it. Requests that are running
-// finish as they began. It is on disk before the source uses it.
+// keepCaptured keeps the secret that a handshake of a source brought, and makes the source anew with it, and no other. Requests that
+// are running finish as they began. It is on disk before the source uses it.
 func (s *Server) keepCaptured(name, secret string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -49,6 +49,6 @@ func (s *Server) keepCaptured(name, secret string) error {
 		return fmt.Errorf("keep the secret of source %q: %w", name, err)
 	}
 	s.cfg.Store(next)
-	s.useSources(endpoints)
+	s.useSources(endpoints, false)
 	return nil
 }

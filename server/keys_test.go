@@ -21,7 +21,10 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server"
 	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/provider"
@@ -73,7 +76,7 @@ func newPublishedKey(t *testing.T, id string) *publishedKey {
 func TestPublishedKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookbridge.yaml")
 	text := "http: {listen: \"127.0.0.1:0\"}\ngrpc: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\n" +
-		"journal: {dir: " + t.TempDir() + ", min_free: 0B}\nsources: [{name: contacts, provider: constant_contact}]\n"
+		"journal: {dir: " + t.TempDir() + ", min_free: 0B}\nsources: [{name: contacts, provider: constant_contact}, {name: tasks, provider: asana, secrets: [captured]}]\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +133,11 @@ func TestPublishedKeys(t *testing.T) {
 	if n := network.fetches.Load(); n != 1 {
 		t.Errorf("%d fetches, want 1", n)
 	}
+	captureAsana(t, s.Addrs(), "tasks")
+	deliver(first, "after another source has captured its secret", http.StatusOK, "")
+	if n := network.fetches.Load(); n != 1 {
+		t.Errorf("%d fetches after another source has captured its secret, want 1", n)
+	}
 	network.key.Store(second)
 	if err := s.Reload(cfg); err != nil {
 		t.Fatal(err)
@@ -153,6 +161,33 @@ func TestPublishedKeys(t *testing.T) {
 		if !strings.Contains(metrics, line) {
 			t.Errorf("the metrics have no %s", line)
 		}
+	}
+}
+
+// captureAsana opens a window and makes the handshake that brings the secret of a source of Asana.
+func captureAsana(t *testing.T, at server.Addrs, source string) {
+	t.Helper()
+	conn, err := grpc.NewClient(at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := hookbridgev1.NewSourceServiceClient(conn).OpenCapture(t.Context(), &hookbridgev1.OpenCaptureRequest{Source: source}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+at.HTTP+"/webhooks/"+source, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Hook-Secret", "brought-by-the-handshake")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK || answer.Header.Get("X-Hook-Secret") != "brought-by-the-handshake" {
+		t.Fatalf("the handshake was answered %d", answer.StatusCode)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -34,27 +32,6 @@ import (
 	"github.com/hookbridge/hookbridge/server/subscription"
 )
 
-// endpoints makes the sources of a configuration.
-func (s *Server) endpoints(cfg *config.Config, catalogue *provider.Catalogue) ([]*edge.Endpoint, error) {
-	var list []*edge.Endpoint
-	for n, c := range cfg.Sources {
-		source, err := cfg.Open(c, catalogue)
-		if err != nil {
-			return nil, fmt.Errorf("sources[%d] %q: %w", n, c.Name, err)
-		}
-		endpoint := &edge.Endpoint{Source: source.WithNetwork(s.keys)}
-		if c.Rate > 0 {
-			burst := c.Burst
-			if burst == 0 {
-				burst = int(math.Ceil(c.Rate))
-			}
-			endpoint.Limiter = rate.NewLimiter(rate.Limit(c.Rate), burst)
-		}
-		list = append(list, endpoint)
-	}
-	return list, nil
-}
-
 // origins are where the public keys of all sources are published.
 func origins(endpoints []*edge.Endpoint) []publickey.Origin {
 	var all []publickey.Origin
@@ -64,13 +41,18 @@ func origins(endpoints []*edge.Endpoint) []publickey.Origin {
 	return all
 }
 
-// useSources lets deliveries be verified by these from now on.
-func (s *Server) useSources(endpoints []*edge.Endpoint) {
+// useSources lets deliveries be verified by these from now on. Keys that providers publish are fetched anew only if renew says so; those
+// that are new are fetched in any case.
+func (s *Server) useSources(endpoints []*edge.Endpoint, renew bool) {
 	sources := make([]*provider.Source, len(endpoints))
 	for n, e := range endpoints {
 		sources[n] = e.Source
 	}
-	s.keys.Use(origins(endpoints))
+	if renew {
+		s.keys.Use(origins(endpoints))
+	} else {
+		s.keys.Adopt(origins(endpoints))
+	}
 	// Before the edge has them: what it refuses is looked into with the sources that it was refused by, or newer ones.
 	s.rejections.SetSources(s.catalogue.Load(), sources)
 	s.edge.SetSources(endpoints)
@@ -123,23 +105,31 @@ func decodeWith(live *schema.Live) gateway.Decode {
 	}
 }
 
-// redecodeWith makes data again that was too large to be stored. The document is found as it was when the event was received: by the
-// provider's pack and the content type.
-func redecodeWith(live *schema.Live, catalogue *atomic.Pointer[provider.Catalogue]) func(*hookbridgev1.Event, []byte) *anypb.Any {
-	return func(event *hookbridgev1.Event, body []byte) *anypb.Any {
-		pack, ok := catalogue.Load().Get(event.GetProvider())
-		if !ok {
-			return nil
+// redecodeWith makes data again that was too large to be stored, by the schema of now. The document is found as it was when the event
+// was received: by the provider's pack and the content type.
+func redecodeWith(live *schema.Live, catalogue *atomic.Pointer[provider.Catalogue]) subscription.Redecode {
+	return func(event *hookbridgev1.Event, body []byte) (*anypb.Any, *hookbridgev1.Decoding) {
+		document := body
+		if event.GetBatch() == nil { // the body of an element of a list is its document
+			pack, ok := catalogue.Load().Get(event.GetProvider())
+			if !ok {
+				return undecodable("the provider %q is not configured any more, and without it the data can't be made again", event.GetProvider())
+			}
+			var err error
+			if document, err = pack.Document(event.GetContent().GetContentType(), body); err != nil {
+				return undecodable("the provider %q has no such body any more: %v", event.GetProvider(), err)
+			}
 		}
-		if event.GetBatch() != nil {
-			// The body of an element of a list is its document.
-			return live.Registry().Redecode(event.GetProvider(), event.GetType(), body).Data
-		}
-		document, err := pack.Document(event.GetContent().GetContentType(), body)
-		if err != nil {
-			return nil
-		}
-		return live.Registry().Redecode(event.GetProvider(), event.GetType(), document).Data
+		d := live.Registry().Redecode(event.GetProvider(), event.GetType(), document)
+		return d.Data, d.Decoding
+	}
+}
+
+// undecodable is what is said of a body that nothing is made of.
+func undecodable(format string, args ...any) (*anypb.Any, *hookbridgev1.Decoding) {
+	return nil, &hookbridgev1.Decoding{
+		State:      hookbridgev1.Decoding_STATE_UNDECODABLE,
+		Violations: []*hookbridgev1.Violation{{Message: fmt.Sprintf(format, args...)}},
 	}
 }
 

@@ -149,7 +149,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 	if err := s.open(ctx, opts.Config, opts.Keepalive); err != nil {
 		return nil, err
 	}
-	s.useSources(endpoints)
+	s.useSources(endpoints, true)
 	return s, nil
 }
 
@@ -236,7 +236,8 @@ func (s *Server) Addrs() Addrs {
 }
 
 // Reload takes over the providers, sources, secrets, subscription policies, schemas, principals and certificates of a new configuration, without
-// dropping a request. Streams whose grants are gone are sent nothing more when it returns, and end within a second. After an error
+// dropping a request. A source that nothing has changed for is left as it is, and one whose rate is the same goes on with what it has used
+// up of that; the keys that providers publish are fetched anew. Streams whose grants are gone are sent nothing more when it returns, and end within a second. After an error
 // everything is as it was.
 func (s *Server) Reload(cfg *config.Config) error {
 	s.changing.Lock()
@@ -275,7 +276,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	// The schema before the sources: a delivery to a new source finds the messages that came with it.
 	s.schema.Use(registry)
 	s.catalogue.Store(catalogue)
-	s.useSources(endpoints)
+	s.useSources(endpoints, true)
 	s.subscriptions.SetPolicies(policies(cfg))
 	old := s.cfg.Swap(cfg)
 	if keys := old.NeedsRestart(cfg); len(keys) > 0 {

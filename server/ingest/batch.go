@@ -35,26 +35,40 @@ func (s *Service) IngestBatch(ctx context.Context, req *hookbridgev1.IngestBatch
 			return nil, err
 		}
 	}
-	var receipts []journal.Receipt
-	err := s.store(ctx, requests[0], func(ctx context.Context) (err error) {
-		receipts, err = s.journal.AppendBatch(ctx, entries)
+	receipts := make([]journal.Receipt, len(entries))
+	err := s.store(ctx, requests[0], func(ctx context.Context) error {
+		got, err := s.journal.AppendBatch(ctx, entries)
+		for n, r := range got {
+			// What an earlier attempt stored is no duplicate because this one found it.
+			if receipts[n].Sequence == 0 {
+				receipts[n] = r
+			}
+		}
 		return err
 	})
+	s.countAll(requests, receipts, err)
 	if err != nil {
-		for _, r := range requests {
-			s.metrics.count(r.GetEvent(), outcomeOf(err))
-		}
 		return nil, err
 	}
-	return s.answer(requests, receipts), nil
+	return answer(requests, receipts), nil
 }
 
-// answer counts what was stored and makes the receipt.
-func (s *Service) answer(requests []*hookbridgev1.IngestRequest, receipts []journal.Receipt) *hookbridgev1.IngestBatchResponse {
+// countAll counts what became of each event. Those that have a receipt are stored, also where the delivery as a whole has an error.
+func (s *Service) countAll(requests []*hookbridgev1.IngestRequest, receipts []journal.Receipt, err error) {
+	for n, r := range receipts {
+		outcome := outcomeOfReceipt(r)
+		if r.Sequence == 0 {
+			outcome = outcomeOf(err)
+		}
+		s.metrics.count(requests[n].GetEvent(), outcome)
+	}
+}
+
+// answer makes the receipt.
+func answer(requests []*hookbridgev1.IngestRequest, receipts []journal.Receipt) *hookbridgev1.IngestBatchResponse {
 	response := &hookbridgev1.IngestBatchResponse{Total: int32(len(requests))}
 	for n, r := range receipts {
 		event := requests[n].GetEvent()
-		s.metrics.count(event, outcomeOfReceipt(r))
 		if r.Duplicate {
 			response.Duplicates++
 		}

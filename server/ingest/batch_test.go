@@ -25,6 +25,8 @@ type batcher struct {
 	journal.Journal
 	calls [][]*journal.Entry
 	fail  func(attempt int) error
+	// partly is how many of the entries are stored by a call that fails; calls after that find them.
+	partly int
 }
 
 // AppendBatch stores what has no "known" in its id.
@@ -35,12 +37,14 @@ func (b *batcher) AppendBatch(_ context.Context, entries []*journal.Entry) ([]jo
 		c := *e
 		c.Event, c.Content = bytes.Clone(e.Event), bytes.Clone(e.Content)
 		kept = append(kept, &c)
-		receipts = append(receipts, journal.Receipt{Sequence: int64(n + 1), Duplicate: strings.Contains(e.ID, "known")})
+		there := len(b.calls) > 0 && n < b.partly
+		receipts = append(receipts, journal.Receipt{Sequence: int64(n + 1), Duplicate: there || strings.Contains(e.ID, "known")})
 	}
 	b.calls = append(b.calls, kept)
 	if b.fail != nil {
 		if err := b.fail(len(b.calls)); err != nil {
-			return nil, err
+			clear(receipts[b.partly:])
+			return receipts, err
 		}
 	}
 	return receipts, nil
@@ -159,6 +163,51 @@ func TestBatchIsHeld(t *testing.T) {
 			t.Errorf("not held: %v after %d calls", err, len(b.calls))
 		}
 	})
+}
+
+// Of a batch that is stored in part, each event counts as what became of it; what an earlier attempt stored is no duplicate.
+func TestPartOfABatchIsCounted(t *testing.T) {
+	unavailable := func(upTo int) func(int) error {
+		return func(attempt int) error {
+			if attempt <= upTo {
+				return journal.ErrUnavailable
+			}
+			return nil
+		}
+	}
+	for _, tc := range []struct {
+		name       string
+		fail       func(int) error
+		hold       bool
+		reason     string
+		duplicates int32
+		counts     map[string]float64
+	}{
+		{"it fails", unavailable(1), false, "JOURNAL_UNAVAILABLE", 0, map[string]float64{outcomeStored: 1, outcomeDuplicate: 1, outcomeUnavailable: 2}},
+		{"it is full", func(int) error { return journal.ErrFull }, false, "JOURNAL_FULL", 0, map[string]float64{outcomeStored: 1, outcomeDuplicate: 1, outcomeFull: 2}},
+		{"a later attempt stores the rest", unavailable(2), true, "", 1, map[string]float64{outcomeStored: 3, outcomeDuplicate: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				s := openBatch(t, &batcher{fail: tc.fail, partly: 2})
+				batch := batchOf("1", "known-2", "3", "4")
+				if tc.hold {
+					batch.Requests[0].HoldUntil = timestamppb.New(time.Now().Add(time.Minute))
+				}
+				got, err := s.IngestBatch(ctx, batch)
+				if reason := fault.Reason(err); err != nil && reason != tc.reason || (err != nil) != (tc.reason != "") || got.GetDuplicates() != tc.duplicates {
+					t.Errorf("got %v, %v, want %s and %d duplicates", got, err, tc.reason, tc.duplicates)
+				}
+				for _, outcome := range []string{outcomeStored, outcomeDuplicate, outcomeRefused, outcomeFull, outcomeUnavailable, outcomeFailed} {
+					if n := testutil.ToFloat64(s.metrics.events.WithLabelValues("demo", "user_created", "typed", outcome)); n != tc.counts[outcome] {
+						t.Errorf("%s: counted %v, want %v", outcome, n, tc.counts[outcome])
+					}
+				}
+			})
+		})
+	}
 }
 
 // A body has a key where the proof covers it and neither id nor time.

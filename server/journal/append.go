@@ -47,10 +47,10 @@ func (s *Store) AppendBatch(ctx context.Context, entries []*Entry) ([]Receipt, e
 			failure = err
 		}
 	}
-	if failure != nil {
-		return nil, failure
+	for range entries[len(passages):] {
+		s.metrics.appended(Receipt{}, failure)
 	}
-	return receipts, nil
+	return receipts, failure
 }
 
 func (s *Store) append(ctx context.Context, e *Entry) (Receipt, error) {

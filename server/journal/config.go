@@ -60,6 +60,8 @@ type Config struct {
 	housekeeping time.Duration
 	// follow is how often an external stream is asked for other bridges' events.
 	follow time.Duration
+	// ringRetry is how soon the log of refused deliveries is tried again that could not be opened; later less often.
+	ringRetry time.Duration
 }
 
 // NATSConfig is an external NATS cluster with JetStream.
@@ -164,6 +166,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	orDefault(&c.housekeeping, time.Second)
 	orDefault(&c.follow, 250*time.Millisecond)
+	orDefault(&c.ringRetry, time.Second)
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, fmt.Errorf("journal: %w", err)
 	}

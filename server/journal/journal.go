@@ -100,8 +100,9 @@ type Journal interface {
 
 	// AppendBatch appends entries in their order and returns one receipt for each when all of them are on disk. They share commits, and
 	// other entries may stand between them. Of entries with one id the first is stored. After an error some of them may be stored and
-	// others not: appending all of them again under the same ids adds what is missing; after ErrTooLarge none is. None of them is kept after it
-	// has returned. Errors as Append.
+	// others not: the receipts that come with it are of those that are on disk for certain, and Sequence is 0 in the others'. Appending
+	// all of them again under the same ids adds what is missing. After ErrTooLarge none is stored, and there are no receipts. None of
+	// them is kept after it has returned. Errors as Append.
 	AppendBatch(ctx context.Context, entries []*Entry) ([]Receipt, error)
 
 	// Bounds returns what can be read now. Only what is on disk is ever readable.

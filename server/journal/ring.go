@@ -26,7 +26,11 @@ func (l ring) Add(ctx context.Context, owner string, payload []byte) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	subject := sideSubject(c.rejections.root, owner)
+	rejections, err := c.rejections.get()
+	if err != nil {
+		return 0, err
+	}
+	subject := sideSubject(rejections.root, owner)
 	if size := recordSize(subject, 0, len(payload)); size > min(MaxRecord, l.store.cfg.RejectionBytes) {
 		return 0, fmt.Errorf("%w: it has %d bytes", ErrTooLarge, len(payload))
 	} else if c.server != nil {
@@ -36,9 +40,9 @@ func (l ring) Add(ctx context.Context, owner string, payload []byte) (int64, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.store.cfg.PublishTimeout)
 	defer cancel()
-	ack, err := c.publish.Publish(ctx, subject, payload, jetstream.WithExpectStream(c.rejections.name))
+	ack, err := c.publish.Publish(ctx, subject, payload, jetstream.WithExpectStream(rejections.name))
 	if err != nil {
-		return 0, l.store.readError(fmt.Errorf("%w: stream %s: %w", ErrUnavailable, c.rejections.name, err))
+		return 0, l.store.readError(fmt.Errorf("%w: stream %s: %w", ErrUnavailable, rejections.name, err))
 	}
 	return int64(ack.Sequence), nil
 }
@@ -49,7 +53,11 @@ func (l ring) Before(ctx context.Context, q RingQuery) (RingPage, error) {
 	if err != nil {
 		return RingPage{}, err
 	}
-	st, err := c.rejections.state(ctx)
+	rejections, err := c.rejections.get()
+	if err != nil {
+		return RingPage{}, err
+	}
+	st, err := rejections.state(ctx)
 	if err != nil {
 		return RingPage{}, l.store.readError(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
@@ -63,7 +71,7 @@ func (l ring) Before(ctx context.Context, q RingQuery) (RingPage, error) {
 			return page, nil
 		}
 		from := max(st.first, end-ringWindow)
-		entries, err := l.window(ctx, c, q.Owner, from, end)
+		entries, err := l.window(ctx, c, rejections, q.Owner, from, end)
 		if err != nil {
 			return RingPage{}, err
 		}
@@ -82,19 +90,19 @@ func (l ring) Before(ctx context.Context, q RingQuery) (RingPage, error) {
 }
 
 // window reads all entries of an owner in [from, end).
-func (l ring) window(ctx context.Context, c *session, owner string, from, end int64) ([]SideEntry, error) {
-	filter := c.rejections.root + ">"
+func (l ring) window(ctx context.Context, c *session, rejections *stream, owner string, from, end int64) ([]SideEntry, error) {
+	filter := rejections.root + ">"
 	if owner != "" {
-		filter = sideSubject(c.rejections.root, owner)
+		filter = sideSubject(rejections.root, owner)
 	}
 	var entries []SideEntry
 	for from < end {
-		messages, next, err := c.fetch(ctx, c.rejections, from, end, ringWindow, maxReadBytes, filter)
+		messages, next, err := c.fetch(ctx, rejections, from, end, ringWindow, maxReadBytes, filter)
 		if err != nil {
 			return nil, l.store.readError(err)
 		}
 		for _, m := range messages {
-			token := m.subject[min(len(c.rejections.root), len(m.subject)):]
+			token := m.subject[min(len(rejections.root), len(m.subject)):]
 			if owner, ok := decodeToken(token); ok {
 				entries = append(entries, SideEntry{ID: m.sequence, Owner: owner, Payload: m.payload})
 			}

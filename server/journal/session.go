@@ -19,8 +19,8 @@ type session struct {
 	// What is written and what is read have a connection each, so that neither waits behind the other.
 	write, read                  *nats.Conn
 	events, records, deadLetters *stream
-	// rejections is on nobody's way: what is wrong with it is wrong with nothing else. It is never synced.
-	rejections *stream
+	// rejections is tried again while it can't be opened. It is never synced.
+	rejections ringStream
 	// publish takes rejections, one at a time.
 	publish jetstream.JetStream
 	// replicated says that a read may be answered by a replica that is behind.
@@ -55,7 +55,9 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
-	if err := c.openStreams(ctx); err != nil {
+	background, cancel := context.WithCancel(context.Background())
+	c.stop = cancel
+	if err := c.openStreams(ctx, background); err != nil {
 		return nil, err
 	}
 	st, err := c.events.state(ctx)
@@ -89,8 +91,6 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 		l.run(&c.work)
 	}
 	if c.server == nil {
-		background, cancel := context.WithCancel(context.Background())
-		c.stop = cancel
 		c.work.Go(func() { s.follow(background, c) })
 	}
 	return c, nil
@@ -134,7 +134,8 @@ func (c *session) connect() (err error) {
 	return nil
 }
 
-func (c *session) openStreams(ctx context.Context) error {
+// openStreams opens the streams. What it begins beside that ends with the background.
+func (c *session) openStreams(ctx, background context.Context) error {
 	s := c.store
 	js, err := jetstream.New(c.read, jetstream.WithDefaultTimeout(requestTimeout))
 	if err != nil {
@@ -166,12 +167,10 @@ func (c *session) openStreams(ctx context.Context) error {
 	if c.deadLetters, err = open(deadLettersConfig(&s.cfg), prefix(&s.cfg)+".dead_letters.", sideFillerTokens, false); err != nil {
 		return err
 	}
-	// One that could not be recovered is made again, around what is left of it: it is not worth a start.
-	rejections, err := ensureStream(ctx, js, rejectionsConfig(&s.cfg))
-	if err != nil {
-		return err
+	if err := c.openRejections(ctx, js, ringPatience); err != nil {
+		s.log.Error("the log of refused deliveries can't be opened; the journal goes on without it, and it is tried again", "error", err)
+		c.work.Go(func() { c.keepOpening(background, js) })
 	}
-	c.rejections = &stream{Stream: rejections, name: rejectionsConfig(&s.cfg).Name, root: prefix(&s.cfg) + ".rejections."}
 	if c.publish, err = jetstream.New(c.write, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}

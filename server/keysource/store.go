@@ -137,31 +137,52 @@ func (s *Store) Use(origins []publickey.Origin) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.scopes)
-	wanted := map[string]bool{}
-	for _, o := range origins {
-		wanted[identity(o)] = true
-	}
 	now := s.cfg.Now()
-	for id, d := range s.documents {
-		if d.origin.Scope == "" && !wanted[id] {
-			delete(s.documents, id)
-			continue
-		}
+	for _, d := range s.documents {
 		d.retry, d.attempted = time.Time{}, time.Time{}
 		if d.expires.After(now) {
 			d.expires = now
 		}
 	}
-	for _, o := range origins {
-		d, ok := s.documents[identity(o)]
-		if !ok {
-			d = &document{origin: o, used: now}
-			s.documents[identity(o)] = d
-		}
+	for _, d := range s.adopt(origins) {
 		if d.running == nil {
 			s.start(d)
 		}
 	}
+}
+
+// Adopt makes these the fixed origins, fetches those that were none before, in the background, and leaves the others as they are. Other
+// fixed origins are forgotten.
+func (s *Store) Adopt(origins []publickey.Origin) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.adopt(origins) {
+		if d.running == nil && d.attempted.IsZero() {
+			s.start(d)
+		}
+	}
+}
+
+// adopt returns the documents of the fixed origins, new ones among them, and forgets the other fixed ones. The caller holds mu.
+func (s *Store) adopt(origins []publickey.Origin) []*document {
+	wanted := map[string]bool{}
+	fixed := make([]*document, len(origins))
+	for n, o := range origins {
+		id := identity(o)
+		wanted[id] = true
+		d, ok := s.documents[id]
+		if !ok {
+			d = &document{origin: o, used: s.cfg.Now()}
+			s.documents[id] = d
+		}
+		fixed[n] = d
+	}
+	for id, d := range s.documents {
+		if d.origin.Scope == "" && !wanted[id] {
+			delete(s.documents, id)
+		}
+	}
+	return fixed
 }
 
 // Keys returns the keys of an id that an origin publishes, those without an id among them; for the empty id all. Errors: ErrUnknown, ErrUnavailable.

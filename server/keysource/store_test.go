@@ -295,6 +295,24 @@ func TestReloadFetchesAnewAndForgets(t *testing.T) {
 	})
 }
 
+// What is adopted is fetched if it is new, and not otherwise; what isn't among it is forgotten.
+func TestAdoptFetchesWhatIsNew(t *testing.T) {
+	bridge(t, func(t *testing.T, p *published, s *Store) {
+		other := publickey.Origin{URL: "https://other.example.com/", Format: publickey.JWKS}
+		s.Use([]publickey.Origin{fixed})
+		expectFetches(t, p, 1)
+		s.Adopt([]publickey.Origin{fixed})
+		expectFetches(t, p, 1)
+		s.Adopt([]publickey.Origin{fixed, other})
+		expectFetches(t, p, 2)
+		s.Adopt([]publickey.Origin{other})
+		expectFetches(t, p, 2)
+		if len(s.documents) != 1 || s.documents[identity(other)] == nil {
+			t.Errorf("%d documents are remembered, want that of the other", len(s.documents))
+		}
+	})
+}
+
 // The part of an origin that a delivery chose costs no more than one fetch a minute, and what is remembered of it is bounded.
 func TestScopesAreBounded(t *testing.T) {
 	bridge(t, func(t *testing.T, p *published, s *Store) {

@@ -47,10 +47,3 @@ func (b *burier) known(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
-
-// note remembers that an event is erased, for copies of it that nobody knows of yet. The caller holds digging.
-func (b *burier) note(sequence int64) {
-	if len(b.unsure) > 0 {
-		b.erased[sequence] = struct{}{}
-	}
-}

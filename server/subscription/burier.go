@@ -47,7 +47,7 @@ type burier struct {
 	// adding is what is being stored for longer than was waited for; until it is known what became of it nothing else is stored.
 	adding *addition
 	// unsure are the subscriptions of which dead letters may be stored although that failed, and erased the events that were erased
-	// while there were such.
+	// while there were such; they are in a record, too.
 	unsure map[*subscription]struct{}
 	erased map[int64]struct{}
 }

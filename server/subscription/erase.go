@@ -39,15 +39,22 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 		if err != nil && !errors.Is(err, journal.ErrNotFound) {
 			return nil, journalFault(err)
 		}
+		if err == nil {
+			if err := m.burier.note(ctx, what.sequence); err != nil {
+				return nil, err
+			}
+		}
 		err = m.journal.Erase(ctx, what.sequence)
 		found = err == nil
 		if err != nil && !errors.Is(err, journal.ErrNotFound) {
 			return nil, journalFault(err)
 		}
 		m.forget(what.sequence)
-		m.burier.note(what.sequence)
 	}
 	copies, err := m.eraseCopies(ctx, &what)
+	if err == nil && copies > 0 {
+		err = m.burier.note(ctx, what.sequence) // where the event itself was gone before
+	}
 	if err == nil && !found && copies == 0 {
 		return nil, fault.ErrEventNotFound
 	}

@@ -24,7 +24,8 @@ func (m *Manager) event(ev *journal.Stored, withContent bool, limit int) (*hookb
 		// What the body means hangs on its content type, so the content is there also where the caller doesn't want it.
 		out.Content = content
 		if ev.DataDropped {
-			out.Data = m.redecode(&out, content.GetBody())
+			// What was found then may not be so by the schema of now: what goes out together belongs together.
+			out.Data, out.Decoding = m.redecode(&out, content.GetBody())
 		}
 		if !withContent {
 			out.Content = nil

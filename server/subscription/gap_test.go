@@ -81,8 +81,8 @@ func TestDroppedDataIsMadeAgainWithItsContentType(t *testing.T) {
 		t.Run(fmt.Sprintf("content=%v", content), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := start(t, journalfake.New(), func(cfg *Config) {
-					cfg.Redecode = func(e *hookbridgev1.Event, body []byte) *anypb.Any {
-						return &anypb.Any{TypeUrl: e.GetContent().GetContentType(), Value: body}
+					cfg.Redecode = func(e *hookbridgev1.Event, body []byte) (*anypb.Any, *hookbridgev1.Decoding) {
+						return &anypb.Any{TypeUrl: e.GetContent().GetContentType(), Value: body}, e.GetDecoding()
 					}
 				})
 				e := entry(1, "push", 10)

@@ -66,8 +66,8 @@ var registry = sync.OnceValues(func() (*schema.Registry, error) {
 func testConfig(j journal.Journal) Config {
 	return Config{
 		Journal: j, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
-		Redecode: func(e *hookbridgev1.Event, body []byte) *anypb.Any {
-			return &anypb.Any{TypeUrl: "type.googleapis.com/again." + e.GetType(), Value: body}
+		Redecode: func(e *hookbridgev1.Event, body []byte) (*anypb.Any, *hookbridgev1.Decoding) {
+			return &anypb.Any{TypeUrl: "type.googleapis.com/again." + e.GetType(), Value: body}, e.GetDecoding()
 		},
 		Principal: func(ctx context.Context) string { return auth.From(ctx).Name() },
 		Registry: func() *schema.Registry {

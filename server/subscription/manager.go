@@ -28,14 +28,17 @@ type Policy struct {
 	HoldAll bool
 }
 
+// Redecode makes the data of an event again that was stored without it, out of its body, and says what became of it by the schema of
+// now, which may be another than when the event was stored. The event has its content, with the type and the headers that the body came
+// with. Nothing it is given may be changed. Data may be nil, as the decoding says then; the decoding never is.
+type Redecode func(event *hookbridgev1.Event, body []byte) (*anypb.Any, *hookbridgev1.Decoding)
+
 // Config is what a Manager needs.
 type Config struct {
 	// Journal is what is read from and what records are stored in. Required.
 	Journal journal.Journal
-	// Redecode makes the data of an event again that was stored without it, out of its body; nil where that can't be done. The
-	// event has its content, with the type and the headers that the body came with. Nothing it is given may be changed.
-	// Required.
-	Redecode func(event *hookbridgev1.Event, body []byte) *anypb.Any
+	// Redecode is required.
+	Redecode Redecode
 	// Registry returns the messages that expressions of filters are checked against. It may return another one later: expressions
 	// are then compiled anew, and subscriptions whose expression doesn't fit it end their streams. Nil: there are no messages.
 	Registry func() *schema.Registry
@@ -57,7 +60,7 @@ type Manager struct {
 	hookbridgev1.UnsafeEventServiceServer
 
 	journal  journal.Journal
-	redecode func(*hookbridgev1.Event, []byte) *anypb.Any
+	redecode Redecode
 	log      *slog.Logger
 	wall     func() time.Time
 	start    time.Time
@@ -123,6 +126,9 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	records, err := cfg.Journal.Records(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the records of the subscriptions: %w", err)
+	}
+	if err := m.finishErasures(ctx, records[erasedKey]); err != nil {
+		return nil, err
 	}
 	letters, err := cfg.Journal.DeadLetters().Count(ctx)
 	if err != nil {

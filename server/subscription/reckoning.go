@@ -108,8 +108,6 @@ func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 		}
 		known = append(known, g)
 	}
-	if len(b.unsure) == 0 {
-		clear(b.erased)
-	}
+	b.complete(ctx)
 	return known
 }

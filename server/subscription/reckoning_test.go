@@ -281,6 +281,10 @@ func TestAnErasedEventBecomesNoDeadLetter(t *testing.T) {
 			elapse(2 * second)
 			equal(t, "dead letters", b.buried("a"), []dead(nil))
 			equal(t, "held", b.metric("outstanding_events", "a"), 1.0)
+			records, err := b.journal.Records(t.Context())
+			if err != nil || records[erasedKey] != nil {
+				t.Errorf("the erasure is complete, and its record is %q, %v", records[erasedKey], err)
+			}
 		})
 	})
 }

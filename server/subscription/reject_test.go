@@ -205,9 +205,10 @@ var staleness = map[string]func(t *testing.T, b *bridge, s *stream) (ids []strin
 	"nonsense": func(*testing.T, *bridge, *stream) ([]string, hookbridgev1.AckFailure_Reason) {
 		return []string{"nonsense", "AAAA"}, invalidID
 	},
-	"another subscription's": func(t *testing.T, b *bridge, _ *stream) ([]string, hookbridgev1.AckFailure_Reason) {
+	"another subscription's": func(t *testing.T, b *bridge, s *stream) ([]string, hookbridgev1.AckFailure_Reason) {
 		other, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "other"})
 		b.fill(1, "push")
+		s.deliveries(1)
 		return ids(other.deliveries(1)), invalidID
 	},
 }

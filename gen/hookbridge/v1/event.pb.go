@@ -38,7 +38,8 @@ const (
 	// The schema has a message but the body doesn't fit it (the provider changed something); `data` is a Struct and
 	// `violations` says what didn't fit.
 	Decoding_STATE_MISMATCH Decoding_State = 3
-	// The body is no JSON object that a Struct can hold; `data` is absent and `violations` says why.
+	// The body is no JSON object that a Struct can hold, or its data would have to be made again and its provider is not configured any more;
+	// `data` is absent and `violations` says why.
 	Decoding_STATE_UNDECODABLE Decoding_State = 4
 )
 
@@ -311,7 +312,9 @@ func (x *Batch) GetSize() int32 {
 	return 0
 }
 
-// Decoding says how the body of a delivery became the event's data.
+// Decoding says how the body of a delivery became the event's data. That is found out once, when the delivery is received. Only typed data
+// above 4 MiB is not stored and is made again whenever the event is read: then this is the outcome by the schema and the providers that the
+// bridge has at that time. Expressions of filters see the first outcome in any case.
 type Decoding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The outcome.

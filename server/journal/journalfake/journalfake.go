@@ -125,7 +125,7 @@ func (j *Journal) AppendBatch(ctx context.Context, entries []*journal.Entry) ([]
 	for i, e := range entries {
 		var err error
 		if receipts[i], err = j.Append(ctx, e); err != nil {
-			return nil, err
+			return receipts, err
 		}
 	}
 	return receipts, nil
