@@ -27,26 +27,32 @@ type flipper struct {
 func flip(t *testing.T, pack *Pack, source *Source, c *providerv1.Case) {
 	t.Helper()
 	f := &flipper{t: t, pack: pack, source: source, c: c}
-	for _, a := range source.schemes {
-		r := f.request()
-		if _, err := a.scheme.VerifyFetching(t.Context(), r, a.keys, a.tolerance, source.network); holds(a.when, r, r.Document) && err == nil {
-			f.active = a
-			break
-		}
-	}
-	if f.active.scheme == nil {
-		t.Fatal("none of the schemes takes the case: there is nothing to change")
-	}
-	for _, s := range source.cfg.Pack.spec.GetSchemes() {
-		if s.GetName() == f.active.scheme.Name() {
-			f.spec = s
-		}
-	}
+	f.find()
 	f.signature()
 	f.body()
 	f.signedPlaces()
 	f.clock()
 	f.secret()
+}
+
+// find finds the scheme that takes the case.
+func (f *flipper) find() {
+	f.t.Helper()
+	for _, a := range f.source.schemes {
+		r := f.request()
+		if _, err := a.scheme.VerifyFetching(f.t.Context(), r, a.keys, a.tolerance, f.source.network); holds(a.when, r, r.Document) && err == nil {
+			f.active = a
+			break
+		}
+	}
+	if f.active.scheme == nil {
+		f.t.Fatal("none of the schemes takes the case: there is nothing to change")
+	}
+	for _, s := range f.source.cfg.Pack.spec.GetSchemes() {
+		if s.GetName() == f.active.scheme.Name() {
+			f.spec = s
+		}
+	}
 }
 
 // request is the case's, with its document.
