@@ -27,6 +27,8 @@ type row struct {
 	Encoding  string   `yaml:"enc"`
 	Prefix    string
 	Content   string
+	Type      string
+	ID        string `yaml:"id"`
 }
 
 // doubted says which fact of a pack a doubt of the table is about: any of these has to be named.
@@ -149,6 +151,7 @@ func (r row) compare(t *testing.T, pack *Pack) {
 		t.Errorf("it is sent again, and the table says %q", r.Retry)
 	}
 	r.compareID(t, pack)
+	r.comparePlaces(t, spec)
 	r.compareProof(t, spec)
 }
 
@@ -164,4 +167,55 @@ func (r row) compareID(t *testing.T, pack *Pack) {
 	if has && got != want && !states(spec, "id_stable") {
 		t.Errorf("whether a retry has the same id: %q, the table says %q", spec.GetIdStable(), r.IDStable)
 	}
+}
+
+// placeName is a place as the table writes it.
+var placeName = regexp.MustCompile(`(?:header|body|form|query|jwt):([A-Za-z0-9_.*\[\]-]+)`)
+
+// comparePlaces wants type and id where the table has them, in one of its places at least, or a doubt or a source.
+func (r row) comparePlaces(t *testing.T, spec *providerv1.Pack) {
+	ids := selectorNames(spec.GetId())
+	for _, s := range spec.GetSchemes() {
+		for _, at := range s.GetId() {
+			ids = append(ids, lastName(at.GetHeader()), lastName(at.GetClaim()))
+		}
+	}
+	for fact, c := range map[string]struct {
+		row  string
+		pack []string
+	}{"type": {r.Type, selectorNames(spec.GetType())}, "id": {r.ID, ids}} {
+		named := placeName.FindAllStringSubmatch(c.row, -1)
+		found := slices.ContainsFunc(named, func(m []string) bool { return slices.Contains(c.pack, lastName(m[1])) })
+		_, listed := differently[r.Key+"/"+fact]
+		switch {
+		case len(named) == 0 || states(spec, fact):
+			if listed {
+				t.Errorf("the %s is in doubt, and listed as written differently", fact)
+			}
+		case found == listed:
+			t.Errorf("the %s is in %v, the table says %q; listed as written differently: %t", fact, c.pack, c.row, listed)
+		}
+	}
+}
+
+// selectorNames are the last names of the places that selectors read.
+func selectorNames(selectors []*providerv1.Selector) []string {
+	var names []string
+	for _, s := range selectors {
+		for _, part := range s.GetParts() {
+			for _, place := range []string{part.GetHeader(), part.GetQuery(), part.GetForm(), part.GetJson(), part.GetEnvelope()} {
+				if place != "" {
+					names = append(names, lastName(place))
+				}
+			}
+		}
+	}
+	return names
+}
+
+// lastName is the last name of a path, in lower case.
+func lastName(path string) string {
+	path = regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllString(path, "")
+	path = strings.TrimRight(path, ".")
+	return strings.ToLower(path[strings.LastIndex(path, ".")+1:])
 }

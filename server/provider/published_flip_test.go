@@ -17,6 +17,14 @@ import (
 	"github.com/hookbridge/hookbridge/server/delivery"
 )
 
+// stride is how many bits are gone on after each one that is flipped. Some of them are enough under the race detector.
+func stride() int {
+	if testing.Short() {
+		return 17
+	}
+	return 1
+}
+
 // check wants a vector verified, and each of its changes refused.
 func (p published) check(t *testing.T, v vector) {
 	if p.complete != nil {
@@ -152,15 +160,13 @@ func (p published) flipBody(f *flipper, refuse func(string, *Source, *delivery.R
 		r.Body = append(r.Body, '\n')
 		refuse("body", f.source, r)
 	}
-	for _, at := range places {
-		for bit := range 8 {
-			r := fresh(f)
-			r.Body[at] ^= 1 << bit
-			if sameForm(f, body, r.Body) {
-				continue
-			}
-			refuse("body", f.source, r)
+	for n := 0; n < 8*len(places); n += stride() {
+		r := fresh(f)
+		r.Body[places[n/8]] ^= 1 << (n % 8)
+		if sameForm(f, body, r.Body) {
+			continue
 		}
+		refuse("body", f.source, r)
 	}
 }
 
@@ -181,7 +187,7 @@ func (p published) flipSignature(f *flipper, refuse func(string, *Source, *deliv
 	if f.spec.GetAlgorithm() == "code" {
 		notation.spec = &providerv1.Scheme{Encoding: "base64"}
 	}
-	for bit, more := 0, true; more; bit++ {
+	for bit, more := 0, true; more; bit += stride() {
 		r := fresh(f)
 		more = false
 		switch {
@@ -231,7 +237,7 @@ func (p published) flipTime(f *flipper, refuse func(string, *Source, *delivery.R
 	if f.spec.GetJws() != nil {
 		token = f.spec.GetSignature()[0].GetHeader()
 	}
-	for bit, more := 0, token != ""; more; bit++ {
+	for bit, more := 0, token != ""; more; bit += stride() {
 		r := fresh(f)
 		if more = flipSegment(r.Header, token, 1, bit); more {
 			refuse("time", f.source, r)
@@ -249,7 +255,7 @@ func (p published) flipTime(f *flipper, refuse func(string, *Source, *delivery.R
 			start = strings.Index(value, key) + len(key)
 			end = start + strings.IndexAny(value[start:]+f.spec.GetList().GetSeparator(), f.spec.GetList().GetSeparator())
 		}
-		for bit := 8 * start; bit < 8*end; bit++ {
+		for bit := 8 * start; bit < 8*end; bit += stride() {
 			r := fresh(f)
 			value := []byte(r.Header.Get(name))
 			value[bit/8] ^= 1 << (bit % 8)
@@ -270,7 +276,7 @@ func (p published) flipURL(f *flipper, refuse func(string, *Source, *delivery.Re
 		}
 		start = strings.Index(text, fresh(f).URL.Path)
 	}
-	for bit := 8 * start; bit < 8*len(text); bit++ {
+	for bit := 8 * start; bit < 8*len(text); bit += stride() {
 		next := []byte(text)
 		next[bit/8] ^= 1 << (bit % 8)
 		u, err := url.Parse(string(next))
@@ -292,8 +298,9 @@ func (p published) flipURL(f *flipper, refuse func(string, *Source, *delivery.Re
 func (p published) flipSecret(f *flipper, refuse func(string, *Source, *delivery.Request)) {
 	f.t.Helper()
 	secret := f.c.GetSecrets()[0]
+	n := 0
 	eachFlip(secret, func(_ int, changed string) {
-		if sameKey(f.spec, secret, changed) {
+		if n++; n%stride() != 0 || sameKey(f.spec, secret, changed) {
 			return
 		}
 		cfg := f.source.cfg
