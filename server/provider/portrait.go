@@ -77,6 +77,9 @@ func (p *Pack) Traits() []Trait {
 	for _, doubt := range spec.GetUnverified() {
 		add("Not confirmed", doubt+".")
 	}
+	for _, c := range spec.GetConfirmed() {
+		add("Confirmed", "`"+c.GetFact()+"`, by "+c.GetBy()+".")
+	}
 	add("Proven by", p.Proof()+": "+strings.Join(spec.GetEvidence(), "; ")+".")
 	return list
 }

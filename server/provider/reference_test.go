@@ -28,6 +28,9 @@ All secrets of a source are active at once, which is how one is rotated: add the
 remove the old one. What "the proof covers" nobody without a secret can change. What it doesn't cover may be made up by whoever
 has recorded a delivery; each event says in its ` + "`auth`" + ` what was covered.
 
+What is *not confirmed* nobody has found in a source that we could read: look there first when a provider does something else. What is
+*confirmed* other sources doubt or don't say, and the source that is named says it. A deadline is the shortest that a provider names.
+
 `
 
 // TestReference keeps docs/providers.md in step with the packs.

@@ -21,7 +21,7 @@ type text struct {
 
 // fixed are the fields of a pack in which no setting counts: what it is called, and what is for people.
 func fixed() []protoreflect.Name {
-	return []protoreflect.Name{"key", "name", "docs_url", "guide", "evidence", "unverified", "proof", "id_stable", "settings"}
+	return []protoreflect.Name{"key", "name", "docs_url", "guide", "evidence", "unverified", "unverified_facts", "confirmed", "proof", "id_stable", "settings"}
 }
 
 // eachText replaces each text in which a setting may stand. It ends with the first error.

@@ -81,8 +81,11 @@ func sameHex(spec *providerv1.Scheme, a, b byte) bool {
 	return spec.GetEncoding() == "hex" && a^b == 0x20 && strings.ContainsRune("abcdefABCDEF", rune(a))
 }
 
-// sameKey is for the last bits of a secret in base64, which are no part of the key.
+// sameKey is for the last bits of a secret in base64, which are no part of the key, and for the case of hex digits.
 func sameKey(spec *providerv1.Scheme, a, b string) bool {
+	if spec.GetKey().GetEncoding() == "hex" {
+		return strings.EqualFold(a, b)
+	}
 	if spec.GetKey().GetEncoding() != "base64" {
 		return false
 	}

@@ -1,23 +1,21 @@
 package provider
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
-	"github.com/hookbridge/hookbridge/server/internal/sharedtest"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
@@ -25,10 +23,12 @@ import (
 type vector struct {
 	Name, Provider, Secret, Expect string
 	RotationSecret                 string `json:"rotation_secret"`
+	PublicKey                      string `json:"public_key"`
 	Headers                        map[string]string
 	Body                           string
-	URL                            string
+	Method, URL                    string
 	BodyBase64                     string `json:"body_base64"`
+	Note                           string
 }
 
 // ownVectors are signatures for the packs, made with openssl and python's hmac module; GitHub's is the one in its documentation.
@@ -65,86 +65,8 @@ var ownVectors = []vector{
 	}},
 }
 
-// collected says which pack the collection's vectors of a provider are for.
-var collected = map[string]string{
-	"github":            "github",
-	"gitlab":            "gitlab",
-	"stripe":            "stripe",
-	"slack":             "slack",
-	"shopify":           "shopify",
-	"standard_webhooks": "standard_webhooks",
-	"svix":              "svix",
-	"openai":            "openai",
-	"lithic":            "lithic",
-	"bitbucket":         "bitbucket",
-	"bitbucket-server":  "bitbucket_dc",
-	"gitea":             "gitea",
-	"gogs":              "gitea",
-	"coinbase-commerce": "coinbase_commerce",
-	"coinbase_commerce": "coinbase_commerce",
-	"modern_treasury":   "modern_treasury",
-	"orb":               "orb",
-	"paddle":            "paddle",
-	"pagerduty":         "pagerduty",
-	"square":            "square",
-	"wise":              "wise",
-}
-
-func readVectors(t *testing.T) []vector {
-	t.Helper()
-	content, err := os.ReadFile(sharedtest.Path(t, "vectors.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []vector
-	if err := json.Unmarshal(content, &list); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(sharedtest.Path(t, "payloads", "vectors.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var v vector
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		body, err := base64.StdEncoding.DecodeString(v.BodyBase64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v.Body = string(body)
-		list = append(list, v)
-	}
-	return list
-}
-
-// Every published vector of a provider that has a pack verifies, and fails when one bit of body, secret, signature, id or timestamp
-// changes.
-func TestPublishedVectors(t *testing.T) {
-	tried := map[string]int{}
-	for _, v := range readVectors(t) {
-		pack, ok := collected[v.Provider]
-		if !ok {
-			continue
-		}
-		tried[pack]++
-		t.Run(v.Provider+"/"+v.Name, func(t *testing.T) { checkVector(t, pack, v) })
-	}
-	for pack, least := range map[string]int{
-		"github": 1, "stripe": 4, "slack": 3, "svix": 2, "openai": 1, "lithic": 1, "bitbucket": 1, "bitbucket_dc": 9, "gitea": 12,
-		"coinbase_commerce": 2, "modern_treasury": 3, "orb": 1, "paddle": 2, "pagerduty": 2, "square": 2, "wise": 1,
-	} {
-		if tried[pack] < least {
-			t.Errorf("%s: %d vectors were tried, want %d", pack, tried[pack], least)
-		}
-	}
-}
-
-// The same for each pack that has vectors that are always at hand. Every other scheme is proven by a case of its pack's fixture.
+// Each pack that has vectors that are always at hand verifies them, and refuses them when one bit of body, secret, signature, id or
+// timestamp changes. Every other scheme is proven by a case of its pack's fixture.
 func TestOwnVectors(t *testing.T) {
 	c := catalogue(t)
 	missing := map[string]bool{}
@@ -205,26 +127,11 @@ func checkVector(t *testing.T, key string, v vector) string {
 		return err
 	}
 	body := []byte(v.Body)
-	err = receive(s, v.Headers, body)
-	if v.Expect == "invalid" {
-		if !errors.Is(err, ErrSignatureMismatch) {
-			t.Errorf("an invalid vector: got %v, want ErrSignatureMismatch", err)
-		}
-		return spec.GetName()
-	}
-	if err != nil {
+	if err := receive(s, v.Headers, body); err != nil {
 		t.Fatal(err)
 	}
-	if v.RotationSecret != "" {
-		rotated, _ := vectorSource(t, pack, v.RotationSecret)
-		if err := receive(rotated, v.Headers, body); err != nil {
-			t.Errorf("under the other secret: %v", err)
-		}
-	}
 	if spec.GetContent() != "" {
-		// Of a large body fewer bytes, so that not more than 64 MiB are hashed.
-		step := max(1, len(body)/256, len(body)*len(body)/(8<<20))
-		for at := 0; at < len(body); at += step {
+		for at := range body {
 			for bit := range 8 {
 				body[at] ^= 1 << bit
 				if err := receive(s, v.Headers, body); !errors.Is(err, ErrSignatureMismatch) {
@@ -295,6 +202,15 @@ func vectorTime(t *testing.T, spec *providerv1.Scheme, headers map[string]string
 	t.Helper()
 	for _, at := range spec.GetTimestamp().GetAt() {
 		text := ""
+		if at.GetClaim() != "" {
+			_, rest, _ := strings.Cut(headers[spec.GetSignature()[0].GetHeader()], ".")
+			payload, _, _ := strings.Cut(rest, ".")
+			raw, err := base64.RawURLEncoding.DecodeString(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = gjson.GetBytes(raw, at.GetClaim()).Raw
+		}
 		for name, value := range headers {
 			switch {
 			case strings.EqualFold(name, at.GetHeader()):

@@ -86,7 +86,12 @@ type Pack struct {
 	IdStable string `protobuf:"bytes,22,opt,name=id_stable,json=idStable,proto3" json:"id_stable,omitempty"`
 	// Whether the provider says the same again when something else has happened: deliveries without an id whose bodies are equal are then
 	// different events. A source's `dedupe` is "none" by default where it does; a retry is an event of its own.
-	BodiesRepeat  bool `protobuf:"varint,23,opt,name=bodies_repeat,json=bodiesRepeat,proto3" json:"bodies_repeat,omitempty"`
+	BodiesRepeat bool `protobuf:"varint,23,opt,name=bodies_repeat,json=bodiesRepeat,proto3" json:"bodies_repeat,omitempty"`
+	// The facts of this description that nobody has confirmed, by their names; `unverified` says in words what of them. "signature" is where the
+	// signature is and what stands around it, "body" the forms of the body, "headers" those that are stored, "guide" what is for people.
+	UnverifiedFacts []string `protobuf:"bytes,24,rep,name=unverified_facts,json=unverifiedFacts,proto3" json:"unverified_facts,omitempty"`
+	// Facts on which sources differ or are silent, and what confirms them.
+	Confirmed     []*Confirmation `protobuf:"bytes,25,rep,name=confirmed,proto3" json:"confirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +287,75 @@ func (x *Pack) GetBodiesRepeat() bool {
 	return false
 }
 
+func (x *Pack) GetUnverifiedFacts() []string {
+	if x != nil {
+		return x.UnverifiedFacts
+	}
+	return nil
+}
+
+func (x *Pack) GetConfirmed() []*Confirmation {
+	if x != nil {
+		return x.Confirmed
+	}
+	return nil
+}
+
+// Confirmation says what confirms a fact of a description.
+type Confirmation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The fact's name, as in Pack.unverified_facts.
+	Fact string `protobuf:"bytes,1,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Who or what confirms it, for example "Microsoft's documentation of the delivery". Markdown on one line.
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirmation) Reset() {
+	*x = Confirmation{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirmation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirmation) ProtoMessage() {}
+
+func (x *Confirmation) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirmation.ProtoReflect.Descriptor instead.
+func (*Confirmation) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Confirmation) GetFact() string {
+	if x != nil {
+		return x.Fact
+	}
+	return ""
+}
+
+func (x *Confirmation) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
 // Setting is a value that the source's configuration gives.
 type Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -305,7 +379,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +391,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +404,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Setting) GetName() string {
@@ -390,7 +464,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +476,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +489,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Answers) GetSuccess() *Response {
@@ -452,7 +526,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +538,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +551,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Refusal) GetStatus() int32 {
@@ -509,7 +583,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +595,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +608,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Batch) GetEvents() string {
@@ -568,7 +642,7 @@ type Guide struct {
 
 func (x *Guide) Reset() {
 	*x = Guide{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +654,7 @@ func (x *Guide) String() string {
 func (*Guide) ProtoMessage() {}
 
 func (x *Guide) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +667,7 @@ func (x *Guide) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guide.ProtoReflect.Descriptor instead.
 func (*Guide) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Guide) GetEndpoint() string {
@@ -683,7 +757,7 @@ type Scheme struct {
 
 func (x *Scheme) Reset() {
 	*x = Scheme{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +769,7 @@ func (x *Scheme) String() string {
 func (*Scheme) ProtoMessage() {}
 
 func (x *Scheme) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +782,7 @@ func (x *Scheme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheme.ProtoReflect.Descriptor instead.
 func (*Scheme) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Scheme) GetName() string {
@@ -843,7 +917,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +929,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +942,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Parameter) GetName() string {
@@ -899,7 +973,7 @@ type ContentPart struct {
 
 func (x *ContentPart) Reset() {
 	*x = ContentPart{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +985,7 @@ func (x *ContentPart) String() string {
 func (*ContentPart) ProtoMessage() {}
 
 func (x *ContentPart) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +998,7 @@ func (x *ContentPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentPart.ProtoReflect.Descriptor instead.
 func (*ContentPart) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ContentPart) GetText() string {
@@ -963,7 +1037,7 @@ type BodyDigest struct {
 
 func (x *BodyDigest) Reset() {
 	*x = BodyDigest{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1049,7 @@ func (x *BodyDigest) String() string {
 func (*BodyDigest) ProtoMessage() {}
 
 func (x *BodyDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1062,7 @@ func (x *BodyDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyDigest.ProtoReflect.Descriptor instead.
 func (*BodyDigest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BodyDigest) GetPlace() isBodyDigest_Place {
@@ -1072,7 +1146,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1158,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1171,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Jws) GetForm() string {
@@ -1137,7 +1211,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1223,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1236,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Claim) GetName() string {
@@ -1201,7 +1275,7 @@ type KeySource struct {
 
 func (x *KeySource) Reset() {
 	*x = KeySource{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1287,7 @@ func (x *KeySource) String() string {
 func (*KeySource) ProtoMessage() {}
 
 func (x *KeySource) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1300,7 @@ func (x *KeySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
 func (*KeySource) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *KeySource) GetUrl() string {
@@ -1266,7 +1340,7 @@ type SignaturePlace struct {
 
 func (x *SignaturePlace) Reset() {
 	*x = SignaturePlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1352,7 @@ func (x *SignaturePlace) String() string {
 func (*SignaturePlace) ProtoMessage() {}
 
 func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1365,7 @@ func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignaturePlace.ProtoReflect.Descriptor instead.
 func (*SignaturePlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignaturePlace) GetPlace() isSignaturePlace_Place {
@@ -1421,7 +1495,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1507,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1520,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *List) GetSeparator() string {
@@ -1502,7 +1576,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1588,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1601,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Location) GetPlace() isLocation_Place {
@@ -1625,7 +1699,7 @@ type ClaimedLocation struct {
 
 func (x *ClaimedLocation) Reset() {
 	*x = ClaimedLocation{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1711,7 @@ func (x *ClaimedLocation) String() string {
 func (*ClaimedLocation) ProtoMessage() {}
 
 func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1724,7 @@ func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimedLocation.ProtoReflect.Descriptor instead.
 func (*ClaimedLocation) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ClaimedLocation) GetPlace() isClaimedLocation_Place {
@@ -1760,7 +1834,7 @@ type Timestamp struct {
 
 func (x *Timestamp) Reset() {
 	*x = Timestamp{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1846,7 @@ func (x *Timestamp) String() string {
 func (*Timestamp) ProtoMessage() {}
 
 func (x *Timestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1859,7 @@ func (x *Timestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timestamp.ProtoReflect.Descriptor instead.
 func (*Timestamp) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Timestamp) GetAt() []*TimestampPlace {
@@ -1830,7 +1904,7 @@ type TimestampPlace struct {
 
 func (x *TimestampPlace) Reset() {
 	*x = TimestampPlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1916,7 @@ func (x *TimestampPlace) String() string {
 func (*TimestampPlace) ProtoMessage() {}
 
 func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1929,7 @@ func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampPlace.ProtoReflect.Descriptor instead.
 func (*TimestampPlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TimestampPlace) GetPlace() isTimestampPlace_Place {
@@ -2002,7 +2076,7 @@ type KeyForm struct {
 
 func (x *KeyForm) Reset() {
 	*x = KeyForm{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2088,7 @@ func (x *KeyForm) String() string {
 func (*KeyForm) ProtoMessage() {}
 
 func (x *KeyForm) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2101,7 @@ func (x *KeyForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyForm.ProtoReflect.Descriptor instead.
 func (*KeyForm) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *KeyForm) GetPrefixes() []string {
@@ -2078,7 +2152,7 @@ type Selector struct {
 
 func (x *Selector) Reset() {
 	*x = Selector{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2164,7 @@ func (x *Selector) String() string {
 func (*Selector) ProtoMessage() {}
 
 func (x *Selector) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2177,7 @@ func (x *Selector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selector.ProtoReflect.Descriptor instead.
 func (*Selector) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Selector) GetWhen() []*Condition {
@@ -2143,7 +2217,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2229,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2242,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Part) GetPlace() isPart_Place {
@@ -2325,7 +2399,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2411,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2424,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Condition) GetPlace() isCondition_Place {
@@ -2469,7 +2543,7 @@ type Instant struct {
 
 func (x *Instant) Reset() {
 	*x = Instant{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2555,7 @@ func (x *Instant) String() string {
 func (*Instant) ProtoMessage() {}
 
 func (x *Instant) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2568,7 @@ func (x *Instant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instant.ProtoReflect.Descriptor instead.
 func (*Instant) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Instant) GetPlace() isInstant_Place {
@@ -2597,7 +2671,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2683,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2696,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Body) GetMediaType() string {
@@ -2670,7 +2744,7 @@ type Handshake struct {
 
 func (x *Handshake) Reset() {
 	*x = Handshake{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2756,7 @@ func (x *Handshake) String() string {
 func (*Handshake) ProtoMessage() {}
 
 func (x *Handshake) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2769,7 @@ func (x *Handshake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handshake.ProtoReflect.Descriptor instead.
 func (*Handshake) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Handshake) GetMethod() string {
@@ -2762,7 +2836,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +2848,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +2861,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Response) GetStatus() int32 {
@@ -2838,7 +2912,7 @@ type ResponseHeader struct {
 
 func (x *ResponseHeader) Reset() {
 	*x = ResponseHeader{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2850,7 +2924,7 @@ func (x *ResponseHeader) String() string {
 func (*ResponseHeader) ProtoMessage() {}
 
 func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2863,7 +2937,7 @@ func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHeader.ProtoReflect.Descriptor instead.
 func (*ResponseHeader) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResponseHeader) GetName() string {
@@ -2897,7 +2971,7 @@ type Computed struct {
 
 func (x *Computed) Reset() {
 	*x = Computed{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +2983,7 @@ func (x *Computed) String() string {
 func (*Computed) ProtoMessage() {}
 
 func (x *Computed) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +2996,7 @@ func (x *Computed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Computed.ProtoReflect.Descriptor instead.
 func (*Computed) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Computed) GetName() string {
@@ -2957,8 +3031,7 @@ var File_hookbridge_provider_v1_pack_proto protoreflect.FileDescriptor
 
 const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\n" +
-	"\n" +
+	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x80\x0e\n" +
 	"\x04Pack\x12/\n" +
 	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x03key\x12\x1b\n" +
 	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12#\n" +
@@ -2991,9 +3064,16 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\x05batch\x18\x14 \x01(\v2\x1d.hookbridge.provider.v1.BatchR\x05batch\x128\n" +
 	"\x05proof\x18\x15 \x01(\tB\"\xbaH\x1fr\x1dR\x00R\x06vectorR\x03sdkR\x06signerR\x04noneR\x05proof\x126\n" +
 	"\tid_stable\x18\x16 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aunknownR\x03yesR\x02noR\bidStable\x12#\n" +
-	"\rbodies_repeat\x18\x17 \x01(\bR\fbodiesRepeatB\n" +
+	"\rbodies_repeat\x18\x17 \x01(\bR\fbodiesRepeat\x12\xfe\x01\n" +
+	"\x10unverified_facts\x18\x18 \x03(\tB\xd2\x01\xbaH\xce\x01\x92\x01\xca\x01\x18\x01\"\xc5\x01r\xc2\x01R\tsignatureR\talgorithmR\bencodingR\acontentR\x03keyR\ttimestampR\ttoleranceR\x04bodyR\x05batchR\x02idR\tid_stableR\x04typeR\voccurred_atR\fordering_keyR\aheadersR\thandshakeR\aanswersR\bdeadlineR\aretriesR\bdocs_urlR\x05guideR\x0funverifiedFacts\x12L\n" +
+	"\tconfirmed\x18\x19 \x03(\v2$.hookbridge.provider.v1.ConfirmationB\b\xbaH\x05\x92\x01\x02\x10 R\tconfirmed:}\xbaHz\x1ax\n" +
+	"\x0epack.confirmed\x12+a fact is confirmed or unverified, not both\x1a9this.confirmed.all(c, !(c.fact in this.unverified_facts))B\n" +
 	"\n" +
-	"\b_retries\"\xdc\x01\n" +
+	"\b_retries\"U\n" +
+	"\fConfirmation\x12)\n" +
+	"\x04fact\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[a-z_]{1,32}$R\x04fact\x12\x1a\n" +
+	"\x02by\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02by\"\xdc\x01\n" +
 	"\aSetting\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x04name\x12,\n" +
 	"\vdescription\x18\x02 \x01(\tB\n" +
@@ -3211,82 +3291,84 @@ func file_hookbridge_provider_v1_pack_proto_rawDescGZIP() []byte {
 	return file_hookbridge_provider_v1_pack_proto_rawDescData
 }
 
-var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Pack)(nil),                // 0: hookbridge.provider.v1.Pack
-	(*Setting)(nil),             // 1: hookbridge.provider.v1.Setting
-	(*Answers)(nil),             // 2: hookbridge.provider.v1.Answers
-	(*Refusal)(nil),             // 3: hookbridge.provider.v1.Refusal
-	(*Batch)(nil),               // 4: hookbridge.provider.v1.Batch
-	(*Guide)(nil),               // 5: hookbridge.provider.v1.Guide
-	(*Scheme)(nil),              // 6: hookbridge.provider.v1.Scheme
-	(*Parameter)(nil),           // 7: hookbridge.provider.v1.Parameter
-	(*ContentPart)(nil),         // 8: hookbridge.provider.v1.ContentPart
-	(*BodyDigest)(nil),          // 9: hookbridge.provider.v1.BodyDigest
-	(*Jws)(nil),                 // 10: hookbridge.provider.v1.Jws
-	(*Claim)(nil),               // 11: hookbridge.provider.v1.Claim
-	(*KeySource)(nil),           // 12: hookbridge.provider.v1.KeySource
-	(*SignaturePlace)(nil),      // 13: hookbridge.provider.v1.SignaturePlace
-	(*List)(nil),                // 14: hookbridge.provider.v1.List
-	(*Location)(nil),            // 15: hookbridge.provider.v1.Location
-	(*ClaimedLocation)(nil),     // 16: hookbridge.provider.v1.ClaimedLocation
-	(*Timestamp)(nil),           // 17: hookbridge.provider.v1.Timestamp
-	(*TimestampPlace)(nil),      // 18: hookbridge.provider.v1.TimestampPlace
-	(*KeyForm)(nil),             // 19: hookbridge.provider.v1.KeyForm
-	(*Selector)(nil),            // 20: hookbridge.provider.v1.Selector
-	(*Part)(nil),                // 21: hookbridge.provider.v1.Part
-	(*Condition)(nil),           // 22: hookbridge.provider.v1.Condition
-	(*Instant)(nil),             // 23: hookbridge.provider.v1.Instant
-	(*Body)(nil),                // 24: hookbridge.provider.v1.Body
-	(*Handshake)(nil),           // 25: hookbridge.provider.v1.Handshake
-	(*Response)(nil),            // 26: hookbridge.provider.v1.Response
-	(*ResponseHeader)(nil),      // 27: hookbridge.provider.v1.ResponseHeader
-	(*Computed)(nil),            // 28: hookbridge.provider.v1.Computed
-	(*durationpb.Duration)(nil), // 29: google.protobuf.Duration
+	(*Confirmation)(nil),        // 1: hookbridge.provider.v1.Confirmation
+	(*Setting)(nil),             // 2: hookbridge.provider.v1.Setting
+	(*Answers)(nil),             // 3: hookbridge.provider.v1.Answers
+	(*Refusal)(nil),             // 4: hookbridge.provider.v1.Refusal
+	(*Batch)(nil),               // 5: hookbridge.provider.v1.Batch
+	(*Guide)(nil),               // 6: hookbridge.provider.v1.Guide
+	(*Scheme)(nil),              // 7: hookbridge.provider.v1.Scheme
+	(*Parameter)(nil),           // 8: hookbridge.provider.v1.Parameter
+	(*ContentPart)(nil),         // 9: hookbridge.provider.v1.ContentPart
+	(*BodyDigest)(nil),          // 10: hookbridge.provider.v1.BodyDigest
+	(*Jws)(nil),                 // 11: hookbridge.provider.v1.Jws
+	(*Claim)(nil),               // 12: hookbridge.provider.v1.Claim
+	(*KeySource)(nil),           // 13: hookbridge.provider.v1.KeySource
+	(*SignaturePlace)(nil),      // 14: hookbridge.provider.v1.SignaturePlace
+	(*List)(nil),                // 15: hookbridge.provider.v1.List
+	(*Location)(nil),            // 16: hookbridge.provider.v1.Location
+	(*ClaimedLocation)(nil),     // 17: hookbridge.provider.v1.ClaimedLocation
+	(*Timestamp)(nil),           // 18: hookbridge.provider.v1.Timestamp
+	(*TimestampPlace)(nil),      // 19: hookbridge.provider.v1.TimestampPlace
+	(*KeyForm)(nil),             // 20: hookbridge.provider.v1.KeyForm
+	(*Selector)(nil),            // 21: hookbridge.provider.v1.Selector
+	(*Part)(nil),                // 22: hookbridge.provider.v1.Part
+	(*Condition)(nil),           // 23: hookbridge.provider.v1.Condition
+	(*Instant)(nil),             // 24: hookbridge.provider.v1.Instant
+	(*Body)(nil),                // 25: hookbridge.provider.v1.Body
+	(*Handshake)(nil),           // 26: hookbridge.provider.v1.Handshake
+	(*Response)(nil),            // 27: hookbridge.provider.v1.Response
+	(*ResponseHeader)(nil),      // 28: hookbridge.provider.v1.ResponseHeader
+	(*Computed)(nil),            // 29: hookbridge.provider.v1.Computed
+	(*durationpb.Duration)(nil), // 30: google.protobuf.Duration
 }
 var file_hookbridge_provider_v1_pack_proto_depIdxs = []int32{
-	6,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
-	20, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
-	20, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
-	23, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
-	20, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
-	24, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
-	25, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
-	2,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
-	29, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
-	5,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
-	1,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
-	4,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
-	26, // 12: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
-	26, // 13: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
-	3,  // 14: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
-	13, // 15: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
-	14, // 16: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
-	16, // 17: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
-	17, // 18: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
-	19, // 19: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
-	8,  // 20: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
-	22, // 21: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
-	9,  // 22: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
-	10, // 23: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
-	12, // 24: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
-	7,  // 25: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
-	11, // 26: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
-	18, // 27: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
-	29, // 28: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
-	22, // 29: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
-	21, // 30: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
-	22, // 31: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
-	26, // 32: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
-	22, // 33: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
-	15, // 34: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
-	27, // 35: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
-	28, // 36: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	7,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
+	21, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
+	21, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
+	24, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
+	21, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
+	25, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
+	26, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
+	3,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
+	30, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
+	6,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
+	2,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
+	5,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
+	1,  // 12: hookbridge.provider.v1.Pack.confirmed:type_name -> hookbridge.provider.v1.Confirmation
+	27, // 13: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
+	27, // 14: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
+	4,  // 15: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
+	14, // 16: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
+	15, // 17: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
+	17, // 18: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
+	18, // 19: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
+	20, // 20: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
+	9,  // 21: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
+	23, // 22: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
+	10, // 23: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
+	11, // 24: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
+	13, // 25: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
+	8,  // 26: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
+	12, // 27: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
+	19, // 28: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
+	30, // 29: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
+	23, // 30: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
+	22, // 31: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
+	23, // 32: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
+	27, // 33: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
+	23, // 34: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
+	16, // 35: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
+	28, // 36: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
+	29, // 37: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_provider_v1_pack_proto_init() }
@@ -3295,31 +3377,31 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		return
 	}
 	file_hookbridge_provider_v1_pack_proto_msgTypes[0].OneofWrappers = []any{}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[9].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[10].OneofWrappers = []any{
 		(*BodyDigest_Header)(nil),
 		(*BodyDigest_Query)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[13].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[14].OneofWrappers = []any{
 		(*SignaturePlace_Header)(nil),
 		(*SignaturePlace_Query)(nil),
 		(*SignaturePlace_Form)(nil),
 		(*SignaturePlace_Json)(nil),
 		(*SignaturePlace_Body)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[15].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[16].OneofWrappers = []any{
 		(*Location_Header)(nil),
 		(*Location_Query)(nil),
 		(*Location_Form)(nil),
 		(*Location_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[16].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[17].OneofWrappers = []any{
 		(*ClaimedLocation_Header)(nil),
 		(*ClaimedLocation_Query)(nil),
 		(*ClaimedLocation_Form)(nil),
 		(*ClaimedLocation_Json)(nil),
 		(*ClaimedLocation_Claim)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[18].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[19].OneofWrappers = []any{
 		(*TimestampPlace_Header)(nil),
 		(*TimestampPlace_Query)(nil),
 		(*TimestampPlace_Form)(nil),
@@ -3328,7 +3410,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*TimestampPlace_Claim)(nil),
 		(*TimestampPlace_JwsHeader)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[21].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
 		(*Part_Header)(nil),
 		(*Part_Query)(nil),
 		(*Part_Form)(nil),
@@ -3337,13 +3419,13 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*Part_Envelope)(nil),
 		(*Part_KeyMatching)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[23].OneofWrappers = []any{
 		(*Condition_Header)(nil),
 		(*Condition_Query)(nil),
 		(*Condition_Form)(nil),
 		(*Condition_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[23].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[24].OneofWrappers = []any{
 		(*Instant_Header)(nil),
 		(*Instant_Query)(nil),
 		(*Instant_Form)(nil),
@@ -3355,7 +3437,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_provider_v1_pack_proto_rawDesc), len(file_hookbridge_provider_v1_pack_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
