@@ -137,7 +137,9 @@ var errClosed = errors.New("subscribe: the client was closed")
 // isPermanent says whether the bridge would answer the same again.
 func isPermanent(err error) bool {
 	switch status.Code(err) {
-	case codes.InvalidArgument, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.Unimplemented, codes.OutOfRange:
+	// NotFound: the subscription was deleted. The next Subscribe would make another one, with other settings and from its start on.
+	case codes.InvalidArgument, codes.NotFound, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.Unimplemented,
+		codes.OutOfRange:
 		return true
 	}
 	return false
