@@ -113,9 +113,20 @@ func showProvider(w io.Writer, pack *provider.Pack) error {
 			return err
 		}
 	}
+	if _, err := fmt.Fprintf(w, "Headers stored\n%s\n", wrap(storedHeaders(spec), "  ", 100)); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintf(w, "\nIn the configuration\n  sources:\n    - {name: %s, provider: %s%s%s}\n",
 		strings.ReplaceAll(spec.GetKey(), "_", "-"), spec.GetKey(), secretsExample(spec), settingsExample(spec))
 	return err
+}
+
+// storedHeaders is what of a delivery's headers is kept, and posted again by forward and replay.
+func storedHeaders(spec *providerv1.Pack) string {
+	names := append([]string{"Content-Type"}, slices.DeleteFunc(slices.Clone(spec.GetStoredHeaders()), func(name string) bool {
+		return strings.EqualFold(name, "Content-Type") || strings.EqualFold(name, "Traceparent")
+	})...)
+	return strings.Join(names, ", ") + "; Traceparent where it has its valid form."
 }
 
 // secretsExample is empty for a provider that publishes its keys.
