@@ -184,6 +184,9 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			}
 			patience = 3 * m.Confirmed.GetHeartbeatInterval().AsDuration()
 			u.resumeAt(m.Confirmed.GetPosition())
+			for _, name := range m.Confirmed.GetUnknownSources() {
+				u.client.log.Warn("the bridge has no such source now; nothing comes from it until it has", "source", name)
+			}
 			u.connected(m.Confirmed)
 		case *hookbridgev1.SubscribeResponse_Delivery:
 			if d := u.delivery(m.Delivery, s); u.dispatcher.push(d) {
