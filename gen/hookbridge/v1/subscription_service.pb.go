@@ -1555,8 +1555,8 @@ type DeadLetterSelection_Ids_ struct {
 }
 
 type DeadLetterSelection_Filter struct {
-	// Those of events that the filter lets pass. Its expression is checked as when a stream is opened, and is asked about at most 20,000 dead letters
-	// in one call; see `next_id` of the answer.
+	// Those of events that the filter lets pass. Its expression is checked as when a stream is opened, is asked about the events that the caller may
+	// read and passes no others, and about at most 20,000 dead letters in one call; see `next_id` of the answer.
 	Filter *Filter `protobuf:"bytes,3,opt,name=filter,proto3,oneof"`
 }
 
