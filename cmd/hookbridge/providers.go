@@ -108,25 +108,14 @@ func showProvider(w io.Writer, pack *provider.Pack) error {
 		return err
 	}
 	plain := strings.NewReplacer("`", "", "**", "")
-	for _, trait := range pack.Traits() {
+	for _, trait := range append(pack.Traits(), storedHeaders(spec.GetStoredHeaders())) {
 		if _, err := fmt.Fprintf(w, "%s\n%s\n", plain.Replace(trait.Name), wrap(plain.Replace(trait.Text), "  ", 100)); err != nil {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(w, "Headers stored\n%s\n", wrap(storedHeaders(spec), "  ", 100)); err != nil {
-		return err
-	}
 	_, err := fmt.Fprintf(w, "\nIn the configuration\n  sources:\n    - {name: %s, provider: %s%s%s}\n",
 		strings.ReplaceAll(spec.GetKey(), "_", "-"), spec.GetKey(), secretsExample(spec), settingsExample(spec))
 	return err
-}
-
-// storedHeaders is what of a delivery's headers is kept, and posted again by forward and replay.
-func storedHeaders(spec *providerv1.Pack) string {
-	names := append([]string{"Content-Type"}, slices.DeleteFunc(slices.Clone(spec.GetStoredHeaders()), func(name string) bool {
-		return strings.EqualFold(name, "Content-Type") || strings.EqualFold(name, "Traceparent")
-	})...)
-	return strings.Join(names, ", ") + "; Traceparent where it has its valid form."
 }
 
 // secretsExample is empty for a provider that publishes its keys.
@@ -194,4 +183,12 @@ func noProvider(catalogue *provider.Catalogue, key string) error {
 		return fmt.Errorf("no provider %q; hookbridge providers lists them", key)
 	}
 	return fmt.Errorf("no provider %q; did you mean %s?", key, strings.Join(near, ", "))
+}
+
+// storedHeaders is what of a delivery's headers is kept, and posted again by forward and replay.
+func storedHeaders(names []string) provider.Trait {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return strings.EqualFold(name, "Content-Type") || strings.EqualFold(name, "Traceparent")
+	})
+	return provider.Trait{Name: "Headers stored", Text: strings.Join(append([]string{"Content-Type"}, names...), ", ") + "; Traceparent where it has its valid form."}
 }

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"testing"
+	"time"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/auth"
@@ -45,6 +46,9 @@ func TestDeadLettersAreListedByExpression(t *testing.T) {
 		}
 		equal(t, "by data", list(mugsData, 0), [][]int64{{ids[0], ids[3], ids[4]}})
 		equal(t, "in pages", list(mugsData, 2), [][]int64{{ids[0], ids[3]}, {ids[4]}})
+		b.manager.askFor = 0
+		equal(t, "without time", list(mugsData, 0), [][]int64{{ids[0]}, nil, nil, {ids[3]}, {ids[4]}})
+		b.manager.askFor = maxExamining
 		equal(t, "by the envelope", list(`event.type == "push" || event.sequence == 2`, 0), [][]int64{{ids[1], ids[2]}})
 		must(t, b.client.EraseEvent, &hookbridgev1.EraseEventRequest{Event: &hookbridgev1.EraseEventRequest_Sequence{Sequence: 4}})
 		equal(t, "after one was erased", list(mugsData, 0), [][]int64{{ids[0], ids[4]}})
@@ -56,16 +60,18 @@ func TestDeadLettersAreChosenByExpression(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		ask  int // about how many in one call
+		time time.Duration
 		// redrives and purges are the answers of one call after the other, in redriven or purged, and next.
 		redrives, purges [][2]int64
 	}{
-		{"at once", 5, [][2]int64{{3, 0}}, [][2]int64{{1, 0}}},
-		{"in parts", 2, [][2]int64{{1, 2}, {1, 4}, {1, 0}}, [][2]int64{{1, 2}, {0, 4}, {0, 0}}},
+		{"at once", 5, maxExamining, [][2]int64{{3, 0}}, [][2]int64{{1, 0}}},
+		{"in parts", 2, maxExamining, [][2]int64{{1, 2}, {1, 4}, {1, 0}}, [][2]int64{{1, 2}, {0, 4}, {0, 0}}},
+		{"without time", 5, 0, [][2]int64{{1, 1}, {0, 2}, {0, 3}, {1, 4}, {1, 0}}, [][2]int64{{0, 1}, {1, 2}, {0, 3}, {0, 4}, {0, 0}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bridge) {
 				ids := b.buriedStars()
-				b.manager.askLetters = tc.ask
+				b.manager.askLetters, b.manager.askFor = tc.ask, tc.time
 				next := func(index int64) int64 {
 					if index == 0 {
 						return 0

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"log/slog"
+	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -42,7 +43,7 @@ func (v *Service) ListDeadLetters(ctx context.Context, req *hookbridgev1.ListDea
 	if err != nil {
 		return nil, err
 	}
-	l := letterListing{m: m, may: auth.From(ctx).MayRead, req: req, filter: f, size: size, redriven: s.redriven()}
+	l := letterListing{m: m, may: auth.From(ctx).MayRead, req: req, filter: f, size: size, redriven: s.redriven(), until: m.now() + m.askFor}
 	next := int64(0)
 	err = m.letters(ctx, s.name, from, func(e journal.SideEntry) (bool, error) {
 		more, err := l.add(e)
@@ -70,6 +71,9 @@ type letterListing struct {
 	size     int
 	redriven map[int64]struct{}
 
+	// until is when an expression is asked no more.
+	until time.Duration
+
 	seen    int
 	letters []*hookbridgev1.DeadLetter
 	bytes   int
@@ -80,7 +84,9 @@ const listLetters = 20_000
 
 // add takes a dead letter into the page if it is wanted. It returns false when the page is full without it.
 func (l *letterListing) add(e journal.SideEntry) (bool, error) {
-	if l.seen++; len(l.letters) >= l.size || l.seen > listLetters {
+	l.seen++
+	late := l.filter.condition != nil && l.seen > 1 && l.m.now() >= l.until
+	if len(l.letters) >= l.size || l.seen > listLetters || late {
 		return false, nil
 	}
 	stored, ev, err := decodeDeadLetter(e)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -31,8 +32,11 @@ type selection struct {
 	from int64
 }
 
-// maxExamined is how many dead letters an expression is asked about for one call.
-const maxExamined = 20_000
+// An expression is asked about so many dead letters for one call, and for so long, which is some thousands of the dearest.
+const (
+	maxExamined  = 20_000
+	maxExamining = 10 * time.Second
+)
 
 // selection reads what a request chooses, from an id on.
 func (c *conditions) selection(in *hookbridgev1.DeadLetterSelection, from int64) (selection, error) {
@@ -60,10 +64,10 @@ func (c *conditions) selection(in *hookbridgev1.DeadLetterSelection, from int64)
 func (s *selection) all() bool { return s.ids == nil && s.filter == nil && s.from == 0 }
 
 // chosen calls yield with the dead letters of a subscription that a selection chooses, in the order of their ids, until it returns
-// false. Those that can't be read are told in the log, and left out. An expression is asked about askLetters of those whose events the caller
-// may read, and about no others, because what it says of one tells what is in it; next is the first that is left, 0 for none.
+// false. Those that can't be read are told in the log, and left out. An expression is asked, within the bounds of one call, about those whose
+// events the caller may read, and about no others, because what it says of one tells what is in it; next is the first that is left, 0 for none.
 func (m *Manager) chosen(ctx context.Context, owner string, sel selection, yield func(letter) (bool, error)) (next int64, err error) {
-	may, examined := auth.From(ctx).MayRead, 0
+	may, examined, until := auth.From(ctx).MayRead, 0, m.now()+m.askFor
 	visit := func(e journal.SideEntry) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
@@ -80,7 +84,7 @@ func (m *Manager) chosen(ctx context.Context, owner string, sel selection, yield
 			if !may(ev.Source, ev.Type) {
 				return true, nil
 			}
-			if examined == m.askLetters {
+			if examined == m.askLetters || examined > 0 && m.now() >= until {
 				next = e.ID
 				return false, nil
 			}

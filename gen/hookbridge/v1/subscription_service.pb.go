@@ -1556,7 +1556,7 @@ type DeadLetterSelection_Ids_ struct {
 
 type DeadLetterSelection_Filter struct {
 	// Those of events that the filter lets pass. Its expression is checked as when a stream is opened, is asked about the events that the caller may
-	// read and passes no others, and about at most 20,000 dead letters in one call; see `next_id` of the answer.
+	// read and passes no others, and in one call about at most 20,000 dead letters and for about 10 s; see `next_id` of the answer.
 	Filter *Filter `protobuf:"bytes,3,opt,name=filter,proto3,oneof"`
 }
 
