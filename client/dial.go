@@ -50,7 +50,7 @@ func WithTLS(config *tls.Config) DialOption { return func(d *dial) { d.tls = con
 // WithoutTLS connects in plain text to a bridge that is not on this machine. To one that is, no option is needed.
 func WithoutTLS() DialOption { return func(d *dial) { d.insecure = true } }
 
-// WithLogger says where reconnects and failures of handlers are logged. Default: nowhere.
+// WithLogger says where reconnects, failures of handlers and sources that the bridge doesn't have are logged. Default: nowhere.
 func WithLogger(log *slog.Logger) DialOption { return func(d *dial) { d.log = log } }
 
 // WithTracerProvider says who makes the spans of handlers. Default: the global provider of package otel, whatever it is at the time.

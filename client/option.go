@@ -57,7 +57,8 @@ type settings struct {
 	failed       func(*Event, error)
 }
 
-// Sources narrows the subscription to sources of these names; * stands for any run of characters.
+// Sources narrows the subscription to sources of these names; * stands for any run of characters. One that the bridge doesn't have is no
+// error, because it may come later: it is logged, and OnConnected is told.
 func Sources(names ...string) Option {
 	return option(func(s *settings) { s.sources = append(s.sources, names...) })
 }

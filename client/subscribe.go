@@ -137,7 +137,9 @@ var errClosed = errors.New("subscribe: the client was closed")
 // isPermanent says whether the bridge would answer the same again.
 func isPermanent(err error) bool {
 	switch status.Code(err) {
-	case codes.InvalidArgument, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.Unimplemented, codes.OutOfRange:
+	// NotFound: the subscription was deleted. The next Subscribe would make another one, with other settings and from its start on.
+	case codes.InvalidArgument, codes.NotFound, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.Unimplemented,
+		codes.OutOfRange:
 		return true
 	}
 	return false
@@ -182,6 +184,9 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			}
 			patience = 3 * m.Confirmed.GetHeartbeatInterval().AsDuration()
 			u.resumeAt(m.Confirmed.GetPosition())
+			for _, name := range m.Confirmed.GetUnknownSources() {
+				u.client.log.Warn("the bridge has no such source now; nothing comes from it until it has", "source", name)
+			}
 			u.connected(m.Confirmed)
 		case *hookbridgev1.SubscribeResponse_Delivery:
 			if d := u.delivery(m.Delivery, s); u.dispatcher.push(d) {

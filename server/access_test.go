@@ -56,7 +56,7 @@ func TestWhoIsWho(t *testing.T) {
 		{Type: []int{2, 5, 4, 3}, Value: "somebody"}, {Type: []int{2, 5, 4, 3}, Value: "platform"},
 	}}
 	const (
-		missing   = `UNAUTHENTICATED: no credentials were sent; want "authorization: Bearer hbt_..." or a client certificate`
+		missing   = `UNAUTHENTICATED: no credentials were sent; want "authorization: Bearer hbt_..." or, where the listener has a client_ca, a client certificate`
 		unknown   = "UNAUTHENTICATED: a token or client certificate that is known here is required"
 		malformed = `UNAUTHENTICATED: the authorization can't be read; want one value, "Bearer hbt_..." as hookbridge token new makes it`
 		expired   = "UNAUTHENTICATED: the client certificate has expired"

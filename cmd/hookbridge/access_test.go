@@ -97,7 +97,7 @@ func TestCommandsAuthenticate(t *testing.T) {
 		"a token from the environment":  {[]string{"--tls-ca", file("bridge.ca")}, token, "1", ""},
 		"the file, not the environment": {[]string{"--tls-ca", file("bridge.ca"), "--token-file", file("token")}, auth.NewToken(), "1", ""},
 		"a certificate":                 {[]string{"--tls-ca", file("bridge.ca"), "--tls-cert", file("ops.crt"), "--tls-key", file("ops.key")}, "", "0", ""},
-		"nothing":                       {[]string{"--tls-ca", file("bridge.ca")}, "", "", "hookbridge: no credentials were sent; want \"authorization: Bearer hbt_...\" or a client certificate\n"},
+		"nothing":                       {[]string{"--tls-ca", file("bridge.ca")}, "", "", "hookbridge: no credentials were sent; want \"authorization: Bearer hbt_...\" or, where the listener has a client_ca, a client certificate\n"},
 		"a wrong token":                 {[]string{"--tls-ca", file("bridge.ca")}, auth.NewToken(), "", "hookbridge: a token or client certificate that is known here is required\n"},
 		"a source that is not granted":  {[]string{"--tls-ca", file("bridge.ca"), "--source", "other"}, token, "", "hookbridge: principal \"tail\" lacks the grant sources: \"other\"\n"},
 		"a token file that isn't there": {[]string{"--tls", "--token-file", file("none")}, "", "", "hookbridge: --token-file: stat " + file("none") + ": no such file or directory\n"},
@@ -157,7 +157,7 @@ func TestOtherCommandsAuthenticate(t *testing.T) {
 	if out, errOut, code := execute(t, "send", "--config", config, "--url", "https://"+bridge.http, "--tls-ca", ca, "demo", "user_created"); code != 0 {
 		t.Fatalf("send: %d %s%s", code, out, errOut)
 	}
-	const missing = "no credentials were sent; want \"authorization: Bearer hbt_...\" or a client certificate\n"
+	const missing = "no credentials were sent; want \"authorization: Bearer hbt_...\" or, where the listener has a client_ca, a client certificate\n"
 	for _, tc := range []struct {
 		name     string
 		args     []string
@@ -169,8 +169,7 @@ func TestOtherCommandsAuthenticate(t *testing.T) {
 		{"schema", []string{"schema", "list", "--provider", "hmac"}, "PROVIDER  TYPES ", 0, "", "hookbridge: the bridge at " + bridge.grpc + ": " + missing},
 		{"replay", []string{"replay", "--sequence", "1", "--to", app.URL, "--secret", "env:LOCAL_SECRET"}, "demo  user_created  ", 0, "", "hookbridge: " + missing},
 		{"forward", []string{"forward", "--subscription", "dev", "--to", app.URL}, "", exitFailure,
-			"hookbridge: forwarding to " + app.URL + " with the subscription dev\nhookbridge: principal \"dev\" lacks the grant subscriptions: \"dev\"\n",
-			"hookbridge: forwarding to " + app.URL + " with the subscription dev\nhookbridge: " + missing},
+			"hookbridge: principal \"dev\" lacks the grant subscriptions: \"dev\"\n", "hookbridge: " + missing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			args := append(tc.args, "--server", bridge.grpc, "--tls-ca", ca)
@@ -181,6 +180,19 @@ func TestOtherCommandsAuthenticate(t *testing.T) {
 				t.Errorf("a principal gets %d %q %q, want %d %q... %q", code, out, errOut, tc.code, tc.out, tc.errOut)
 			}
 		})
+	}
+	// Where one side wants TLS and the other one doesn't, which flag helps.
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no flag", []string{"--server", bridge.grpc}, "; if that is a bridge with TLS, say --tls\n"},
+		{"a flag too many", []string{"--server", app.Listener.Addr().String(), "--tls"}, "; the bridge has no TLS there: leave out the --tls flags\n"},
+	} {
+		if out, errOut, code := execute(t, append([]string{"subscriptions", "list"}, tc.args...)...); code != exitFailure || out != "" || !strings.HasSuffix(errOut, tc.want) {
+			t.Errorf("%s: %d %q %q, want at the end %q", tc.name, code, out, errOut, tc.want)
+		}
 	}
 }
 

@@ -44,8 +44,8 @@ func (f *bridgeFlags) with(cmd *cobra.Command, do func(ctx context.Context, c *c
 	}
 	defer func() { _ = c.Close() }()
 	err = do(cmd.Context(), c)
-	if s, ok := status.FromError(err); ok && err != nil {
-		return fmt.Errorf("the bridge at %s: %s", f.server, s.Message())
+	if _, ok := status.FromError(err); ok && err != nil {
+		return fmt.Errorf("the bridge at %s: %s", f.server, f.words(err))
 	}
 	return err
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc/status"
 
 	"github.com/hookbridge/hookbridge/client"
 )
@@ -74,9 +76,24 @@ func (c *connection) dial() (*client.Client, error) {
 	return made, nil
 }
 
+// words is what an error of a call says, with what may help where one side wants TLS and the other one doesn't.
+func (c *connection) words(err error) string {
+	text := status.Convert(err).Message()
+	switch {
+	case !c.encrypted() && strings.Contains(text, "error reading server preface"):
+		return text + "; if that is a bridge with TLS, say --tls"
+	case c.encrypted() && strings.Contains(text, "first record does not look like a TLS handshake"):
+		return text + "; the bridge has no TLS there: leave out the --tls flags"
+	}
+	return text
+}
+
+// encrypted says whether the flags ask for TLS.
+func (c *connection) encrypted() bool { return c.tls || c.ca != "" || c.cert != "" || c.key != "" }
+
 // config is nil for plain text.
 func (c *connection) config() (*tls.Config, error) {
-	if !c.tls && c.ca == "" && c.cert == "" && c.key == "" {
+	if !c.encrypted() {
 		return nil, nil
 	}
 	if (c.cert == "") != (c.key == "") {

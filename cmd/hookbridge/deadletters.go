@@ -40,10 +40,11 @@ func listDeadLettersCommand(f *bridgeFlags) *cobra.Command {
 	var limit int
 	var content bool
 	cmd := &cobra.Command{
-		Use:     "list SUBSCRIPTION",
-		Short:   "List the dead letters of a subscription, oldest first",
-		Example: "  hookbridge dead-letters list billing --type 'invoice.*'\n  hookbridge dead-letters list billing --json --content | jq .error",
-		Args:    wantName("dead-letters list"),
+		Use:   "list SUBSCRIPTION",
+		Short: "List the dead letters of a subscription, oldest first",
+		Example: "  hookbridge dead-letters list billing --type 'invoice.*'\n" +
+			"  hookbridge dead-letters list billing --filter 'data.data.object.amount_due > 10000'\n  hookbridge dead-letters list billing --json --content | jq .error",
+		Args: wantName("dead-letters list"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 {
 				return usageError{fmt.Errorf("--limit: want at least 1, got %d", limit)}
@@ -56,6 +57,7 @@ func listDeadLettersCommand(f *bridgeFlags) *cobra.Command {
 		},
 	}
 	chosen.add(cmd.Flags())
+	chosen.addExpression(cmd.Flags())
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most `N`")
 	cmd.Flags().BoolVar(&content, "content", false, "with --json, also the body and headers as received")
 	return cmd
@@ -123,8 +125,13 @@ type selectionFlags struct {
 func (s *selectionFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.all, "all", false, "all of them")
 	cmd.Flags().Int64SliceVar(&s.ids, "id", nil, "the one with this `ID`; may be repeated")
+	cmd.Flags().Lookup("id").DefValue = "" // which would be shown as []
 	s.filterFlags.add(cmd.Flags())
+	s.addExpression(cmd.Flags())
 }
+
+// ways is how the usage lines show it.
+const ways = "{--all | --id ID | [--source NAME] [--type TYPE] [--filter EXPR]}"
 
 // selection is what was chosen, in one of the three ways.
 func (s *selectionFlags) selection(command string) (*hookbridgev1.DeadLetterSelection, error) {
@@ -142,7 +149,7 @@ func (s *selectionFlags) selection(command string) (*hookbridgev1.DeadLetterSele
 		out.Which = &hookbridgev1.DeadLetterSelection_Filter{Filter: s.filter()}
 	}
 	if ways != 1 {
-		return nil, usageError{fmt.Errorf("%s wants one of --all, --id, and --source with --type", command)}
+		return nil, usageError{fmt.Errorf("%s wants one of --all, --id, and a filter: --source, --type or --filter, or several of these", command)}
 	}
 	return out, nil
 }
@@ -150,19 +157,20 @@ func (s *selectionFlags) selection(command string) (*hookbridgev1.DeadLetterSele
 func redriveCommand(f *bridgeFlags) *cobra.Command {
 	chosen := &selectionFlags{}
 	cmd := &cobra.Command{
-		Use:   "redrive SUBSCRIPTION {--all | --id ID | --source NAME --type TYPE}",
+		Use:   "redrive SUBSCRIPTION " + ways,
 		Short: "Send dead letters again to their subscription",
 		Long: "redrive sends dead letters again as if for the first time. Each stays a dead letter until it is acknowledged. A subscription takes at\n" +
 			"most 10,000 at a time; when there are more, redrive again when they are worked off.",
-		Example: "  hookbridge dead-letters redrive billing --all\n  hookbridge dead-letters redrive billing --id 17 --id 18",
-		Args:    wantName("dead-letters redrive"),
+		Example: "  hookbridge dead-letters redrive billing --all\n  hookbridge dead-letters redrive billing --id 17 --id 18\n" +
+			"  hookbridge dead-letters redrive billing --type invoice.paid --filter 'data.data.object.currency == \"eur\"'",
+		Args: wantName("dead-letters redrive"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			which, err := chosen.selection("dead-letters redrive")
 			if err != nil {
 				return err
 			}
 			return f.with(cmd, func(ctx context.Context, c *client.Client) error {
-				resp, err := invoke(ctx, c.Subscriptions().RedriveDeadLetters, &hookbridgev1.RedriveDeadLettersRequest{Subscription: args[0], Selection: which})
+				resp, err := redrive(ctx, c, args[0], which)
 				if err != nil {
 					return err
 				}
@@ -180,11 +188,45 @@ func redriveCommand(f *bridgeFlags) *cobra.Command {
 	return cmd
 }
 
+// redrive calls until the selection's expression was asked about all dead letters, or there is no room for more.
+func redrive(ctx context.Context, c *client.Client, name string, which *hookbridgev1.DeadLetterSelection) (*hookbridgev1.RedriveDeadLettersResponse, error) {
+	sum := &hookbridgev1.RedriveDeadLettersResponse{}
+	for {
+		resp, err := invoke(ctx, c.Subscriptions().RedriveDeadLetters, &hookbridgev1.RedriveDeadLettersRequest{
+			Subscription: name, Selection: which, FromId: sum.GetNextId(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		sum.Redriven, sum.More, sum.NextId = sum.GetRedriven()+resp.GetRedriven(), resp.GetMore(), resp.GetNextId()
+		if sum.GetNextId() == 0 {
+			return sum, nil
+		}
+	}
+}
+
+// purge calls until the selection's expression was asked about all dead letters.
+func purge(ctx context.Context, c *client.Client, name string, which *hookbridgev1.DeadLetterSelection) (*hookbridgev1.PurgeDeadLettersResponse, error) {
+	sum := &hookbridgev1.PurgeDeadLettersResponse{}
+	for {
+		resp, err := invoke(ctx, c.Subscriptions().PurgeDeadLetters, &hookbridgev1.PurgeDeadLettersRequest{
+			Subscription: name, Selection: which, FromId: sum.GetNextId(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		sum.Purged, sum.NextId = sum.GetPurged()+resp.GetPurged(), resp.GetNextId()
+		if sum.GetNextId() == 0 {
+			return sum, nil
+		}
+	}
+}
+
 func purgeCommand(f *bridgeFlags) *cobra.Command {
 	chosen := &selectionFlags{}
 	var yes bool
 	cmd := &cobra.Command{
-		Use:     "purge SUBSCRIPTION {--all | --id ID | --source NAME --type TYPE}",
+		Use:     "purge SUBSCRIPTION " + ways,
 		Short:   "Remove dead letters for good",
 		Long:    "purge removes dead letters for good, but for those that were redriven and are not acknowledged yet.",
 		Example: "  hookbridge dead-letters purge billing --all --yes",
@@ -198,7 +240,7 @@ func purgeCommand(f *bridgeFlags) *cobra.Command {
 				return errUnconfirmed("dead-letters purge removes them for good")
 			}
 			return f.with(cmd, func(ctx context.Context, c *client.Client) error {
-				resp, err := invoke(ctx, c.Subscriptions().PurgeDeadLetters, &hookbridgev1.PurgeDeadLettersRequest{Subscription: args[0], Selection: which})
+				resp, err := purge(ctx, c, args[0], which)
 				if err != nil {
 					return err
 				}

@@ -28,18 +28,23 @@ func forwardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forward --to URL",
 		Short: "Post a bridge's events to an application, as their providers did",
-		Long: "forward streams events from a bridge and posts each to an application on this machine, with the body and the headers as\n" +
-			"they were received. What the application answers with 2xx is acknowledged; everything else comes again.\n" +
+		Long: "forward streams events from a bridge and posts each to an application on this machine, with the body as it was received and\n" +
+			"the headers that the bridge stores, which `hookbridge providers show NAME` lists. What the application answers with 2xx is\n" +
+			"acknowledged; everything else comes again.\n" +
 			"\n" +
 			"Signatures are not stored, and their timestamps would be old: with --secret each event is signed anew, in its provider's\n" +
 			"scheme, with the secret that the application checks against.\n" +
 			"\n" +
-			"It uses a durable subscription, so that what comes while this machine sleeps is not lost. It goes on until Ctrl-C, whatever\n" +
-			"happens to the network, the bridge or the application.",
+			"It uses a durable subscription, so that what comes while this machine sleeps is not lost; delete it when it is not needed any more\n" +
+			"(hookbridge subscriptions delete). It goes on until Ctrl-C, whatever happens to the network, the bridge or the application, or until\n" +
+			"the subscription is deleted.",
 		Example: "  hookbridge forward --source stripe-eu --to http://localhost:3000/webhook --secret env:STRIPE_WEBHOOK_SECRET\n" +
 			"  hookbridge forward --server bridge:9090 --source github --type 'pull_request.*' --to http://localhost:8000/hooks --from 1h",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if to == "" {
+				return usageError{errors.New("forward wants --to URL, where the application takes its webhooks")}
+			}
 			start, err := parseStart("from", from, time.Now())
 			if err != nil {
 				return usageError{err}
@@ -52,7 +57,7 @@ func forwardCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				f := &forward{tail: tail{server: at.server, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
+				f := &forward{tail: tail{bridge: &at.connection, errOut: cmd.ErrOrStderr()}, reposter: r, name: name, out: cmd.OutOrStdout(), printer: newPrinter(cmd.OutOrStdout(), false)}
 				return f.follow(ctx, c, start, sources, types)
 			})
 		},
@@ -99,7 +104,6 @@ type forward struct {
 }
 
 func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridgev1.Start, sources, types []string) error {
-	f.say("forwarding to %s with the subscription %s", f.reposter.target.Redacted(), f.name)
 	err := c.Subscribe(ctx, f.name,
 		client.Name("hookbridge forward"), client.From(start), client.Sources(sources...), client.Types(types...), client.Content(),
 		// Few at a time: what waits has its deadline running.
@@ -110,6 +114,15 @@ func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridg
 		return errors.New(s.Message())
 	}
 	return err
+}
+
+// connected says where events go once they can, and later only that they can again.
+func (f *forward) connected(c *hookbridgev1.Confirmed) {
+	if !f.stood {
+		f.say("forwarding to %s with the subscription %s", f.reposter.target.Redacted(), f.name)
+		f.lost = false
+	}
+	f.tail.connected(c)
 }
 
 // forwardWindow is how many events may wait for the application.

@@ -5,11 +5,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -138,5 +140,46 @@ func TestReplayOne(t *testing.T) {
 	if out, errOut, code := execute(t, "replay", "--server", bridge.grpc, "--sequence", "1", "--to", "localhost:3000"); code != exitUsage ||
 		errOut != "hookbridge: --to: want a URL like http://localhost:3000/webhook, got \"localhost:3000\"\n" {
 		t.Errorf("%d %s%s", code, out, errOut)
+	}
+}
+
+// Forward says where events go when they can, and that a source isn't there. When its subscription is deleted it ends and says so: to go on
+// would make another one.
+func TestForwardEndsWithItsSubscription(t *testing.T) {
+	bridge := start(t, configFile(t, ""))
+	cmd := exec.CommandContext(t.Context(), binary(t), "forward", "--server", bridge.grpc, "--to", "http://127.0.0.1:1/", "--source", "nope", "--subscription", "mine")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	if !lines.Scan() || lines.Text() != "hookbridge: forwarding to http://127.0.0.1:1/ with the subscription mine" {
+		t.Fatalf("forward said %q", lines.Text())
+	}
+	if out, errOut, code := execute(t, "subscriptions", "delete", "mine", "--yes", "--server", bridge.grpc); code != 0 {
+		t.Fatalf("delete: %d %s%s", code, out, errOut)
+	}
+	var said []string
+	for lines.Scan() {
+		said = append(said, lines.Text())
+	}
+	err = cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailure {
+		t.Errorf("forward ended with %v", err)
+	}
+	want := []string{`hookbridge: the bridge has no source "nope" now; nothing comes from it until it has`, `hookbridge: subscription "mine" was deleted`}
+	if !slices.Equal(said, want) {
+		t.Errorf("forward said %q, want %q", said, want)
+	}
+	// What the bridge refuses is all that is said.
+	out, errOut, code := execute(t, "forward", "--server", bridge.grpc, "--to", "http://127.0.0.1:1/", "--subscription", "Not a name")
+	if code != exitFailure || out != "" || !strings.HasPrefix(errOut, "hookbridge: subscription: ") {
+		t.Errorf("with a wrong name: %d %q %q", code, out, errOut)
+	}
+	if out, errOut, code := execute(t, "subscriptions", "show", "mine", "--server", bridge.grpc); code != exitFailure {
+		t.Errorf("there is one again: %d %s%s", code, out, errOut)
 	}
 }

@@ -63,20 +63,34 @@ missed        0
 		{"subscriptions show billing", 0, created},
 		{"subscriptions update billing --everything --max-attempts 0 --backoff 0s,2s", 0, strings.NewReplacer(
 			"types user_*", "everything", "1s 5s 30s 2m 10m (default)", "0s 2s", "attempts  3", "attempts  no limit", "≤3", "3").Replace(created)},
+		{"subscriptions update billing --backoff default --ack-deadline 0s", 0, strings.NewReplacer(
+			"types user_*", "everything", "attempts  3", "attempts  no limit", "≤3", "3", "10s", "30s (default)").Replace(created)},
+		{"subscriptions update billing --backoff 1s,soon", 2, "hookbridge: invalid argument \"1s,soon\" for \"--backoff\" flag: want default, or times like 1s,30s,5m, got \"soon\"\n"},
+		{"subscriptions update billing --type=", 2, "hookbridge: subscriptions update: an empty filter lets everything pass; say --everything if that is what you want\n"},
+		{"subscriptions create lost --source nope --source demo", 0, strings.NewReplacer("billing", "lost", "types user_*", "sources demo nope",
+			"10s", "30s (default)", "attempts  3", "attempts  no limit", "1 of 4", "4 of 4", "≤3", "0", "AGE", "-").Replace(created) +
+			"no source     nope\nhookbridge: the bridge has no source \"nope\" now; nothing comes from it until it has\n"},
+		{"subscriptions delete lost --yes", 0, "lost is deleted\n"},
 		{"subscriptions pause billing", 0, "billing is paused\n"},
 		{"subscriptions list", 0, "NAME     LAG  OLDEST  OUTSTANDING  WAITING  DEAD  MEMBERS  STATE\n" +
 			"billing  3    AGE  0            0        0     0        paused, nobody connected\n"},
 		{"subscriptions resume billing --json", 0, "{\"resumed\":\"billing\"}\n"},
 		{"subscriptions seek billing --to 3", 0, "billing stands at 3\n"},
 		{"subscriptions seek billing --to now --json", 0, "{\"position\":\"4\"}\n"},
+		{"subscriptions seek billing --to end", 0, "billing stands at 4\n"},
 		{"replay status billing", 1, "hookbridge: subscription \"billing\" has no replay, or none any more\n"},
-		{"replay start billing --type user_created --rate 1000", 0, "replay     REPLAY\nevents     types user_created\nsequences  1 to 3, at most 1000 a second\n" +
+		{"replay start billing --type user_created --rate 1000", 0, "replay     REPLAY\nevents     types user_created, of what the subscription's filter lets pass\nsequences  1 to 3, at most 1000 a second\n" +
 			"progress   0%, at 1, 0 events handed out\nstarted    TIME\n"},
+		{"replay start billing --rate 0", 2, "hookbridge: --rate: want at least 1, got 0\n"},
 		{"replay start billing", 1, "hookbridge: the bridge at ADDRESS: subscription \"billing\" has the replay REPLAY, which is running\n"},
 		{"replay cancel billing", 0, "replay     REPLAY\n"},
 		{"replay cancel billing", 1, "hookbridge: the bridge at ADDRESS: subscription \"billing\" has no replay\n"},
 		{"dead-letters list billing", 0, "ID  SEQUENCE  SOURCE  TYPE  REASON  ATTEMPTS  SINCE  ERROR\n"},
 		{"dead-letters redrive billing --all", 0, "0 are sent again\n"},
+		{"dead-letters redrive billing --filter event.source==\"demo\"", 0, "0 are sent again\n"},
+		{"dead-letters purge billing --filter event.sorce==\"demo\" --yes", 1, "hookbridge: the bridge at ADDRESS: filter.expression:1:7: undefined field 'sorce' of hookbridge.v1.Event; did you mean source?\n"},
+		{"dead-letters list billing --filter event.sequence>0", 0, "ID  SEQUENCE  SOURCE  TYPE  REASON  ATTEMPTS  SINCE  ERROR\n"},
+		{"dead-letters redrive billing --all --filter true", 2, "hookbridge: dead-letters redrive wants one of --all, --id, and a filter: --source, --type or --filter, or several of these\n"},
 		{"dead-letters purge billing --id 1 --yes", 0, "0 are removed\n"},
 		{"events list --limit 2", 0, "SEQUENCE  RECEIVED             SOURCE  TYPE          DECODING  ID\n" +
 			"3         TIME  demo    user_created  typed     three\n2         TIME  demo    user_created  typed     two\n"},

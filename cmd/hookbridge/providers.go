@@ -108,7 +108,7 @@ func showProvider(w io.Writer, pack *provider.Pack) error {
 		return err
 	}
 	plain := strings.NewReplacer("`", "", "**", "")
-	for _, trait := range pack.Traits() {
+	for _, trait := range append(pack.Traits(), storedHeaders(spec.GetStoredHeaders())) {
 		if _, err := fmt.Fprintf(w, "%s\n%s\n", plain.Replace(trait.Name), wrap(plain.Replace(trait.Text), "  ", 100)); err != nil {
 			return err
 		}
@@ -183,4 +183,12 @@ func noProvider(catalogue *provider.Catalogue, key string) error {
 		return fmt.Errorf("no provider %q; hookbridge providers lists them", key)
 	}
 	return fmt.Errorf("no provider %q; did you mean %s?", key, strings.Join(near, ", "))
+}
+
+// storedHeaders is what of a delivery's headers is kept, and posted again by forward and replay.
+func storedHeaders(names []string) provider.Trait {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return strings.EqualFold(name, "Content-Type") || strings.EqualFold(name, "Traceparent")
+	})
+	return provider.Trait{Name: "Headers stored", Text: strings.Join(append([]string{"Content-Type"}, names...), ", ") + "; Traceparent where it has its valid form."}
 }

@@ -52,6 +52,7 @@ func TestProvidersShow(t *testing.T) {
 		code int
 	}{
 		{[]string{"show", "slack"}, []string{"\nURL\n  api.slack.com/apps", "\nSecret\n  Your app", "- {name: slack, provider: slack, secrets: [\"env:SLACK_SECRET\"]}\n"}, 0},
+		{[]string{"show", "hmac"}, []string{"\nHeaders stored\n  Content-Type, X-Delivery-Id; Traceparent where it has its valid form.\n"}, 0},
 		{[]string{"list", "--like", "strip"}, []string{"\nstripe "}, 0},
 		{[]string{"show", "git"}, []string{`no provider "git"; did you mean `, "github"}, 1},
 		{[]string{"show", "zzz"}, []string{`no provider "zzz"; hookbridge providers lists them`}, 1},

@@ -118,7 +118,7 @@ func (r *rejections) follow(ctx context.Context, c hookbridgev1.SourceServiceCli
 			return err
 		}
 		if !lost {
-			r.say("no connection to the bridge at %s (%s), trying again until Ctrl-C", r.flags.server, status.Convert(err).Message())
+			r.say("no connection to the bridge at %s (%s), trying again until Ctrl-C", r.flags.server, r.flags.words(err))
 		}
 		lost = true
 		if r.last != nil {

@@ -54,6 +54,9 @@ func startReplayCommand(f *bridgeFlags) *cobra.Command {
 			"  hookbridge replay start billing --source stripe-eu --since 2h --rate 500",
 		Args: wantName("replay start"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if rate < 1 {
+				return usageError{fmt.Errorf("--rate: want at least 1, got %d", rate)}
+			}
 			from, to, err := parseRange(since, until)
 			if err != nil {
 				return err
@@ -120,7 +123,11 @@ func replayStatusCommand(f *bridgeFlags) *cobra.Command {
 func (f *bridgeFlags) showReplay(cmd *cobra.Command, r *hookbridgev1.Replay) error {
 	return f.print(cmd.OutOrStdout(), r, func(w *table) {
 		w.row("replay", r.GetId())
-		w.row("events", describeFilter(r.GetFilter()))
+		events := "all that the subscription's filter lets pass"
+		if r.GetFilter() != nil {
+			events = describeFilter(r.GetFilter()) + ", of what the subscription's filter lets pass"
+		}
+		w.row("events", events)
 		w.row("sequences", fmt.Sprintf("%d to %d, at most %d a second", r.GetFromSequence(), r.GetToSequence()-1, r.GetMaxEventsPerSecond()))
 		w.row("progress", fmt.Sprintf("%d%%, at %d, %d events handed out", percent(r), r.GetNextSequence(), r.GetEvents()))
 		w.row("started", r.GetStartedAt().AsTime().Local().Format(time.RFC3339))

@@ -203,7 +203,7 @@ func TestCheckSchemas(t *testing.T) {
 		{"a type of another image", event("a", "A", "hmac", "x"), event("b", "B", "hmac", "x"), "b.proto", `FILE:7:20: schemas[1]: b.binpb: b.B: option (hookbridge.v1.event): types[0]: "x" is claimed by a.A (a.binpb) too`},
 		{"a file of another image", event("a", "A", "hmac", "x"), event("b", "B", "hmac", "y"), "a.proto", "FILE:7:20: schemas[1]: b.binpb: file a.proto differs from that of a.binpb"},
 		{"a message of another image", event("a", "A", "hmac", "x"), event("a", "A", "hmac", "y"), "b.proto", "FILE:7:20: schemas[1]: b.binpb: a.A is declared in b.proto, and in a.proto of a.binpb"},
-		{"a provider that isn't", event("a", "A", "hmca", "x"), "", "b.proto", `FILE:7:11: schemas[0]: a.binpb: option (hookbridge.v1.event): there is no provider "hmca"; hookbridge providers lists them`},
+		{"a provider that isn't", event("a", "A", "hmca", "x"), "", "b.proto", `FILE:7:11: schemas[0]: a.binpb: a.A: option (hookbridge.v1.event): there is no provider "hmca"; hookbridge providers lists them`},
 		{"fine", event("a", "A", "hmac", "x"), event("b", "B", "hmac", "y"), "b.proto", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

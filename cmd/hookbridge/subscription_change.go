@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 type settingFlags struct {
 	filterFlags
 	deadline    time.Duration
-	backoff     []time.Duration
+	backoff     schedule
 	maxAttempts int32
 	ordered     bool
 }
@@ -27,10 +28,35 @@ func (s *settingFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	s.filterFlags.add(flags)
 	s.addExpression(flags)
-	flags.DurationVar(&s.deadline, "ack-deadline", 0, "send an unacknowledged event again after this `TIME` (default 30s)")
-	flags.DurationSliceVar(&s.backoff, "backoff", nil, "send a rejected event again after these `TIMES`, one for each attempt (default 1s,5s,30s,2m,10m)")
+	flags.DurationVar(&s.deadline, "ack-deadline", 0, "send an unacknowledged event again after this `TIME`; 0s for the default, 30s")
+	flags.Var(&s.backoff, "backoff", "send a rejected event again after these `TIMES`, one for each attempt; default for 1s,5s,30s,2m,10m")
 	flags.Int32Var(&s.maxAttempts, "max-attempts", 0, "make an event a dead letter after `N` attempts; 0 for never")
 	flags.BoolVar(&s.ordered, "ordered", false, "deliver the events of one ordering key one at a time, in order")
+}
+
+// schedule is a list of times, empty for the bridge's.
+type schedule []time.Duration
+
+// String implements pflag.Value.
+func (s *schedule) String() string { return "" }
+
+// Type implements pflag.Value.
+func (s *schedule) Type() string { return "times" }
+
+// Set implements pflag.Value. A repeated flag replaces what was there.
+func (s *schedule) Set(text string) error {
+	*s = nil
+	if text == "" || text == "default" {
+		return nil
+	}
+	for step := range strings.SplitSeq(text, ",") {
+		d, err := time.ParseDuration(strings.TrimSpace(step))
+		if err != nil {
+			return fmt.Errorf("want default, or times like 1s,30s,5m, got %q", step)
+		}
+		*s = append(*s, d)
+	}
+	return nil
 }
 
 func (s *settingFlags) subscription(name string) *hookbridgev1.Subscription {
@@ -66,6 +92,7 @@ func createSubscriptionCommand(f *bridgeFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				warn(cmd.ErrOrStderr(), resp.GetSubscription().GetStatus().GetUnknownSources())
 				return f.show(cmd, resp.GetSubscription())
 			})
 		},
@@ -101,6 +128,10 @@ func updateSubscriptionCommand(f *bridgeFlags) *cobra.Command {
 			if settings.filter() != nil || everything {
 				paths = append(paths, "filter")
 			}
+			emptied := cmd.Flags().Changed("source") || cmd.Flags().Changed("type") || cmd.Flags().Changed("filter")
+			if emptied && settings.filter() == nil && !everything {
+				return usageError{errors.New("subscriptions update: an empty filter lets everything pass; say --everything if that is what you want")}
+			}
 			if len(paths) == 0 {
 				return usageError{errors.New("subscriptions update wants at least one setting")}
 			}
@@ -111,6 +142,7 @@ func updateSubscriptionCommand(f *bridgeFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				warn(cmd.ErrOrStderr(), resp.GetSubscription().GetStatus().GetUnknownSources())
 				return f.show(cmd, resp.GetSubscription())
 			})
 		},
@@ -207,6 +239,6 @@ func seekCommand(f *bridgeFlags) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "`WHERE`: beginning, now, a sequence, a time (RFC 3339), or how long ago (30m)")
+	cmd.Flags().StringVar(&to, "to", "", "`WHERE`: beginning, now or end, a sequence, a time (RFC 3339), or how long ago (30m)")
 	return cmd
 }

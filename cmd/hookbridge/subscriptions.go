@@ -145,6 +145,9 @@ func (f *bridgeFlags) show(cmd *cobra.Command, s *hookbridgev1.Subscription) err
 		w.row("dead letters", is.GetDeadLetters())
 		w.row("sent", fmt.Sprintf("%d, %d of them again", is.GetSentEvents(), is.GetRedeliveredEvents()))
 		w.row("missed", is.GetMissedEvents())
+		if unknown := is.GetUnknownSources(); len(unknown) > 0 {
+			w.row("no source", strings.Join(unknown, " "))
+		}
 		if r := is.GetReplay(); r != nil {
 			w.row("replay", describeReplay(r))
 		}

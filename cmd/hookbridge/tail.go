@@ -39,7 +39,7 @@ func tailCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = c.Close() }()
-			t := &tail{server: to.server, errOut: cmd.ErrOrStderr(), printer: newPrinter(cmd.OutOrStdout(), asJSON)}
+			t := &tail{bridge: &to, errOut: cmd.ErrOrStderr(), printer: newPrinter(cmd.OutOrStdout(), asJSON)}
 			t.printer.types = c.Messages()
 			return t.follow(cmd.Context(), c, start, sources, types, content)
 		},
@@ -58,7 +58,7 @@ func parseStart(flag, from string, now time.Time) (*hookbridgev1.Start, error) {
 	switch from {
 	case "beginning":
 		return client.Beginning(), nil
-	case "now":
+	case "now", "end":
 		return client.Now(), nil
 	}
 	if n, err := strconv.ParseInt(from, 10, 64); err == nil && n > 0 {
@@ -70,15 +70,16 @@ func parseStart(flag, from string, now time.Time) (*hookbridgev1.Start, error) {
 	if at, err := time.Parse(time.RFC3339, from); err == nil {
 		return client.Time(at), nil
 	}
-	return nil, fmt.Errorf("--%s: want beginning, now, a sequence, a time like 2026-03-01T09:00:00Z or a duration like 30m, got %q", flag, from)
+	return nil, fmt.Errorf("--%s: want beginning, now (or end), a sequence, a time like 2026-03-01T09:00:00Z or a duration like 30m, got %q", flag, from)
 }
 
 // tail shows an ephemeral subscription.
 type tail struct {
-	server  string
+	bridge  *connection
 	errOut  io.Writer
 	printer *printer
-	lost    bool
+	// lost says that the connection is, stood that there was one.
+	lost, stood bool
 }
 
 // follow prints events until the context ends or they can't be printed any more.
@@ -112,16 +113,27 @@ func (t *tail) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.errOut, "hookbridge: "+format+"\n", args...)
 }
 
-func (t *tail) connected(*hookbridgev1.Confirmed) {
+func (t *tail) connected(c *hookbridgev1.Confirmed) {
 	if t.lost {
 		t.say("connected again")
 	}
-	t.lost = false
+	if t.lost || !t.stood {
+		warn(t.errOut, c.GetUnknownSources())
+	}
+	t.lost, t.stood = false, true
+}
+
+// warn tells of sources that a filter names and that the bridge doesn't have.
+func warn(errOut io.Writer, unknown []string) {
+	for _, name := range unknown {
+		// The command goes on: one may come later.
+		_, _ = fmt.Fprintf(errOut, "hookbridge: the bridge has no source %q now; nothing comes from it until it has\n", name)
+	}
 }
 
 func (t *tail) disconnected(err error, retry time.Duration) {
 	if !t.lost {
-		t.say("no connection to the bridge at %s (%s), trying again until Ctrl-C", t.server, status.Convert(err).Message())
+		t.say("no connection to the bridge at %s (%s), trying again until Ctrl-C", t.bridge.server, t.bridge.words(err))
 	}
 	t.lost = true
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -68,11 +67,11 @@ func (f *schemaFlags) ask(ctx context.Context) (*vocabulary, error) {
 	defer cancel()
 	types, err := c.Schemas().ListEventTypes(ctx, &hookbridgev1.ListEventTypesRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("the bridge at %s: %s", f.bridge.server, status.Convert(err).Message())
+		return nil, fmt.Errorf("the bridge at %s: %s", f.bridge.server, f.bridge.words(err))
 	}
 	set, err := c.Schemas().GetDescriptorSet(ctx, &hookbridgev1.GetDescriptorSetRequest{}, grpc.MaxCallRecvMsgSize(maxSchema))
 	if err != nil {
-		return nil, fmt.Errorf("the bridge at %s: %s", f.bridge.server, status.Convert(err).Message())
+		return nil, fmt.Errorf("the bridge at %s: %s", f.bridge.server, f.bridge.words(err))
 	}
 	return &vocabulary{types: types.GetEventTypes(), files: set.GetDescriptorSet()}, nil
 }

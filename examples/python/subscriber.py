@@ -33,9 +33,11 @@ CALL_TIME = 5
 FIRST_PAUSE = 0.1
 LAST_PAUSE = 10
 
-# These say that the request is wrong, not that the bridge is gone: trying again would hide it.
+# These say that the request is wrong, not that the bridge is gone: trying again would hide it. NOT_FOUND is a subscription that was
+# deleted: the next try would make a new one.
 PERMANENT = {
     grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.UNAUTHENTICATED,

@@ -118,10 +118,19 @@ func (b *bridge) send(d delivery) {
 		write(b.t, path, d.body)
 		args = append(args, "--file", path, d.typ)
 	}
+	if out := b.run(args...); !strings.HasPrefix(out, "200 ") {
+		b.t.Fatalf("hookbridge %v: %s", args, out)
+	}
+}
+
+// run runs hookbridge, which must succeed, and returns what it printed.
+func (b *bridge) run(args ...string) string {
+	b.t.Helper()
 	out, err := exec.CommandContext(b.t.Context(), "hookbridge", args...).CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "200 ") {
+	if err != nil {
 		b.t.Fatalf("hookbridge %v: %v\n%s", args, err, out)
 	}
+	return string(out)
 }
 
 // awaitSettled waits until the subscription has settled so many events since the bridge started, none is outstanding, and that is

@@ -92,6 +92,14 @@ func TestSubscribersSurviveARestartOfTheBridge(t *testing.T) {
 				t.Errorf("a wrong name: exit code %d, printed %q, noted %q; want 1, nothing, and the bridge's reason", code, lines, notes)
 			}
 
+			// Whose subscription is deleted ends: to subscribe again would make a new one.
+			s = e.subscribe(t, server, subscription)
+			s.awaitNote("subscribed as " + subscription + " ")
+			b.run("subscriptions", "delete", subscription, "--yes", "--server", b.grpc)
+			if code, lines, notes := s.end(); code != 1 || len(lines) != 0 || !strings.Contains(strings.Join(notes, "\n"), `subscription "`+subscription+`" was deleted`) {
+				t.Errorf("a deleted subscription: exit code %d, printed %q, noted %q; want 1, nothing, and the bridge's reason", code, lines, notes)
+			}
+
 			// A subscriber that waits for a bridge can be stopped, too.
 			b.kill()
 			s = e.subscribe(t, server, subscription)

@@ -159,7 +159,7 @@ func (t *table) find(c credential) (*Principal, refusal) {
 func unauthenticated(why refusal) error {
 	switch why {
 	case missingCredential:
-		return fault.Detail(fault.ErrUnauthenticated, `no credentials were sent; want "authorization: Bearer hbt_..." or a client certificate`)
+		return fault.Detail(fault.ErrUnauthenticated, `no credentials were sent; want "authorization: Bearer hbt_..." or, where the listener has a client_ca, a client certificate`)
 	case malformedAuthorization:
 		return fault.Detail(fault.ErrUnauthenticated, `the authorization can't be read; want one value, "Bearer hbt_..." as hookbridge token new makes it`)
 	case expiredCertificate:

@@ -67,6 +67,7 @@ func promises() []promise {
 		{"dead letters: redrive all", redriveAll},
 		{"dead letters: redrive by id", redriveByID},
 		{"dead letters: redrive by filter", redriveByFilter},
+		{"dead letters: listed, redriven and purged by an expression", lettersByExpression},
 		{"dead letters: redriven ones survive a restart", redriveRestart},
 		{"dead letters: purge all, by id and by filter; redriven ones stay", purged},
 		{"replay: a time range of a source or type, marked as replay, audited", replayRange},

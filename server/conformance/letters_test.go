@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"slices"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -91,6 +92,30 @@ func redriveByFilter(b *bridge) {
 	m.ack(m.gets(sent{2, 1, reasonRedriven}, sent{4, 1, reasonRedriven}, sent{6, 1, reasonRedriven})...)
 	b.left("a", 3)
 	b.dead("a", given(1, 3, 5)...)
+}
+
+func lettersByExpression(b *bridge) {
+	m := b.join("a", nil)
+	b.opened("main")
+	b.opened("next")
+	b.push(1)
+	b.opened("main")
+	m.rejects(forGood("no"), m.gets(fresh(1, 4)...)...)
+	into := func(branch string) *hookbridgev1.Filter {
+		return &hookbridgev1.Filter{Types: []string{"pull_request.*"}, Expression: fmt.Sprintf("data.pull_request.base.ref == %q", branch)}
+	}
+	chosen := func(branch string) *hookbridgev1.DeadLetterSelection {
+		return &hookbridgev1.DeadLetterSelection{Which: &hookbridgev1.DeadLetterSelection_Filter{Filter: into(branch)}}
+	}
+	listed := must(b.t, b.manage.ListDeadLetters, &hookbridgev1.ListDeadLettersRequest{Subscription: "a", Filter: into("next")}).GetDeadLetters()
+	if len(listed) != 1 || listed[0].GetEvent().GetSequence() != 2 {
+		b.t.Fatalf("want the dead letter of 2, got %v", listed)
+	}
+	b.redrive("a", chosen("main"), 2)
+	m.ack(m.gets(sent{1, 1, reasonRedriven}, sent{4, 1, reasonRedriven})...)
+	b.left("a", 2)
+	b.purge("a", chosen("next"), 1)
+	b.dead("a", given(3)...)
 }
 
 func redriveRestart(b *bridge) {

@@ -2,8 +2,7 @@ package schema
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
@@ -31,22 +30,23 @@ type types interface {
 // Name is what stands for the set in errors and in listings: "builtin", or the name of the image.
 func (s Set) Name() string { return s.name }
 
-// Providers are the providers of the set's events, sorted.
-func (s Set) Providers() []string {
-	found := map[string]bool{}
-	var visit func(messages []*descriptorpb.DescriptorProto)
-	visit = func(messages []*descriptorpb.DescriptorProto) {
+// Providers are the providers of the set's events, and the full names of the messages of each, in the order of the image.
+func (s Set) Providers() map[string][]string {
+	found := map[string][]string{}
+	var visit func(scope string, messages []*descriptorpb.DescriptorProto)
+	visit = func(scope string, messages []*descriptorpb.DescriptorProto) {
 		for _, m := range messages {
+			name := strings.TrimPrefix(scope+"."+m.GetName(), ".")
 			if option, _ := proto.GetExtension(m.GetOptions(), hookbridgev1.E_Event).(*hookbridgev1.EventOptions); option != nil {
-				found[option.GetProvider()] = true
+				found[option.GetProvider()] = append(found[option.GetProvider()], name)
 			}
-			visit(m.GetNestedType())
+			visit(name, m.GetNestedType())
 		}
 	}
 	for _, file := range s.protos {
-		visit(file.GetMessageType())
+		visit(file.GetPackage(), file.GetMessageType())
 	}
-	return slices.Sorted(maps.Keys(found))
+	return found
 }
 
 // Image makes a set from an encoded google.protobuf.FileDescriptorSet that contains all its imports, as `buf build -o` and

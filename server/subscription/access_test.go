@@ -80,7 +80,7 @@ func TestGrantMatrix(t *testing.T) {
 	}
 	const (
 		ok      = "OK : "
-		missing = `Unauthenticated UNAUTHENTICATED: no credentials were sent; want "authorization: Bearer hbt_..." or a client certificate`
+		missing = `Unauthenticated UNAUTHENTICATED: no credentials were sent; want "authorization: Bearer hbt_..." or, where the listener has a client_ca, a client certificate`
 		unknown = "Unauthenticated UNAUTHENTICATED: a token or client certificate that is known here is required"
 		noEvent = "NotFound EVENT_NOT_FOUND: there is no such event, or none any more"
 	)

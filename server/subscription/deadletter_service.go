@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"log/slog"
+	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -21,7 +22,7 @@ func (v *Service) ListDeadLetters(ctx context.Context, req *hookbridgev1.ListDea
 	if size < 0 || size > maxPage {
 		return nil, invalid("page_size", "want 0 to %d, got %d", maxPage, size)
 	}
-	f, err := m.filters.plain("filter", req.GetFilter())
+	f, err := m.filters.filter(req.GetFilter())
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func (v *Service) ListDeadLetters(ctx context.Context, req *hookbridgev1.ListDea
 	if err != nil {
 		return nil, err
 	}
-	l := letterListing{m: m, may: auth.From(ctx).MayRead, req: req, filter: f, size: size, redriven: s.redriven()}
+	l := letterListing{m: m, may: auth.From(ctx).MayRead, req: req, filter: f, size: size, redriven: s.redriven(), until: m.now() + m.askFor}
 	next := int64(0)
 	err = m.letters(ctx, s.name, from, func(e journal.SideEntry) (bool, error) {
 		more, err := l.add(e)
@@ -70,6 +71,9 @@ type letterListing struct {
 	size     int
 	redriven map[int64]struct{}
 
+	// until is when an expression is asked no more.
+	until time.Duration
+
 	seen    int
 	letters []*hookbridgev1.DeadLetter
 	bytes   int
@@ -80,7 +84,9 @@ const listLetters = 20_000
 
 // add takes a dead letter into the page if it is wanted. It returns false when the page is full without it.
 func (l *letterListing) add(e journal.SideEntry) (bool, error) {
-	if l.seen++; len(l.letters) >= l.size || l.seen > listLetters {
+	l.seen++
+	late := l.filter.condition != nil && l.seen > 1 && l.m.now() >= l.until
+	if len(l.letters) >= l.size || l.seen > listLetters || late {
 		return false, nil
 	}
 	stored, ev, err := decodeDeadLetter(e)
@@ -88,8 +94,11 @@ func (l *letterListing) add(e journal.SideEntry) (bool, error) {
 		l.m.log.Error("a dead letter can't be read and is left out", "subscription", e.Owner, "error", err)
 		return true, nil
 	}
-	if !l.filter.match(ev.Source, ev.Type) || !l.may(ev.Source, ev.Type) {
+	if !l.may(ev.Source, ev.Type) {
 		return true, nil
+	}
+	if passes, err := l.filter.lets(l.m, ev); err != nil || !passes {
+		return true, err
 	}
 	event, err := l.m.event(ev, l.req.GetIncludeContent(), maxReply)
 	if err != nil {
@@ -113,7 +122,7 @@ const purgeStep = 1000
 
 // PurgeDeadLetters implements hookbridge.v1.SubscriptionService.
 func (v *Service) PurgeDeadLetters(ctx context.Context, req *hookbridgev1.PurgeDeadLettersRequest) (*hookbridgev1.PurgeDeadLettersResponse, error) {
-	sel, err := v.m.filters.selection(req.GetSelection())
+	sel, err := v.m.filters.selection(req.GetSelection(), req.GetFromId())
 	if err != nil {
 		return nil, err
 	}
@@ -128,23 +137,22 @@ func (v *Service) PurgeDeadLetters(ctx context.Context, req *hookbridgev1.PurgeD
 	if err := s.alive(); err != nil {
 		return nil, err
 	}
-	purged, err := v.m.purge(ctx, s, sel)
+	purged, next, err := v.m.purge(ctx, s, sel)
 	v.m.deadCount.touch()
 	v.m.audit(ctx, "purge dead letters", s.name, err, slog.String("selection", sel.String()), slog.Int("purged", purged))
 	if err != nil {
 		return nil, err
 	}
-	return &hookbridgev1.PurgeDeadLettersResponse{Purged: int64(purged)}, nil
+	return &hookbridgev1.PurgeDeadLettersResponse{Purged: int64(purged), NextId: next}, nil
 }
 
-// purge removes dead letters that are not redriven, and returns how many.
-func (m *Manager) purge(ctx context.Context, s *subscription, sel selection) (int, error) {
+// purge removes dead letters that are not redriven, and returns how many, and the first that the selection's expression was not asked about.
+func (m *Manager) purge(ctx context.Context, s *subscription, sel selection) (purged int, next int64, err error) {
 	redriven, log := s.redriven(), m.journal.DeadLetters()
 	if sel.all() && len(redriven) == 0 {
 		n, err := log.Purge(ctx, s.name)
-		return n, journalFault(err)
+		return n, 0, journalFault(err)
 	}
-	purged := 0
 	var ids []int64
 	flush := func() error {
 		n, err := log.Remove(ctx, s.name, ids...)
@@ -160,21 +168,20 @@ func (m *Manager) purge(ctx context.Context, s *subscription, sel selection) (in
 		}
 		return true, flush()
 	}
-	var err error
 	switch {
 	case sel.ids != nil: // Remove passes over those of others
 		for _, id := range sel.ids {
 			if _, err = take(id); err != nil {
-				return purged, err
+				return purged, 0, err
 			}
 		}
 	case sel.filter != nil:
-		err = m.chosen(ctx, s.name, sel, func(l letter) (bool, error) { return take(l.id) })
+		next, err = m.chosen(ctx, s.name, sel, func(l letter) (bool, error) { return take(l.id) })
 	default:
-		err = m.letters(ctx, s.name, 0, func(e journal.SideEntry) (bool, error) { return take(e.ID) })
+		err = m.letters(ctx, s.name, sel.from, func(e journal.SideEntry) (bool, error) { return take(e.ID) })
 	}
-	if err != nil {
-		return purged, err
+	if err == nil {
+		err = flush()
 	}
-	return purged, flush()
+	return purged, next, err
 }

@@ -7,7 +7,9 @@ import (
 	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/pattern"
+	"github.com/hookbridge/hookbridge/server/subscription/expression"
 )
 
 const (
@@ -60,8 +62,45 @@ func (c *conditions) stored(f *hookbridgev1.Filter) (*filter, error) {
 	return made, nil
 }
 
+// unknown are the sources that a filter names whole and that are not configured now; nil where it isn't known which there are.
+func (c *conditions) unknown(f *filter) []string {
+	if len(f.sources.exact) == 0 {
+		return nil
+	}
+	configured := c.sources()
+	if configured == nil {
+		return nil
+	}
+	var out []string
+	for _, name := range f.sources.list {
+		if _, exact := f.sources.exact[name]; !exact {
+			continue
+		}
+		if _, ok := configured[name]; !ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // match says whether events of a source and type may pass: all of them where there is no expression.
 func (f *filter) match(source, typ string) bool { return f.sources.match(source) && f.types.match(typ) }
+
+// lets says whether a filter of a request lets an event pass. An expression that fits the schema no more by then refuses the request.
+func (f *filter) lets(m *Manager, ev *journal.Stored) (bool, error) {
+	matches := f.match(ev.Source, ev.Type)
+	if !matches || f.condition == nil {
+		return matches, nil
+	}
+	verdict, err := f.condition.examine(m, ev)
+	if err != nil {
+		if refusal := f.condition.refusal(); refusal != nil {
+			err = refusal
+		}
+		return false, err
+	}
+	return verdict == expression.Pass, nil
+}
 
 func (f *filter) equal(g *filter) bool {
 	return slices.Equal(f.sources.list, g.sources.list) && slices.Equal(f.types.list, g.types.list) &&

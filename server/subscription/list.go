@@ -11,7 +11,6 @@ import (
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/journal"
-	"github.com/hookbridge/hookbridge/server/subscription/expression"
 )
 
 const (
@@ -129,13 +128,8 @@ func bound(field string, t *timestamppb.Timestamp) (time.Time, error) {
 
 // add takes an event into the page if it is wanted. It returns false when the page is full without it.
 func (l *listing) add(ev *journal.Stored) (bool, error) {
-	if !l.filter.match(ev.Source, ev.Type) {
-		return true, nil
-	}
-	if l.filter.condition != nil {
-		if verdict, err := l.filter.condition.examine(l.m, ev); err != nil || verdict != expression.Pass {
-			return true, err
-		}
+	if passes, err := l.filter.lets(l.m, ev); err != nil || !passes {
+		return true, err
 	}
 	event, err := l.m.event(ev, l.req.GetIncludeContent(), maxReply)
 	if err != nil {

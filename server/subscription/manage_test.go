@@ -105,6 +105,7 @@ func TestManagingRefusesWhatItCannotDo(t *testing.T) {
 			_, err := b.client.EraseEvent(t.Context(), r)
 			return err
 		}
+		_, from := b.manage.PurgeDeadLetters(t.Context(), &hookbridgev1.PurgeDeadLettersRequest{Subscription: "a", Selection: every(), FromId: -1})
 		_, gone := b.manage.GetSubscription(t.Context(), &hookbridgev1.GetSubscriptionRequest{Name: "b"})
 		_, removed := b.manage.DeleteSubscription(t.Context(), &hookbridgev1.DeleteSubscriptionRequest{Name: "b"})
 		_, paused := b.manage.PauseSubscription(t.Context(), &hookbridgev1.PauseSubscriptionRequest{Name: "b"})
@@ -113,7 +114,8 @@ func TestManagingRefusesWhatItCannotDo(t *testing.T) {
 		const unknown = `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "b"`
 		const bad = `InvalidArgument INVALID_ARGUMENT: `
 		noon := timestamppb.New(time.Unix(1000, 0))
-		expression := &hookbridgev1.Filter{Expression: "true"}
+		expression := &hookbridgev1.Filter{Expression: "event.typ == 'x'"}
+		const undefined = bad + `filter.expression:1:7: undefined field 'typ' of hookbridge.v1.Event; did you mean type?`
 		for _, tc := range []struct {
 			name string
 			err  error
@@ -141,12 +143,14 @@ func TestManagingRefusesWhatItCannotDo(t *testing.T) {
 			{"seek: unknown", seek("b", beginning()), unknown},
 			{"dead letters: unknown", letters(&hookbridgev1.ListDeadLettersRequest{Subscription: "b"}), unknown},
 			{"dead letters: size", letters(&hookbridgev1.ListDeadLettersRequest{Subscription: "a", PageSize: -1}), bad + `page_size: want 0 to 1000, got -1`},
-			{"dead letters: expression", letters(&hookbridgev1.ListDeadLettersRequest{Subscription: "a", Filter: expression}), bad + `filter.expression: must be empty here`},
+			{"dead letters: expression", letters(&hookbridgev1.ListDeadLettersRequest{Subscription: "a", Filter: expression}), undefined},
 			{"dead letters: token", letters(&hookbridgev1.ListDeadLettersRequest{Subscription: "a", PageToken: "AA"}), bad + `page_token: is not one that was returned as next_page_token`},
 			{"redrive: nothing chosen", redrive("a", nil), bad + `selection: want all, ids or filter`},
 			{"redrive: no ids", redrive("a", these()), bad + `selection.ids.ids: want 1 to 10000, got 0`},
+			{"redrive: expression", redrive("a", byExpression(expression.GetExpression())), undefined},
 			{"redrive: unknown", redrive("b", every()), unknown},
-			{"purge: expression", purge("a", &hookbridgev1.DeadLetterSelection{Which: &hookbridgev1.DeadLetterSelection_Filter{Filter: expression}}), bad + `selection.filter.expression: must be empty here`},
+			{"purge: expression", purge("a", &hookbridgev1.DeadLetterSelection{Which: &hookbridgev1.DeadLetterSelection_Filter{Filter: expression}}), undefined},
+			{"purge: from", from, bad + `from_id: want at least 0, got -1`},
 			{"purge: unknown", purge("b", every()), unknown},
 			{"replay: unknown", replay(&hookbridgev1.StartReplayRequest{Subscription: "b"}), unknown},
 			{"replay: rate", replay(&hookbridgev1.StartReplayRequest{Subscription: "a", MaxEventsPerSecond: -1}), bad + `max_events_per_second: want 0 to 100000, got -1`},

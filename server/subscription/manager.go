@@ -74,6 +74,9 @@ type Manager struct {
 	filters  *conditions
 	// examineFor is tailExamine, but in tests.
 	examineFor time.Duration
+	// askLetters and askFor are maxExamined and maxExamining, but in tests.
+	askLetters int
+	askFor     time.Duration
 
 	routes    *routes
 	tail      *tail
@@ -102,7 +105,7 @@ var _ hookbridgev1.EventServiceServer = (*Manager)(nil)
 func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{
 		journal: cfg.Journal, redecode: cfg.Redecode, log: cfg.Logger, wall: cfg.Now, start: time.Now(),
-		filters: newConditions(cfg.Registry, cfg.Sources), examineFor: tailExamine,
+		filters: newConditions(cfg.Registry, cfg.Sources), examineFor: tailExamine, askLetters: maxExamined, askFor: maxExamining,
 		routes: newRoutes(), started: make(chan struct{}), draining: make(chan struct{}),
 		subs: map[string]*subscription{}, streams: map[*subscription]int{}, idle: make(chan struct{}),
 	}

@@ -37,6 +37,7 @@ type member struct {
 type confirmed struct {
 	created  bool
 	position int64
+	unknown  []string // sources of the filter
 }
 
 func (mem *member) wake() {

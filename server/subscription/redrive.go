@@ -17,7 +17,7 @@ const maxRedriven = 10_000
 
 // RedriveDeadLetters implements hookbridge.v1.SubscriptionService.
 func (v *Service) RedriveDeadLetters(ctx context.Context, req *hookbridgev1.RedriveDeadLettersRequest) (*hookbridgev1.RedriveDeadLettersResponse, error) {
-	sel, err := v.m.filters.selection(req.GetSelection())
+	sel, err := v.m.filters.selection(req.GetSelection(), req.GetFromId())
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (v *Service) RedriveDeadLetters(ctx context.Context, req *hookbridgev1.Redr
 		return nil, err
 	}
 	defer s.arranging.Release(1)
-	events, more, err := v.m.redrivable(ctx, s, sel)
+	events, more, next, err := v.m.redrivable(ctx, s, sel)
 	if err != nil {
 		return nil, err
 	}
@@ -38,23 +38,25 @@ func (v *Service) RedriveDeadLetters(ctx context.Context, req *hookbridgev1.Redr
 	_, err = v.change(ctx, "redrive dead letters", "subscription", s.name, func(s *subscription, now time.Duration) ([]slog.Attr, error) {
 		var done int
 		done, held = s.machine.Inject(now, events)
-		more = more || done < len(events)
+		if done < len(events) { // in the order of their sequences, so a next one would pass over what was not taken
+			more, next = true, 0
+		}
 		return []slog.Attr{slog.String("selection", sel.String()), slog.Int("redriven", held), slog.Bool("more", more)}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &hookbridgev1.RedriveDeadLettersResponse{Redriven: int64(held), More: more}, nil
+	return &hookbridgev1.RedriveDeadLettersResponse{Redriven: int64(held), More: more, NextId: next}, nil
 }
 
 // redrivable returns the events of the dead letters that a selection chooses and that are not redriven, in the order of their sequences,
-// as many as there is room for; and whether there are more.
-func (m *Manager) redrivable(ctx context.Context, s *subscription, sel selection) (events []machine.Event, more bool, err error) {
+// as many as there is room for; whether there may be more, and from which id on where the selection's expression was not asked about them.
+func (m *Manager) redrivable(ctx context.Context, s *subscription, sel selection) (events []machine.Event, more bool, next int64, err error) {
 	redriven := s.redriven()
 	s.mu.Lock()
 	room := min(maxRedriven, s.machine.InjectRoom())
 	s.mu.Unlock()
-	err = m.chosen(ctx, s.name, sel, func(l letter) (bool, error) {
+	next, err = m.chosen(ctx, s.name, sel, func(l letter) (bool, error) {
 		if _, ok := redriven[l.id]; ok {
 			return true, nil
 		}
@@ -69,7 +71,7 @@ func (m *Manager) redrivable(ctx context.Context, s *subscription, sel selection
 		return true, nil
 	})
 	slices.SortStableFunc(events, func(a, b machine.Event) int { return cmp.Compare(a.Seq, b.Seq) })
-	return events, more, err
+	return events, more || next > 0, next, err
 }
 
 // String is for the log.

@@ -3,6 +3,7 @@ package subscription
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -240,6 +241,7 @@ func TestAStaleIDIsReportedAndNeverApplied(t *testing.T) {
 						})
 						return out + fmt.Sprint(b.buried("a"))
 					}
+					synctest.Wait() // what was stored for another one is sent to this one, too
 					before := look()
 					failures, err := do(b, ids)
 					if err != nil {

@@ -20,9 +20,11 @@ import (
 // tally counts for one subscription since the bridge was started. Metrics count beside it: there, subscriptions may share a label.
 type tally struct{ sent, redelivered, missed atomic.Int64 }
 
-func (t *tally) count(why machine.Reason) {
+// count counts a send. What was redriven begins anew and was sent before; what is replayed may never have been, and what comes to another
+// member than it was meant for hasn't.
+func (t *tally) count(x *machine.Send) {
 	t.sent.Add(1)
-	if why != machine.First {
+	if x.Attempt > 1 || x.Reason == machine.Redriven {
 		t.redelivered.Add(1)
 	}
 }
@@ -139,6 +141,7 @@ func (s *subscription) status(now time.Time) *hookbridgev1.SubscriptionStatus {
 			OutstandingEvents: int64(is.Held), OutstandingBytes: is.Bytes, Stalled: is.Stalled,
 		})
 	}
+	out.UnknownSources = s.m.filters.unknown(s.filter)
 	if s.replay != nil {
 		out.Replay = proto.CloneOf(s.replay)
 	}

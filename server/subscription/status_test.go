@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,53 @@ func TestStatusSaysHowASubscriptionIsDoing(t *testing.T) {
 		is("dead letters", &hookbridgev1.SubscriptionStatus{
 			Position: 7, JournalEnd: 7, SentEvents: 5, RedeliveredEvents: 1, MissedEvents: 2, DeadLetters: 1,
 		})
+	})
+}
+
+// Redelivered is what was sent before: an event that a replay brings for the first time was not.
+func TestAReplayIsNoRedelivery(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		b.fill(3, "push")
+		must(t, b.manage.CreateSubscription, &hookbridgev1.CreateSubscriptionRequest{Subscription: &hookbridgev1.Subscription{Name: "a"}})
+		must(t, b.manage.StartReplay, &hookbridgev1.StartReplayRequest{Subscription: "a"})
+		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
+		ds := s.deliveries(3)
+		equal(t, "sent", short(ds...), []sent{{1, 1, reasonOfReplay}, {2, 1, reasonOfReplay}, {3, 1, reasonOfReplay}})
+		counts := func(what string, sent, again int64) {
+			t.Helper()
+			is := b.show("a").GetStatus()
+			equal(t, what, [2]int64{is.GetSentEvents(), is.GetRedeliveredEvents()}, [2]int64{sent, again})
+		}
+		counts("replayed", 3, 0)
+		s.ack(ds[:2]...)
+		s.close()
+		s, _ = b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
+		s.ack(s.deliveries(1)...)
+		counts("one of them again", 4, 1)
+		// Its dead letter says that it was sent.
+		b.letter("a", 3)
+		b.resend("a", every())
+		s.ack(s.deliveries(1)...)
+		counts("redriven", 5, 2)
+		s.close()
+	})
+}
+
+// A source that a filter names and that is not there is told, to the streams too; one may come later, so it is no error.
+func TestSourcesThatAreNotThereAreTold(t *testing.T) {
+	configured := atomic.Pointer[map[string]string]{}
+	configured.Store(&map[string]string{"github": "github"})
+	bubbleWith(t, func(cfg *Config) { cfg.Sources = func() map[string]string { return *configured.Load() } }, func(t *testing.T, b *bridge) {
+		f := filterOf([]string{"nope", "github", "stripe-*", "later"}, nil)
+		made := b.establish(&hookbridgev1.Subscription{Name: "a", Filter: f})
+		equal(t, "created", made.GetStatus().GetUnknownSources(), []string{"later", "nope"})
+		s, confirmed := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a"})
+		equal(t, "confirmed", confirmed.GetUnknownSources(), []string{"later", "nope"})
+		s.close()
+		configured.Store(&map[string]string{"github": "github", "later": "hmac"})
+		equal(t, "when one has come", b.show("a").GetStatus().GetUnknownSources(), []string{"nope"})
+		b.update(&hookbridgev1.Subscription{Name: "a"}, "filter")
+		equal(t, "with no source named", b.show("a").GetStatus().GetUnknownSources(), []string(nil))
 	})
 }
 

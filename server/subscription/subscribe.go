@@ -229,7 +229,7 @@ func (w *sender) send(ctx context.Context, i int) error {
 	}
 	x.Payload = nil
 	w.s.counters.sent(x.Reason)
-	w.s.tally.count(x.Reason)
+	w.s.tally.count(x)
 	return w.stream.SendMsg(msg)
 }
 
@@ -281,5 +281,6 @@ func (w *sender) confirm() *hookbridgev1.SubscribeResponse {
 		Position: mem.confirmed.position, JournalEnd: w.s.m.journal.Bounds().End,
 		MaxOutstandingEvents: int32(mem.want.WindowEvents), MaxOutstandingBytes: mem.want.WindowBytes,
 		AckDeadline: durationpb.New(mem.want.AckDeadline), HeartbeatInterval: durationpb.New(mem.heartbeat),
+		UnknownSources: mem.confirmed.unknown,
 	}}}
 }

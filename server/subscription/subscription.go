@@ -173,7 +173,7 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 	s.members[mem.id] = mem
 	s.lost(now, s.m.journal.Bounds().First)
 	mem.confirmed.created, s.fresh = s.fresh, false
-	mem.confirmed.position = s.position()
+	mem.confirmed.position, mem.confirmed.unknown = s.position(), s.m.filters.unknown(s.filter)
 	if len(s.members) == 1 {
 		s.m.routes.add(s, s.filter)
 	}

@@ -23,8 +23,9 @@ const callMillis = 5_000;
 const firstPauseMillis = 100;
 const lastPauseMillis = 10_000;
 
-// These say that the request is wrong, not that the bridge is gone: trying again would hide it.
-const permanent = [Code.InvalidArgument, Code.FailedPrecondition, Code.PermissionDenied, Code.Unauthenticated];
+// These say that the request is wrong, not that the bridge is gone: trying again would hide it. NotFound is a subscription that was
+// deleted: the next try would make a new one.
+const permanent = [Code.InvalidArgument, Code.NotFound, Code.FailedPrecondition, Code.PermissionDenied, Code.Unauthenticated];
 
 // handle does the work for one event. It has to bear being called twice for one: (source, id) is the key to remember.
 // When it throws, the event is not acknowledged and the process ends; a service decides what else to do.

@@ -621,8 +621,11 @@ type Confirmed struct {
 	AckDeadline *durationpb.Duration `protobuf:"bytes,7,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
 	// The heartbeat interval that applies: a client that hears nothing for three of these may take the stream for dead.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,8,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The sources that the filter's `sources` name without a "*" and that are not configured now: nothing comes from them until they are. No
+	// error, because a source may come later.
+	UnknownSources []string `protobuf:"bytes,9,rep,name=unknown_sources,json=unknownSources,proto3" json:"unknown_sources,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Confirmed) Reset() {
@@ -707,6 +710,13 @@ func (x *Confirmed) GetAckDeadline() *durationpb.Duration {
 func (x *Confirmed) GetHeartbeatInterval() *durationpb.Duration {
 	if x != nil {
 		return x.HeartbeatInterval
+	}
+	return nil
+}
+
+func (x *Confirmed) GetUnknownSources() []string {
+	if x != nil {
+		return x.UnknownSources
 	}
 	return nil
 }
@@ -2062,7 +2072,7 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\bdelivery\x18\x02 \x01(\v2\x17.hookbridge.v1.DeliveryH\x00R\bdelivery\x128\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x18.hookbridge.v1.HeartbeatH\x00R\theartbeat\x12&\n" +
 	"\x03gap\x18\x04 \x01(\v2\x12.hookbridge.v1.GapH\x00R\x03gapB\t\n" +
-	"\amessage\"\xf8\x02\n" +
+	"\amessage\"\xa1\x03\n" +
 	"\tConfirmed\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x1a\n" +
@@ -2072,7 +2082,8 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\x16max_outstanding_events\x18\x05 \x01(\x05R\x14maxOutstandingEvents\x122\n" +
 	"\x15max_outstanding_bytes\x18\x06 \x01(\x03R\x13maxOutstandingBytes\x12<\n" +
 	"\fack_deadline\x18\a \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x12H\n" +
-	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xe8\x02\n" +
+	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12'\n" +
+	"\x0funknown_sources\x18\t \x03(\tR\x0eunknownSources\"\xe8\x02\n" +
 	"\bDelivery\x12*\n" +
 	"\x05event\x18\x01 \x01(\v2\x14.hookbridge.v1.EventR\x05event\x12\x15\n" +
 	"\x06ack_id\x18\x02 \x01(\tR\x05ackId\x12\x18\n" +

@@ -58,7 +58,8 @@ type EventServiceClient interface {
 	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
 	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled, and so is a time to
 	// wait: a restart of the bridge doesn't make the event come sooner. What is stale is reported in `failures`.
-	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter or a time to wait can't
+	// Rejecting the same delivery twice is no error, and the first time counts; but what became a dead letter is settled, and a second rejection
+	// of it is stale. Unavailable when a dead letter or a time to wait can't
 	// be stored now: its event is kept, sent to nobody, and the bridge tries on; everything in the call was applied.
 	Reject(ctx context.Context, in *RejectRequest, opts ...grpc.CallOption) (*RejectResponse, error)
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is
@@ -213,7 +214,8 @@ type EventServiceServer interface {
 	// Reject gives deliveries back, each with what is to become of it: again by the subscription's backoff, again now, again
 	// after a time, or to the dead letters. When it answers, a dead letter is on disk and its event settled, and so is a time to
 	// wait: a restart of the bridge doesn't make the event come sooner. What is stale is reported in `failures`.
-	// Rejecting the same delivery twice is no error, and the first time counts. Unavailable when a dead letter or a time to wait can't
+	// Rejecting the same delivery twice is no error, and the first time counts; but what became a dead letter is settled, and a second rejection
+	// of it is stale. Unavailable when a dead letter or a time to wait can't
 	// be stored now: its event is kept, sent to nobody, and the bridge tries on; everything in the call was applied.
 	Reject(context.Context, *RejectRequest) (*RejectResponse, error)
 	// ExtendDeadline moves the ack deadline of deliveries that are still being worked at, counted from now. What is stale is

@@ -223,7 +223,8 @@ type SubscriptionStatus struct {
 	WaitingEvents int64 `protobuf:"varint,7,opt,name=waiting_events,json=waitingEvents,proto3" json:"waiting_events,omitempty"`
 	// How many events were sent.
 	SentEvents int64 `protobuf:"varint,8,opt,name=sent_events,json=sentEvents,proto3" json:"sent_events,omitempty"`
-	// How many of these were sent before.
+	// How many of these had been sent to the subscription before: because they were not acknowledged, or were redriven. The first attempt of an
+	// event of a replay is not counted here: the subscription may never have been sent it.
 	RedeliveredEvents int64 `protobuf:"varint,9,opt,name=redelivered_events,json=redeliveredEvents,proto3" json:"redelivered_events,omitempty"`
 	// How many dead letters there are now.
 	DeadLetters int64 `protobuf:"varint,10,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
@@ -232,9 +233,11 @@ type SubscriptionStatus struct {
 	// Who is connected.
 	Members []*SubscriptionMember `protobuf:"bytes,12,rep,name=members,proto3" json:"members,omitempty"`
 	// The replay that is running; absent when there is none.
-	Replay        *Replay `protobuf:"bytes,13,opt,name=replay,proto3" json:"replay,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Replay *Replay `protobuf:"bytes,13,opt,name=replay,proto3" json:"replay,omitempty"`
+	// The sources that the filter's `sources` name without a "*" and that are not configured now: nothing comes from them until they are.
+	UnknownSources []string `protobuf:"bytes,14,rep,name=unknown_sources,json=unknownSources,proto3" json:"unknown_sources,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubscriptionStatus) Reset() {
@@ -354,6 +357,13 @@ func (x *SubscriptionStatus) GetMembers() []*SubscriptionMember {
 func (x *SubscriptionStatus) GetReplay() *Replay {
 	if x != nil {
 		return x.Replay
+	}
+	return nil
+}
+
+func (x *SubscriptionStatus) GetUnknownSources() []string {
+	if x != nil {
+		return x.UnknownSources
 	}
 	return nil
 }
@@ -1318,7 +1328,8 @@ type ListDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The subscription's name.
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Only those of events that the filter lets pass. Its expression must be empty.
+	// Only those of events that the filter lets pass. Its expression is checked as when a stream is opened, and is asked about the event as it was
+	// copied. A dead letter that can't be read is left out.
 	Filter *Filter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// How many at most. 0 means 50; at most 1,000. A page may be shorter and have a next one.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -1544,7 +1555,8 @@ type DeadLetterSelection_Ids_ struct {
 }
 
 type DeadLetterSelection_Filter struct {
-	// Those of events that the filter lets pass. Its expression must be empty.
+	// Those of events that the filter lets pass. Its expression is checked as when a stream is opened, is asked about the events that the caller may
+	// read and passes no others, and in one call about at most 20,000 dead letters and for about 10 s; see `next_id` of the answer.
 	Filter *Filter `protobuf:"bytes,3,opt,name=filter,proto3,oneof"`
 }
 
@@ -1560,7 +1572,9 @@ type RedriveDeadLettersRequest struct {
 	// The subscription's name.
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Which.
-	Selection     *DeadLetterSelection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
+	Selection *DeadLetterSelection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
+	// Of these only those with this id or a higher one: the `next_id` of the call before. 0: all of them.
+	FromId        int64 `protobuf:"varint,3,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1609,13 +1623,23 @@ func (x *RedriveDeadLettersRequest) GetSelection() *DeadLetterSelection {
 	return nil
 }
 
+func (x *RedriveDeadLettersRequest) GetFromId() int64 {
+	if x != nil {
+		return x.FromId
+	}
+	return 0
+}
+
 // RedriveDeadLettersResponse says how many it was.
 type RedriveDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many are sent again.
 	Redriven int64 `protobuf:"varint,1,opt,name=redriven,proto3" json:"redriven,omitempty"`
-	// Whether the selection has more than were taken now.
-	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	// Whether the selection has more than there was room for now, or may have more after `next_id`.
+	More bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	// The first dead letter that the selection's expression was not asked about, because one call asks it about no more: repeat the call with it
+	// as `from_id`. 0: there is none, or no room either.
+	NextId        int64 `protobuf:"varint,3,opt,name=next_id,json=nextId,proto3" json:"next_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1664,13 +1688,22 @@ func (x *RedriveDeadLettersResponse) GetMore() bool {
 	return false
 }
 
+func (x *RedriveDeadLettersResponse) GetNextId() int64 {
+	if x != nil {
+		return x.NextId
+	}
+	return 0
+}
+
 // PurgeDeadLettersRequest says which dead letters to remove.
 type PurgeDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The subscription's name.
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Which.
-	Selection     *DeadLetterSelection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
+	Selection *DeadLetterSelection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
+	// Of these only those with this id or a higher one: the `next_id` of the call before. 0: all of them.
+	FromId        int64 `protobuf:"varint,3,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1719,11 +1752,21 @@ func (x *PurgeDeadLettersRequest) GetSelection() *DeadLetterSelection {
 	return nil
 }
 
+func (x *PurgeDeadLettersRequest) GetFromId() int64 {
+	if x != nil {
+		return x.FromId
+	}
+	return 0
+}
+
 // PurgeDeadLettersResponse says how many it was.
 type PurgeDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many were removed.
-	Purged        int64 `protobuf:"varint,1,opt,name=purged,proto3" json:"purged,omitempty"`
+	Purged int64 `protobuf:"varint,1,opt,name=purged,proto3" json:"purged,omitempty"`
+	// The first dead letter that the selection's expression was not asked about, because one call asks it about no more: repeat the call with it
+	// as `from_id`. 0: all were looked at.
+	NextId        int64 `protobuf:"varint,2,opt,name=next_id,json=nextId,proto3" json:"next_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1761,6 +1804,13 @@ func (*PurgeDeadLettersResponse) Descriptor() ([]byte, []int) {
 func (x *PurgeDeadLettersResponse) GetPurged() int64 {
 	if x != nil {
 		return x.Purged
+	}
+	return 0
+}
+
+func (x *PurgeDeadLettersResponse) GetNextId() int64 {
+	if x != nil {
+		return x.NextId
 	}
 	return 0
 }
@@ -2165,7 +2215,7 @@ const file_hookbridge_v1_subscription_service_proto_rawDesc = "" +
 	"\x06paused\x18\a \x01(\bR\x06paused\x129\n" +
 	"\n" +
 	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
-	"\x06status\x18\t \x01(\v2!.hookbridge.v1.SubscriptionStatusR\x06status\"\xad\x04\n" +
+	"\x06status\x18\t \x01(\v2!.hookbridge.v1.SubscriptionStatusR\x06status\"\xd6\x04\n" +
 	"\x12SubscriptionStatus\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x12\x1f\n" +
 	"\vjournal_end\x18\x02 \x01(\x03R\n" +
@@ -2183,7 +2233,8 @@ const file_hookbridge_v1_subscription_service_proto_rawDesc = "" +
 	" \x01(\x03R\vdeadLetters\x12#\n" +
 	"\rmissed_events\x18\v \x01(\x03R\fmissedEvents\x12;\n" +
 	"\amembers\x18\f \x03(\v2!.hookbridge.v1.SubscriptionMemberR\amembers\x12-\n" +
-	"\x06replay\x18\r \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\"\xa2\x02\n" +
+	"\x06replay\x18\r \x01(\v2\x15.hookbridge.v1.ReplayR\x06replay\x12'\n" +
+	"\x0funknown_sources\x18\x0e \x03(\tR\x0eunknownSources\"\xa2\x02\n" +
 	"\x12SubscriptionMember\x12\x1f\n" +
 	"\vclient_name\x18\x01 \x01(\tR\n" +
 	"clientName\x12\x18\n" +
@@ -2260,18 +2311,22 @@ const file_hookbridge_v1_subscription_service_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\v2\x15.hookbridge.v1.FilterH\x00R\x06filter\x1a$\n" +
 	"\x03Ids\x12\x1d\n" +
 	"\x03ids\x18\x01 \x03(\x03B\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x03idsB\x0e\n" +
-	"\x05which\x12\x05\xbaH\x02\b\x01\"\xaa\x01\n" +
+	"\x05which\x12\x05\xbaH\x02\b\x01\"\xcc\x01\n" +
 	"\x19RedriveDeadLettersRequest\x12C\n" +
 	"\fsubscription\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12H\n" +
-	"\tselection\x18\x02 \x01(\v2\".hookbridge.v1.DeadLetterSelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\"L\n" +
+	"\tselection\x18\x02 \x01(\v2\".hookbridge.v1.DeadLetterSelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\x12 \n" +
+	"\afrom_id\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06fromId\"e\n" +
 	"\x1aRedriveDeadLettersResponse\x12\x1a\n" +
 	"\bredriven\x18\x01 \x01(\x03R\bredriven\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"\xa8\x01\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\x12\x17\n" +
+	"\anext_id\x18\x03 \x01(\x03R\x06nextId\"\xca\x01\n" +
 	"\x17PurgeDeadLettersRequest\x12C\n" +
 	"\fsubscription\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12H\n" +
-	"\tselection\x18\x02 \x01(\v2\".hookbridge.v1.DeadLetterSelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\"2\n" +
+	"\tselection\x18\x02 \x01(\v2\".hookbridge.v1.DeadLetterSelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\x12 \n" +
+	"\afrom_id\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06fromId\"K\n" +
 	"\x18PurgeDeadLettersResponse\x12\x16\n" +
-	"\x06purged\x18\x01 \x01(\x03R\x06purged\"\xac\x02\n" +
+	"\x06purged\x18\x01 \x01(\x03R\x06purged\x12\x17\n" +
+	"\anext_id\x18\x02 \x01(\x03R\x06nextId\"\xac\x02\n" +
 	"\x12StartReplayRequest\x12C\n" +
 	"\fsubscription\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12-\n" +
 	"\x06filter\x18\x02 \x01(\v2\x15.hookbridge.v1.FilterR\x06filter\x120\n" +

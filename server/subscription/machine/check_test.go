@@ -140,7 +140,7 @@ func (s *simulation) drain() error {
 			s.rules.leave(s.m, s.now, c.id)
 		}
 	}
-	good := s.join(Member{WindowEvents: 7, WindowBytes: 1000, AckDeadline: 300 * time.Millisecond, MaxEventBytes: 4000})
+	good := s.join(root, Member{WindowEvents: 7, WindowBytes: 1000, AckDeadline: 300 * time.Millisecond, MaxEventBytes: 4000})
 	idle := 0
 	for budget := 20 * (len(s.events) + 1000); s.m.Held() > 0 || s.m.Buffered() > 0 || s.m.Next() < s.end; budget-- {
 		if budget == 0 || idle > 100 {

@@ -159,7 +159,7 @@ func (s *simulation) sent(c *simMember, x Send) error {
 	if len(s.ids) == 1000 {
 		s.ids = s.ids[1:]
 	}
-	s.ids = append(s.ids, ackID{Ack{Seq: x.Seq, Attempt: x.Attempt, Epoch: x.Epoch, Current: true}, s.life, ev.run})
+	s.ids = append(s.ids, ackID{Ack{Seq: x.Seq, Attempt: x.Attempt, Epoch: x.Epoch, Current: true}, c.who, s.life, ev.run})
 	if x.Payload == nil && x.Seq < s.first && x.Copy == 0 {
 		return s.gone(x.Seq, x.Attempt)
 	}

@@ -13,7 +13,31 @@ func mutants() map[string]rules {
 	maps.Copy(all, rejectionMutants())
 	maps.Copy(all, orderMutants())
 	maps.Copy(all, movementMutants())
+	maps.Copy(all, grantMutants())
 	return all
+}
+
+func grantMutants() map[string]rules {
+	return map[string]rules{
+		"who lost its grant keeps what it held": but(func(r *rules) { r.withdraw = func(*Machine, time.Duration, []MemberID) {} }),
+		"of those who lost their grant one stays": but(func(r *rules) {
+			r.withdraw = func(m *Machine, now time.Duration, ids []MemberID) {
+				for _, id := range ids[1:] {
+					m.Leave(now, id)
+				}
+			}
+		}),
+		"what was with who lost its grant is forgotten": but(func(r *rules) {
+			r.withdraw = func(m *Machine, now time.Duration, ids []MemberID) {
+				for _, id := range ids {
+					for c := m.member(id); c != nil && c.leases.head != nil; {
+						remove(m, c.leases.head)
+					}
+					m.Leave(now, id)
+				}
+			}
+		}),
+	}
 }
 
 func deliveryMutants() map[string]rules {

@@ -8,6 +8,7 @@ type rules struct {
 	offer      func(m *Machine, now time.Duration, ev Event) bool
 	join       func(m *Machine, now time.Duration, id MemberID, want Member)
 	leave      func(m *Machine, now time.Duration, id MemberID)
+	withdraw   func(m *Machine, now time.Duration, ids []MemberID)
 	take       func(m *Machine, now time.Duration, id MemberID, events int, bytes int64) []Send
 	ack        func(m *Machine, now time.Duration, a Ack) Outcome
 	reject     func(m *Machine, now time.Duration, a Ack, r Rejection) Outcome
@@ -34,6 +35,11 @@ func real() rules {
 		offer: (*Machine).Offer,
 		join:  (*Machine).Join,
 		leave: (*Machine).Leave,
+		withdraw: func(m *Machine, now time.Duration, ids []MemberID) {
+			for _, id := range ids {
+				m.Leave(now, id)
+			}
+		},
 		take: func(m *Machine, now time.Duration, id MemberID, events int, bytes int64) []Send {
 			return m.Take(now, id, events, bytes, nil)
 		},

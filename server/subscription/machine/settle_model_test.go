@@ -20,6 +20,9 @@ func (s *simulation) expect(id ackID) Outcome {
 }
 
 func (s *simulation) ack(id ackID) error {
+	if s.refused(id) {
+		return nil
+	}
 	id.Current = id.life == s.life
 	want, got := s.expect(id), s.rules.ack(s.m, s.now, id.Ack)
 	if got != want && want != 0 {
@@ -37,6 +40,9 @@ func (s *simulation) ack(id ackID) error {
 }
 
 func (s *simulation) reject(id ackID) error {
+	if s.refused(id) {
+		return nil
+	}
 	id.Current = id.life == s.life
 	ev := &s.events[id.Seq]
 	want := s.expect(id)
@@ -82,6 +88,9 @@ func (s *simulation) reject(id ackID) error {
 }
 
 func (s *simulation) extend(id ackID) error {
+	if s.refused(id) {
+		return nil
+	}
 	id.Current = id.life == s.life
 	want := s.expect(id)
 	if want == Settled || want == 0 || want == Applied && s.events[id.Seq].place != with {

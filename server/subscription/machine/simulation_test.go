@@ -11,10 +11,11 @@ import (
 const runSteps = 10_000
 
 // TestSimulation runs machines through random operations: events come, members join, die and stall, take, acknowledge, reject and
-// extend in and out of turn, deadlines pass, dead letters are stored or not, redriven and replayed, keys are held to their order,
-// the position is moved, sending is paused, retention overtakes, and the bridge is restarted with nothing but the last stored
-// State. A model that knows none of the machine's rules watches what comes out. HOOKBRIDGE_SIM_SEED repeats one run;
-// HOOKBRIDGE_SIM_STEPS makes the whole longer (make soak: ten million steps).
+// extend in and out of turn, grants are withdrawn (all members of a principal go at once, are refused until it has its grant again, and
+// the others take over), deadlines pass, dead letters are stored or not, redriven and replayed, keys are held to their order, the
+// position is moved, sending is paused, retention overtakes, and the bridge is restarted with nothing but the last stored State.
+// A model that knows none of the machine's rules watches what comes out. HOOKBRIDGE_SIM_SEED repeats one run; HOOKBRIDGE_SIM_STEPS
+// makes the whole longer (make soak, which CI runs: ten million steps).
 func TestSimulation(t *testing.T) {
 	if seed := envInt(t, "HOOKBRIDGE_SIM_SEED", 0); seed != 0 {
 		simulate(t, uint64(seed))
@@ -73,6 +74,7 @@ func TestSimulationSeesEverything(t *testing.T) {
 		"buried true", "buried false", "bury failed true", "bury failed false", "acknowledged while buried",
 		"redriven", "redrive skipped", "replayed", "replay skipped", "no room to inject", "replay cancelled", "copy deleted",
 		"seek left a lease", "settled ahead", "passed over", "gap", "gone", "blocked", "commit lost", "sent while key waits", "postponed over a restart",
+		"grant withdrawn", "grant withdrawn with a lease", "grant given back", "others take over", "refused to come back", "refused without a grant",
 	} {
 		if seen[what] < 10 {
 			t.Errorf("%q happened %d times, want 10 at least", what, seen[what])

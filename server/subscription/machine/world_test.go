@@ -27,6 +27,7 @@ type simulation struct {
 	members    []*simMember
 	ready      map[MemberID]bool
 	left       bool // a member left in this life
+	withdrawn  [principals + 1]bool
 	ids        []ackID
 	commit     *simCommit
 	applied    []settled // acknowledged since the last commit began
@@ -46,6 +47,7 @@ type simulation struct {
 
 type simMember struct {
 	id     MemberID
+	who    principal
 	want   Member
 	leases map[int64]lease
 	lastSeq,
@@ -60,6 +62,7 @@ type lease struct {
 
 type ackID struct {
 	Ack
+	who       principal // whose delivery it was
 	life, run int
 }
 
@@ -149,7 +152,7 @@ func (s *simulation) operate() error {
 	case n < 300:
 		return s.read(1 + s.rng.IntN(10))
 	case n < 325:
-		s.join(Member{
+		s.join(principal(s.rng.IntN(principals+1)), Member{
 			WindowEvents: 1 + s.rng.IntN(20), WindowBytes: 1 + s.rng.Int64N(3000), Content: s.rng.IntN(2) == 0,
 			AckDeadline: time.Duration(100+s.rng.IntN(500)) * time.Millisecond, MaxEventBytes: 50 + s.rng.Int64N(4000),
 		})
@@ -210,6 +213,8 @@ func (s *simulation) operateRarely(n int) error {
 		return s.overtake()
 	case n < 993:
 		s.m.DropBuffer()
+	case n < 996:
+		return s.regrant()
 	}
 	return nil
 }
@@ -256,12 +261,16 @@ func (s *simulation) read(n int) error {
 	return nil
 }
 
-func (s *simulation) join(want Member) *simMember {
+func (s *simulation) join(who principal, want Member) *simMember {
 	if len(s.members) >= 4 {
 		return nil
 	}
+	if s.withdrawn[who] {
+		s.seen["refused to come back"]++
+		return nil
+	}
 	s.nextID++
-	c := &simMember{id: s.nextID, want: want, leases: map[int64]lease{}}
+	c := &simMember{id: s.nextID, who: who, want: want, leases: map[int64]lease{}}
 	s.members = append(s.members, c)
 	s.rules.join(s.m, s.now, c.id, want)
 	return c

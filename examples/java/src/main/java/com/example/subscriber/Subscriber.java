@@ -45,9 +45,11 @@ public final class Subscriber {
   private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
   private static final Duration LAST_PAUSE = Duration.ofSeconds(10);
 
-  // These say that the request is wrong, not that the bridge is gone: trying again would hide it.
+  // These say that the request is wrong, not that the bridge is gone: trying again would hide it. NOT_FOUND is a subscription that was
+  // deleted: the next try would make a new one.
   private static final Set<Status.Code> PERMANENT = EnumSet.of(
-      Status.Code.INVALID_ARGUMENT, Status.Code.FAILED_PRECONDITION, Status.Code.PERMISSION_DENIED, Status.Code.UNAUTHENTICATED);
+      Status.Code.INVALID_ARGUMENT, Status.Code.NOT_FOUND, Status.Code.FAILED_PRECONDITION, Status.Code.PERMISSION_DENIED,
+      Status.Code.UNAUTHENTICATED);
 
   private final ManagedChannel channel;
   private final EventServiceBlockingV2Stub events;
