@@ -55,10 +55,12 @@ type Verified struct {
 	OccurredAt, ReceivedAt time.Time
 	// OrderingKey is the entity it is about, or empty.
 	OrderingKey string
-	// Body is the raw bytes. Document is the JSON that they carry; nil where they carry none. Of an element of a list both are its own
+	// Body is the raw bytes. Document is the JSON that they carry; nil where they carry none. Of an event of a list both are its own
 	// bytes.
 	Body, Document []byte
-	ContentType    string
+	// NoDocument says that there is no document because the provider sends none with such a delivery.
+	NoDocument  bool
+	ContentType string
 	// Header is what the pack's allow-list keeps, sorted by name, without credentials.
 	Header []Field
 	Auth   Auth

@@ -5,61 +5,62 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/tidwall/gjson"
-
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
-	"github.com/hookbridge/hookbridge/server/signature"
 )
 
-// MaxEvents is the most events that a delivery may carry.
-const MaxEvents = 10_000
+const (
+	// MaxEvents is the most events that a delivery may carry.
+	MaxEvents = 10_000
+	// Events that keep what is around them are together at most so many times as large as their delivery, and so much more: a list of
+	// many small elements in a large envelope would be copied into something of any size.
+	maxCopies, maxCopiesMore = 8, 64 << 10
+)
 
 // batch is how a delivery that carries many events is split.
 type batch struct {
-	// path is where the list is, in gjson's notation; empty where it is the document itself.
-	path  string
-	lines bool
+	// lists are where they are.
+	lists []listPath
+	// array and lines say of what form the document may be.
+	array, lines bool
+	// whole says that an event keeps what is around it.
+	whole bool
 }
 
 func newBatch(spec *providerv1.Batch) (*batch, error) {
 	if spec == nil {
 		return nil, nil
 	}
-	b := &batch{lines: spec.GetFormat() == "lines"}
-	if spec.GetEvents() != "" {
-		place, err := signature.PlaceNamed("json", spec.GetEvents())
-		if err != nil {
-			return nil, fmt.Errorf("batch: events: %w", err)
+	b := &batch{whole: spec.GetKeepsEnvelope(), array: spec.GetFormat() != "lines"}
+	b.lines = !b.array || spec.GetFormat() == "array-or-lines"
+	list, err := newListPath(spec.GetEvents())
+	if err != nil {
+		return nil, fmt.Errorf("batch: events: %w", err)
+	}
+	b.lists = []listPath{list}
+	for n, path := range spec.GetMoreEvents() {
+		if list, err = newListPath(path); err != nil {
+			return nil, fmt.Errorf("batch: more_events[%d]: %w", n, err)
 		}
-		b.path = place.GJSONPath()
+		b.lists = append(b.lists, list)
 	}
 	return b, nil
 }
 
-// split returns the elements of the list in a document, as parts of it. ok is false where there is no such list, as in what is no JSON;
-// the delivery is then one event. ErrTooManyEvents.
-func (b *batch) split(document []byte) (elements [][]byte, ok bool, err error) {
+// split returns the events of a document: elements of its lists, as parts of it, or what each leaves of the document. ok is false where there is no such
+// list, as in what is no JSON; the delivery is then one event. ErrTooManyEvents.
+func (b *batch) split(document []byte) (events [][]byte, ok bool, err error) {
+	// What follows takes the document to be right. The standard library looks at it without recursion.
+	if b.array && json.Valid(document) {
+		s := splitter{whole: b.whole, left: maxCopies*len(document) + maxCopiesMore}
+		if ok, err = s.node(document, b.lists, func(event []byte) []byte { return event }); err != nil {
+			return nil, false, err
+		}
+		return s.events, ok, nil
+	}
 	if b.lines {
 		return splitLines(document)
 	}
-	// What follows takes the document to be right. The standard library looks at it without recursion.
-	if !json.Valid(document) {
-		return nil, false, nil
-	}
-	list := document
-	if b.path != "" {
-		found := gjson.GetBytes(document, b.path)
-		end := found.Index + len(found.Raw)
-		if !found.IsArray() || found.Index <= 0 || end > len(document) || string(document[found.Index:end]) != found.Raw {
-			return nil, false, nil
-		}
-		list = document[found.Index:end]
-	}
-	if list = trim(list); len(list) == 0 || list[0] != '[' {
-		return nil, false, nil
-	}
-	elements, err = splitArray(list)
-	return elements, err == nil, err
+	return nil, false, nil
 }
 
 // splitArray returns the elements of a valid array.

@@ -71,12 +71,12 @@ func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, err
 	if r.Method != http.MethodPost {
 		return Outcome{}, fmt.Errorf("%w: no handshake of this form is known", ErrHandshakeRefused)
 	}
-	return s.events(r, content.document(), proof, scheme)
+	return s.events(content, proof, scheme)
 }
 
 // events reads a verified delivery: one event, or those of the list that it carries.
-func (s *Source) events(r *delivery.Request, document []byte, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
-	pack := s.cfg.Pack
+func (s *Source) events(content *reading, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
+	pack, r, document := s.cfg.Pack, content.request, content.document()
 	outcome := Outcome{Reply: s.reply(r, document)}
 	if pack.batch != nil {
 		elements, isList, err := pack.batch.split(document)
@@ -96,7 +96,7 @@ func (s *Source) events(r *delivery.Request, document []byte, proof signature.Ma
 		}
 	}
 	v := s.common(r, proof, scheme)
-	v.Body, v.Document = r.Body, document
+	v.Body, v.Document, v.NoDocument = r.Body, document, content.lacking()
 	s.describe(&v, r, document, proof, scheme)
 	outcome.Verified = []*delivery.Verified{&v}
 	return outcome, nil
