@@ -57,10 +57,12 @@ type Verified struct {
 	OccurredAt, ReceivedAt time.Time
 	// OrderingKey is the entity it is about, or empty.
 	OrderingKey string
-	// Body is the raw bytes. Document is what of them is meant to be JSON, and may be none; nil where there is nothing like it. Of an element of
+	// Body is the raw bytes. Document is what of them is meant to be JSON, and may be none; nil where there is nothing like it. Of an event of
 	// a list both are its own bytes.
 	Body, Document []byte
-	ContentType    string
+	// NoDocument says that there is no document because the provider sends none with such a delivery.
+	NoDocument  bool
+	ContentType string
 	// Header is what the pack's allow-list keeps, sorted by name, without credentials.
 	Header []Field
 	Auth   Auth

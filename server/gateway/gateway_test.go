@@ -137,6 +137,21 @@ func TestDeliveryBecomesACall(t *testing.T) {
 	}
 }
 
+// What has no document by design is untyped and not decoded; what has none otherwise is not JSON.
+func TestDeliveryWithoutDocument(t *testing.T) {
+	for byDesign, want := range map[bool]hookbridgev1.Decoding_State{true: hookbridgev1.Decoding_STATE_UNTYPED, false: hookbridgev1.Decoding_STATE_UNDECODABLE} {
+		s := &service{response: &hookbridgev1.IngestResponse{Id: "d-1", Sequence: 7}}
+		v := verified()
+		v.Body, v.Document, v.NoDocument = []byte("a=1"), nil, byDesign
+		if err := open(t, s).ServeDelivery(t.Context(), httptest.NewRecorder(), one(v)); err != nil {
+			t.Fatal(err)
+		}
+		if e := s.got.GetEvent(); e.GetDecoding().GetState() != want || len(e.GetDecoding().GetViolations()) != 0 || e.Data != nil || s.got.GetNotJson() == byDesign || string(e.GetContent().GetBody()) != "a=1" {
+			t.Errorf("by design %v: got %v", byDesign, s.got)
+		}
+	}
+}
+
 // A receipt is what protojson writes, whatever is in the id.
 func TestReceipts(t *testing.T) {
 	for _, tc := range []struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -151,7 +152,10 @@ func (g *Gateway) room(ctx context.Context, size int) (done func(), err error) {
 
 // fill makes the request out of an event, typed.
 func (g *Gateway) fill(v *delivery.Verified, req *hookbridgev1.IngestRequest) {
-	data, decoding, notJSON := g.decode(v.Provider, v.Type, v.Document)
+	data, decoding, notJSON := (*anypb.Any)(nil), &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_UNTYPED}, false
+	if !v.NoDocument {
+		data, decoding, notJSON = g.decode(v.Provider, v.Type, v.Document)
+	}
 
 	req.Source = v.Source
 	req.NotJson = notJSON

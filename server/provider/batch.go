@@ -4,78 +4,70 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/tidwall/gjson"
-
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
-// MaxEvents is the most events that a delivery may carry.
-const MaxEvents = 10_000
+const (
+	// MaxEvents is the most events that a delivery may carry.
+	MaxEvents = 10_000
+	// Events that keep what is around them are together at most so many times as large as their delivery, and so much more: a list of
+	// many small elements in a large envelope would be copied into something of any size.
+	maxCopies, maxCopiesMore = 8, 64 << 10
+)
 
 // batch is how a delivery that carries many events is split.
 type batch struct {
-	// path is where the list is, in gjson's notation; empty where it is the document itself.
-	path  string
-	lines bool
+	// lists are where they are.
+	lists []listPath
+	// array and lines say of what form the document may be.
+	array, lines bool
+	// whole says that an event keeps what is around it.
+	whole bool
 }
 
 func newBatch(spec *providerv1.Batch) (*batch, error) {
 	if spec == nil {
 		return nil, nil
 	}
-	b := &batch{lines: spec.GetFormat() == "lines"}
-	if spec.GetEvents() != "" {
-		place, err := signature.PlaceNamed("json", spec.GetEvents())
-		if err != nil {
-			return nil, fmt.Errorf("batch: events: %w", err)
+	b := &batch{whole: spec.GetKeepsEnvelope(), array: spec.GetFormat() != "lines"}
+	b.lines = !b.array || spec.GetFormat() == "array-or-lines"
+	list, err := newListPath(spec.GetEvents())
+	if err != nil {
+		return nil, fmt.Errorf("batch: events: %w", err)
+	}
+	b.lists = []listPath{list}
+	for n, path := range spec.GetMoreEvents() {
+		if list, err = newListPath(path); err != nil {
+			return nil, fmt.Errorf("batch: more_events[%d]: %w", n, err)
 		}
-		b.path = place.GJSONPath()
+		b.lists = append(b.lists, list)
 	}
 	return b, nil
 }
 
-// element is an event of a list: its bytes, and what of them values are read from.
+// element is an event of a list: its bytes, and what of them values are read from, which is as long.
 type element struct{ raw, readable []byte }
 
-// split returns the elements of the list that a delivery carries. ok is false where there is no such list, as in what is no JSON, or where the list
-// is there twice; the delivery is then one event. ErrTooManyEvents.
-func (b *batch) split(document *reading) (elements []element, ok bool, err error) {
+// unmasked says that both are the same.
+func (e element) unmasked() bool { return len(e.raw) > 0 && &e.raw[0] == &e.readable[0] }
+
+// split returns the events of a delivery: elements of its lists, as parts of it, or what each leaves of the document. ok is false where there is no such
+// list, as in what is no JSON, or where the list is there twice; the delivery is then one event. ErrTooManyEvents.
+func (b *batch) split(document *reading) (events []element, ok bool, err error) {
 	document.read()
+	if b.array && document.readable != nil {
+		s := splitter{whole: b.whole, left: maxCopies*len(document.carried) + maxCopiesMore}
+		all := element{document.carried, document.readable}
+		if ok, err = s.node(all, b.lists, func(event element) element { return event }); err != nil {
+			return nil, false, err
+		}
+		return s.events, ok, nil
+	}
 	if b.lines {
 		return splitLines(document.carried)
 	}
-	from, to, ok := b.find(document.readable)
-	if !ok {
-		return nil, false, nil
-	}
-	raw, err := splitArray(document.carried[from:to])
-	if err != nil {
-		return nil, false, err
-	}
-	// Where a key is given twice there are two documents, with everything else where it is in the other one.
-	readable, err := splitArray(document.readable[from:to])
-	if err != nil || len(readable) != len(raw) {
-		return nil, false, err
-	}
-	elements = make([]element, len(raw))
-	for n := range raw {
-		elements[n] = element{raw[n], readable[n]}
-	}
-	return elements, true, nil
-}
-
-// find returns where the list is in a document, which is JSON or nil.
-func (b *batch) find(document []byte) (from, to int, ok bool) {
-	if to = len(document); b.path != "" {
-		found := gjson.GetBytes(document, b.path)
-		from, to = found.Index, found.Index+len(found.Raw)
-		if !found.IsArray() || from <= 0 || to > len(document) || string(document[from:to]) != found.Raw {
-			return 0, 0, false
-		}
-	}
-	list := trim(document[from:to])
-	return from, to, len(list) > 0 && list[0] == '['
+	return nil, false, nil
 }
 
 // splitArray returns the elements of a valid array, as parts of it.

@@ -29,12 +29,14 @@ type body struct {
 	// format is that of hookbridge.provider.v1.Body; "json" where it is empty there.
 	format string
 	field  string
+	// optional says that a body may have no document by design.
+	optional bool
 }
 
 func newBodies(specs []*providerv1.Body) []body {
 	var list []body
 	for _, spec := range specs {
-		b := body{mediaType: spec.GetMediaType(), format: spec.GetFormat(), field: spec.GetField()}
+		b := body{mediaType: spec.GetMediaType(), format: spec.GetFormat(), field: spec.GetField(), optional: spec.GetDocumentOptional()}
 		if b.format == "" {
 			b.format = "json"
 		}
@@ -89,7 +91,8 @@ func (b body) document(contentType string, raw []byte) []byte {
 	case "fields":
 		return fieldsDocument(raw)
 	case "multipart":
-		return multipartDocument(contentType, raw, b.field)
+		document, _ := multipartDocument(contentType, raw, b.field)
+		return document
 	case "jwt":
 		payload, ok := signature.Payload(bytes.TrimSpace(raw))
 		if !ok {
@@ -98,6 +101,26 @@ func (b body) document(contentType string, raw []byte) []byte {
 		return payload
 	}
 	return nil
+}
+
+// lacks reports whether a body has no document, and the pack says that this is as it should be. A document that is there and can't be
+// read is something else.
+func (b body) lacks(contentType string, raw []byte) bool {
+	switch {
+	case b.format == "opaque", b.format == "form" && b.field == "", b.format == "multipart" && b.field == "":
+		return true
+	case !b.optional:
+		return false
+	case len(raw) == 0:
+		return true
+	case b.format == "form":
+		_, n := signature.FormValue(raw, b.field)
+		return n == 0
+	case b.format == "multipart":
+		_, absent := multipartDocument(contentType, raw, b.field)
+		return absent
+	}
+	return false
 }
 
 // fieldsDocument writes the fields of a form as an object of texts. Of a field that occurs several times the first counts.
@@ -123,35 +146,35 @@ func fieldsDocument(raw []byte) []byte {
 }
 
 // multipartDocument returns the one part of a field. A body with an error anywhere, or with the field twice, has no document: another
-// reader could see another one.
-func multipartDocument(contentType string, raw []byte, field string) (document []byte) {
+// reader could see another one. absent says that the body is right and doesn't have the field.
+func multipartDocument(contentType string, raw []byte, field string) (document []byte, absent bool) {
 	_, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil || field == "" {
-		return nil
+		return nil, false
 	}
 	reader := multipart.NewReader(bytes.NewReader(raw), parameters["boundary"])
 	found := false
-	for range maxFormParts {
+	for n := range maxFormParts {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			return document
+			return document, n > 0 && !found
 		}
 		if err != nil {
-			return nil
+			return nil, false
 		}
 		if part.FormName() != field {
 			continue
 		}
 		encoding := part.Header.Get("Content-Transfer-Encoding")
 		if found || encoding != "" && encoding != "binary" && encoding != "8bit" && encoding != "7bit" {
-			return nil
+			return nil, false
 		}
 		found = true
 		if document, err = io.ReadAll(part); err != nil {
-			return nil
+			return nil, false
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // wrap makes a body of a document, as a sender does, and says of which content type it is.
@@ -207,4 +230,9 @@ func (r *reading) read() {
 func (r *reading) document() []byte {
 	r.read()
 	return r.readable
+}
+
+// lacking reports whether there is no document, by design.
+func (r *reading) lacking() bool {
+	return r.document() == nil && r.kind.lacks(r.request.Header.Get("Content-Type"), r.request.Body)
 }

@@ -177,15 +177,27 @@ func placeText(l signature.Located) string {
 }
 
 func batchText(b *providerv1.Batch) string {
-	switch {
-	case b == nil:
+	if b == nil {
 		return ""
-	case b.GetFormat() == "lines":
-		return "Each line of the body is an event."
-	case b.GetEvents() == "":
-		return "Each element of the list that the body is becomes an event."
 	}
-	return "Each element of `" + b.GetEvents() + "` becomes an event."
+	lists := []string{"the list that the body is"}
+	if b.GetEvents() != "" {
+		lists[0] = "`" + b.GetEvents() + "`"
+	}
+	for _, list := range b.GetMoreEvents() {
+		lists = append(lists, "`"+list+"`")
+	}
+	text := "Each element of " + enumerate(lists, "and") + " becomes an event."
+	switch b.GetFormat() {
+	case "lines":
+		return "Each line of the body is an event."
+	case "array-or-lines":
+		return text + " So does each line of a body of several lines."
+	}
+	if b.GetKeepsEnvelope() {
+		text += " Its body is the delivery's, with that element alone in its list."
+	}
+	return text
 }
 
 func handshakeText(spec *providerv1.Pack) string {

@@ -71,12 +71,12 @@ func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, err
 	if r.Method != http.MethodPost {
 		return Outcome{}, fmt.Errorf("%w: no handshake of this form is known", ErrHandshakeRefused)
 	}
-	return s.events(r, content, proof, scheme)
+	return s.events(content, proof, scheme)
 }
 
 // events reads a verified delivery: one event, or those of the list that it carries.
-func (s *Source) events(r *delivery.Request, content *reading, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
-	pack, document := s.cfg.Pack, content.document()
+func (s *Source) events(content *reading, proof signature.Match, scheme *signature.Scheme) (Outcome, error) {
+	pack, r, document := s.cfg.Pack, content.request, content.document()
 	outcome := Outcome{Reply: s.reply(r, document)}
 	if pack.batch != nil {
 		elements, isList, err := pack.batch.split(content)
@@ -96,7 +96,7 @@ func (s *Source) events(r *delivery.Request, content *reading, proof signature.M
 		}
 	}
 	v := s.common(r, proof, scheme)
-	v.Body, v.Document = r.Body, content.carried
+	v.Body, v.Document, v.NoDocument = r.Body, content.carried, content.lacking()
 	s.describe(&v, r, document, document, proof, scheme)
 	outcome.Verified = []*delivery.Verified{&v}
 	return outcome, nil

@@ -52,6 +52,9 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 	if m == nil {
 		return decodeStruct(hookbridgev1.Decoding_STATE_UNTYPED, "", document, nil)
 	}
+	if m.contradicted {
+		return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, []violation{{message: "the body makes it a type that " + string(m.name) + " never has: it is another event's"}})
+	}
 	if data, found, ok := m.fast(document); ok {
 		if len(found) > 0 {
 			return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, found)
@@ -67,11 +70,11 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 		if len(report.found) == 0 {
 			report.found = []violation{{message: "does not fit " + string(m.name)}}
 		}
-		report.found = append(report.found, m.absent(document)...)
+		report.found = append(report.found, m.foreign(document)...)
 		report.found = report.found[:min(len(report.found), MaxViolations)]
 		return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, report.found)
 	}
-	if found := append(m.absent(document), m.validate(typed)...); len(found) > 0 {
+	if found := append(m.foreign(document), m.validate(typed)...); len(found) > 0 {
 		found = found[:min(len(found), MaxViolations)]
 		return decodeStruct(hookbridgev1.Decoding_STATE_MISMATCH, m.name, document, found)
 	}
@@ -84,12 +87,12 @@ func decode(m *message, document []byte) (Decoded, []violation) {
 
 // fast decodes a document by transcoding it, and checks the rules on the result. ok is false when that can't be done.
 func (m *message) fast(document []byte) (data *anypb.Any, found []violation, ok bool) {
-	encoded, missing, ok := m.transcode(document)
+	encoded, broken, ok := m.transcode(document)
 	if !ok {
 		return nil, nil, false
 	}
-	if missing != 0 {
-		found = m.requires.violations(missing)
+	if broken != 0 {
+		found = m.outline.violations(broken)
 	}
 	if m.rules != nil {
 		typed := m.new()
@@ -102,12 +105,12 @@ func (m *message) fast(document []byte) (data *anypb.Any, found []violation, ok 
 	return &anypb.Any{TypeUrl: m.url, Value: encoded}, found, true
 }
 
-// absent names the required paths that a document lacks, which is JSON.
-func (m *message) absent(document []byte) []violation {
-	if m.requires == nil {
+// foreign says by what a document, which is JSON, is known to be of another type.
+func (m *message) foreign(document []byte) []violation {
+	if m.outline == nil {
 		return nil
 	}
-	return m.requires.violations(m.requires.missing(document))
+	return m.outline.violations(m.outline.broken(document))
 }
 
 // decoded is the outcome when a document fits.

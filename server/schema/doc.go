@@ -14,7 +14,8 @@
 //   - STATE_TYPED: the document fits the message of its type and satisfies its validation rules. Fields that the message doesn't
 //     have, and names of enumeration values that it doesn't have, are left out.
 //   - STATE_UNTYPED: no message claims the type; the data is a google.protobuf.Struct.
-//   - STATE_MISMATCH: the document doesn't fit its message or breaks its rules; the data is a Struct, and up to MaxViolations
+//   - STATE_MISMATCH: the document doesn't fit its message or breaks its rules, or is known to be another type's by what the message's option
+//     says of its shape; the data is a Struct, and up to MaxViolations
 //     violations say where and why.
 //   - STATE_UNDECODABLE: the document is not a JSON object, or is one that no Struct can hold (a key given twice, half of a
 //     surrogate pair, a number beyond the range of a double, a value within more than MaxDepth levels); there is no data, and one violation

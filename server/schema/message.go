@@ -22,8 +22,10 @@ type message struct {
 	url  string
 	// rules is nil for a message that has no rules anywhere in its tree: evaluating it would only cost time.
 	rules protovalidate.Validator
-	// requires are the paths that every document has; nil for none.
-	requires *requires
+	// outline is by what a document is known to be of the type; nil for nothing.
+	outline *outline
+	// contradicted says that a type which falls under the claim can only come out of another event's body.
+	contradicted bool
 	// custom has the declared texts of the message's own rules, by their id.
 	custom map[string]string
 }

@@ -144,9 +144,6 @@ func (r *Registry) add(c *compiler, f *file, descriptor protoreflect.MessageDesc
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if m.requires, err = newRequires(option.GetRequires()); err != nil {
-		return fmt.Errorf("%s: option (hookbridge.v1.event): %w", name, err)
-	}
 	p := r.providers[option.GetProvider()]
 	if p == nil {
 		p = &provider{exact: map[string]claim{}}
@@ -154,8 +151,19 @@ func (r *Registry) add(c *compiler, f *file, descriptor protoreflect.MessageDesc
 	}
 	var errs []error
 	for i, element := range option.GetTypes() {
-		if err := p.claim(claim{element, m, f.set}); err != nil {
+		own := *m
+		if own.outline, err = newOutline(option, element); err != nil {
+			return fmt.Errorf("%s: option (hookbridge.v1.event): %w", name, err)
+		}
+		if err := p.claim(claim{element, &own, f.set}); err != nil {
 			errs = append(errs, fmt.Errorf("%s: option (hookbridge.v1.event): types[%d]: %w", name, i, err))
+		}
+	}
+	for i, element := range option.GetContradictoryTypes() {
+		own := *m
+		own.contradicted = true
+		if err := p.claim(claim{element, &own, f.set}); err != nil {
+			errs = append(errs, fmt.Errorf("%s: option (hookbridge.v1.event): contradictory_types[%d]: %w", name, i, err))
 		}
 	}
 	r.types = append(r.types, EventType{option.GetProvider(), slices.Clone(option.GetTypes()), descriptor, f.set})
@@ -207,7 +215,7 @@ func (r *Registry) find(provider, typ string) (claim, bool) {
 // Lookup returns the message that stands for a type, and whether there is one.
 func (r *Registry) Lookup(provider, typ string) (protoreflect.MessageDescriptor, bool) {
 	c, ok := r.find(provider, typ)
-	if !ok {
+	if !ok || c.message.contradicted {
 		return nil, false
 	}
 	return c.message.typ.Descriptor(), true

@@ -25,9 +25,9 @@ type transcoder struct {
 	keys [][]byte
 	// resolver is for delegated values.
 	resolver types
-	// need is what is required of the object that comes next, missing what of it all was not seen so far.
-	need    *need
-	missing uint64
+	// need is what is demanded of the object that comes next, broken the demands that don't hold so far.
+	need   *need
+	broken uint64
 }
 
 const (
@@ -41,20 +41,20 @@ const (
 
 var transcoders = sync.Pool{New: func() any { return &transcoder{} }}
 
-// transcode returns the encoded message of a document, and the required paths that it lacks; false leaves the document to protojson.
-func (m *message) transcode(document []byte) (encoded []byte, missing uint64, ok bool) {
+// transcode returns the encoded message of a document, and the demands that it breaks; false leaves the document to protojson.
+func (m *message) transcode(document []byte) (encoded []byte, broken uint64, ok bool) {
 	if m.plan == nil {
 		return nil, 0, false
 	}
 	encoded, ok = transcode(document, m.types, func(t *transcoder) bool {
-		if m.requires != nil {
-			t.need, t.missing = m.requires.root, m.requires.all
+		if m.outline != nil {
+			t.need, t.broken = m.outline.root, m.outline.required
 		}
 		ok := t.object(m.plan, 1)
-		missing = t.missing
+		broken = t.broken
 		return ok
 	})
-	return encoded, missing, ok
+	return encoded, broken, ok
 }
 
 // transcodeStruct is transcode for a google.protobuf.Struct.
@@ -65,7 +65,7 @@ func transcodeStruct(document []byte) ([]byte, bool) {
 func transcode(document []byte, resolver types, root func(*transcoder) bool) ([]byte, bool) {
 	t, _ := transcoders.Get().(*transcoder)
 	t.in, t.at, t.out, t.keys, t.resolver = document, 0, t.out[:0], t.keys[:0], resolver
-	t.need, t.missing = nil, 0
+	t.need, t.broken = nil, 0
 	defer func() {
 		t.in, t.resolver = nil, nil
 		if cap(t.out) <= keepTranscoder && cap(t.scratch) <= keepTranscoder {
@@ -146,22 +146,26 @@ func (t *transcoder) object(p *plan, depth int) bool {
 	}
 }
 
-// meet notes that a required path, or the next key of one, begins here. What is required inside of a value that isn't read as a
-// message is looked for by itself.
+// meet notes that a path with demands on it, or the next key of one, begins here. What is demanded of a value itself, or inside of one that
+// isn't read as a message, is looked for apart.
 func (t *transcoder) meet(n *need, f *fieldPlan, depth int) bool {
-	t.missing &^= n.bit
-	switch {
-	case n.below == nil:
-	case f != nil && f.form == plain && f.shape == singular && t.in[t.at] == '{':
-		t.need = n
-	default:
-		from := t.at
-		if !t.skip(depth + 1) {
-			return false
-		}
-		t.missing &^= n.found(gjson.ParseBytes(t.in[from:t.at]))
-		t.at = from
+	t.broken &^= n.present
+	inside := n.below != nil
+	if inside && f != nil && f.form == plain && f.shape == singular && t.in[t.at] == '{' {
+		t.need, inside = n, false
 	}
+	if !inside && n.values == nil {
+		return true
+	}
+	from := t.at
+	if !t.skip(depth + 1) {
+		return false
+	}
+	value := gjson.ParseBytes(t.in[from:t.at])
+	if t.at = from; inside {
+		t.broken = n.look(value, t.broken)
+	}
+	t.broken = n.judge(value, t.broken)
 	return true
 }
 

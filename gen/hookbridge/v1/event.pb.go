@@ -33,7 +33,8 @@ const (
 	// the body.
 	Decoding_STATE_TYPED Decoding_State = 1
 	// The schema has no message for this provider and type; `data` is a google.protobuf.Struct. Integers beyond 2^53 lose
-	// digits in it; the body has them.
+	// digits in it; the body has them. Where the provider sends no JSON with such a delivery (a notification without a body, a form, XML),
+	// `data` is absent, and what there is is in the body and the headers.
 	Decoding_STATE_UNTYPED Decoding_State = 2
 	// The schema has a message but the body doesn't fit it (the provider changed something); `data` is a Struct and
 	// `violations` says what didn't fit.
@@ -111,7 +112,7 @@ type Event struct {
 	// key are stored in the order in which they were received.
 	OrderingKey string `protobuf:"bytes,8,opt,name=ordering_key,json=orderingKey,proto3" json:"ordering_key,omitempty"`
 	// The typed message of the provider (decoding.state TYPED), a google.protobuf.Struct (UNTYPED, MISMATCH), or absent
-	// (UNDECODABLE, or omitted).
+	// (UNDECODABLE, UNTYPED where the delivery carries no JSON by design, or omitted).
 	Data *anypb.Any `protobuf:"bytes,9,opt,name=data,proto3" json:"data,omitempty"`
 	// How the body became `data`.
 	Decoding *Decoding `protobuf:"bytes,10,opt,name=decoding,proto3" json:"decoding,omitempty"`

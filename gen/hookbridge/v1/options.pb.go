@@ -35,9 +35,18 @@ type EventOptions struct {
 	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
 	// The paths in the JSON document, of keys joined by dots, that every delivery of these types has. A document without one of them is a
 	// mismatch: it is how a type that a header claims and no signature covers is told from the body's own shape. Optional.
-	Requires      []string `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Requires []string `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
+	// The paths, as in `requires`, that no delivery of these types has. A document with one of them, and anything but null there, is a
+	// mismatch: it is another event's. Optional.
+	Excludes []string `protobuf:"bytes,4,rep,name=excludes,proto3" json:"excludes,omitempty"`
+	// What else is known of the documents, of all of these types or of some. All of the shapes that name a type count for it. Optional.
+	Shapes []*EventShape `protobuf:"bytes,5,rep,name=shapes,proto3" json:"shapes,omitempty"`
+	// Types that the provider doesn't send, and that come out all the same where a header that no signature covers names one of `types` and
+	// the body is another event's: "push.*", because a push has no action. Elements as in `types`; the type of an event that falls under one
+	// makes it a mismatch of this message. Optional.
+	ContradictoryTypes []string `protobuf:"bytes,6,rep,name=contradictory_types,json=contradictoryTypes,proto3" json:"contradictory_types,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *EventOptions) Reset() {
@@ -91,6 +100,165 @@ func (x *EventOptions) GetRequires() []string {
 	return nil
 }
 
+func (x *EventOptions) GetExcludes() []string {
+	if x != nil {
+		return x.Excludes
+	}
+	return nil
+}
+
+func (x *EventOptions) GetShapes() []*EventShape {
+	if x != nil {
+		return x.Shapes
+	}
+	return nil
+}
+
+func (x *EventOptions) GetContradictoryTypes() []string {
+	if x != nil {
+		return x.ContradictoryTypes
+	}
+	return nil
+}
+
+// EventShape says by what a document is known to be of some types. Only what holds for every delivery may stand here: one that the
+// provider really sent, and that doesn't have the shape, is a mismatch.
+type EventShape struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Elements of the option's `types`, each written as there. Empty: all of them.
+	Types []string `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`
+	// As EventOptions.requires.
+	Requires []string `protobuf:"bytes,2,rep,name=requires,proto3" json:"requires,omitempty"`
+	// As EventOptions.excludes.
+	Excludes []string `protobuf:"bytes,3,rep,name=excludes,proto3" json:"excludes,omitempty"`
+	// Paths at which there is a value or nothing, but never null.
+	Filled []string `protobuf:"bytes,4,rep,name=filled,proto3" json:"filled,omitempty"`
+	// What texts begin with.
+	Begins        []*EventPrefix `protobuf:"bytes,5,rep,name=begins,proto3" json:"begins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventShape) Reset() {
+	*x = EventShape{}
+	mi := &file_hookbridge_v1_options_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventShape) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventShape) ProtoMessage() {}
+
+func (x *EventShape) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_options_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventShape.ProtoReflect.Descriptor instead.
+func (*EventShape) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_options_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EventShape) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *EventShape) GetRequires() []string {
+	if x != nil {
+		return x.Requires
+	}
+	return nil
+}
+
+func (x *EventShape) GetExcludes() []string {
+	if x != nil {
+		return x.Excludes
+	}
+	return nil
+}
+
+func (x *EventShape) GetFilled() []string {
+	if x != nil {
+		return x.Filled
+	}
+	return nil
+}
+
+func (x *EventShape) GetBegins() []*EventPrefix {
+	if x != nil {
+		return x.Begins
+	}
+	return nil
+}
+
+// EventPrefix is what a text begins with.
+type EventPrefix struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path, as in EventOptions.requires. Required.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// What the text there begins with. Where there is nothing or null, nothing is demanded; any other value is a mismatch. Required.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventPrefix) Reset() {
+	*x = EventPrefix{}
+	mi := &file_hookbridge_v1_options_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventPrefix) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventPrefix) ProtoMessage() {}
+
+func (x *EventPrefix) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_options_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventPrefix.ProtoReflect.Descriptor instead.
+func (*EventPrefix) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_options_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EventPrefix) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *EventPrefix) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 var file_hookbridge_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
@@ -114,11 +282,24 @@ var File_hookbridge_v1_options_proto protoreflect.FileDescriptor
 
 const file_hookbridge_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhookbridge/v1/options.proto\x12\rhookbridge.v1\x1a google/protobuf/descriptor.proto\"\\\n" +
+	"\x1bhookbridge/v1/options.proto\x12\rhookbridge.v1\x1a google/protobuf/descriptor.proto\"\xdc\x01\n" +
 	"\fEventOptions\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
 	"\x05types\x18\x02 \x03(\tR\x05types\x12\x1a\n" +
-	"\brequires\x18\x03 \x03(\tR\brequires:T\n" +
+	"\brequires\x18\x03 \x03(\tR\brequires\x12\x1a\n" +
+	"\bexcludes\x18\x04 \x03(\tR\bexcludes\x121\n" +
+	"\x06shapes\x18\x05 \x03(\v2\x19.hookbridge.v1.EventShapeR\x06shapes\x12/\n" +
+	"\x13contradictory_types\x18\x06 \x03(\tR\x12contradictoryTypes\"\xa6\x01\n" +
+	"\n" +
+	"EventShape\x12\x14\n" +
+	"\x05types\x18\x01 \x03(\tR\x05types\x12\x1a\n" +
+	"\brequires\x18\x02 \x03(\tR\brequires\x12\x1a\n" +
+	"\bexcludes\x18\x03 \x03(\tR\bexcludes\x12\x16\n" +
+	"\x06filled\x18\x04 \x03(\tR\x06filled\x122\n" +
+	"\x06begins\x18\x05 \x03(\v2\x1a.hookbridge.v1.EventPrefixR\x06begins\"5\n" +
+	"\vEventPrefix\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text:T\n" +
 	"\x05event\x12\x1f.google.protobuf.MessageOptions\x18\xe2\x8f\x03 \x01(\v2\x1b.hookbridge.v1.EventOptionsR\x05eventB\xb7\x01\n" +
 	"\x11com.hookbridge.v1B\fOptionsProtoP\x01Z?github.com/hookbridge/hookbridge/gen/hookbridge/v1;hookbridgev1\xa2\x02\x03HXX\xaa\x02\rHookbridge.V1\xca\x02\rHookbridge\\V1\xe2\x02\x19Hookbridge\\V1\\GPBMetadata\xea\x02\x0eHookbridge::V1b\x06proto3"
 
@@ -134,19 +315,23 @@ func file_hookbridge_v1_options_proto_rawDescGZIP() []byte {
 	return file_hookbridge_v1_options_proto_rawDescData
 }
 
-var file_hookbridge_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_hookbridge_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_hookbridge_v1_options_proto_goTypes = []any{
 	(*EventOptions)(nil),                // 0: hookbridge.v1.EventOptions
-	(*descriptorpb.MessageOptions)(nil), // 1: google.protobuf.MessageOptions
+	(*EventShape)(nil),                  // 1: hookbridge.v1.EventShape
+	(*EventPrefix)(nil),                 // 2: hookbridge.v1.EventPrefix
+	(*descriptorpb.MessageOptions)(nil), // 3: google.protobuf.MessageOptions
 }
 var file_hookbridge_v1_options_proto_depIdxs = []int32{
-	1, // 0: hookbridge.v1.event:extendee -> google.protobuf.MessageOptions
-	0, // 1: hookbridge.v1.event:type_name -> hookbridge.v1.EventOptions
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	1, // [1:2] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1, // 0: hookbridge.v1.EventOptions.shapes:type_name -> hookbridge.v1.EventShape
+	2, // 1: hookbridge.v1.EventShape.begins:type_name -> hookbridge.v1.EventPrefix
+	3, // 2: hookbridge.v1.event:extendee -> google.protobuf.MessageOptions
+	0, // 3: hookbridge.v1.event:type_name -> hookbridge.v1.EventOptions
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	3, // [3:4] is the sub-list for extension type_name
+	2, // [2:3] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_v1_options_proto_init() }
@@ -160,7 +345,7 @@ func file_hookbridge_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_v1_options_proto_rawDesc), len(file_hookbridge_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   3,
 			NumExtensions: 1,
 			NumServices:   0,
 		},

@@ -468,7 +468,7 @@ const file_hookbridge_github_v1_check_run_proto_rawDesc = "" +
 	"\a_statusB\r\n" +
 	"\v_conclusionB\r\n" +
 	"\v_started_atB\x0f\n" +
-	"\r_completed_at\"\xf2\x04\n" +
+	"\r_completed_at\"\x90\x05\n" +
 	"\rCheckRunEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -483,8 +483,8 @@ const file_hookbridge_github_v1_check_run_proto_rawDesc = "" +
 	"\bbusiness\x18\a \x01(\v2 .hookbridge.github.v1.EnterpriseR\bbusiness\x12;\n" +
 	"\tcheck_run\x18\n" +
 	" \x01(\v2\x1e.hookbridge.github.v1.CheckRunR\bcheckRun\x12P\n" +
-	"\x10requested_action\x18\v \x01(\v2%.hookbridge.github.v1.RequestedActionR\x0frequestedAction:$\x92\xfe\x18 \n" +
-	"\x06github\x12\vcheck_run.*\x1a\tcheck_runB\t\n" +
+	"\x10requested_action\x18\v \x01(\v2%.hookbridge.github.v1.RequestedActionR\x0frequestedAction:B\x92\xfe\x18>\n" +
+	"\x06github\x12\vcheck_run.*\x1a\tcheck_run\"\x11deployment_status2\tcheck_runB\t\n" +
 	"\a_actionB\xdf\x01\n" +
 	"\x18com.hookbridge.github.v1B\rCheckRunProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

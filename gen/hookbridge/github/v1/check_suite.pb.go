@@ -438,7 +438,7 @@ const file_hookbridge_github_v1_check_suite_proto_rawDesc = "" +
 	"\x0e_rerequestableB\x15\n" +
 	"\x13_runs_rerequestableB\x1a\n" +
 	"\x18_latest_check_runs_countB\x11\n" +
-	"\x0f_check_runs_url\"\xfe\x04\n" +
+	"\x0f_check_runs_url\"\x8b\x05\n" +
 	"\x0fCheckSuiteEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -454,8 +454,8 @@ const file_hookbridge_github_v1_check_suite_proto_rawDesc = "" +
 	"\vcheck_suite\x18\n" +
 	" \x01(\v2 .hookbridge.github.v1.CheckSuiteR\n" +
 	"checkSuite\x12P\n" +
-	"\x10requested_action\x18\v \x01(\v2%.hookbridge.github.v1.RequestedActionR\x0frequestedAction:(\x92\xfe\x18$\n" +
-	"\x06github\x12\rcheck_suite.*\x1a\vcheck_suiteB\t\n" +
+	"\x10requested_action\x18\v \x01(\v2%.hookbridge.github.v1.RequestedActionR\x0frequestedAction:5\x92\xfe\x181\n" +
+	"\x06github\x12\rcheck_suite.*\x1a\vcheck_suite2\vcheck_suiteB\t\n" +
 	"\a_action\"E\n" +
 	"\x0fRequestedAction\x12#\n" +
 	"\n" +

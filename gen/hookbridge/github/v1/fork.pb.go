@@ -124,7 +124,7 @@ var File_hookbridge_github_v1_fork_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_fork_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhookbridge/github/v1/fork.proto\x12\x14hookbridge.github.v1\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xe7\x03\n" +
+	"\x1fhookbridge/github/v1/fork.proto\x12\x14hookbridge.github.v1\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xef\x03\n" +
 	"\tForkEvent\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
 	"\n" +
@@ -137,8 +137,8 @@ const file_hookbridge_github_v1_fork_proto_rawDesc = "" +
 	"enterprise\x12<\n" +
 	"\bbusiness\x18\a \x01(\v2 .hookbridge.github.v1.EnterpriseR\bbusiness\x128\n" +
 	"\x06forkee\x18\n" +
-	" \x01(\v2 .hookbridge.github.v1.RepositoryR\x06forkee:\x1a\x92\xfe\x18\x16\n" +
-	"\x06github\x12\x04fork\x1a\x06forkeeB\xdb\x01\n" +
+	" \x01(\v2 .hookbridge.github.v1.RepositoryR\x06forkee:\"\x92\xfe\x18\x1e\n" +
+	"\x06github\x12\x04fork\x1a\x06forkee2\x06fork.*B\xdb\x01\n" +
 	"\x18com.hookbridge.github.v1B\tForkProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 
 var (

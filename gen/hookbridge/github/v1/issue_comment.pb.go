@@ -399,7 +399,7 @@ const file_hookbridge_github_v1_issue_comment_proto_rawDesc = "" +
 	"\n" +
 	"_body_htmlB\f\n" +
 	"\n" +
-	"_body_text\"\xe9\x05\n" +
+	"_body_text\"\xf8\x05\n" +
 	"\x11IssueCommentEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -417,8 +417,8 @@ const file_hookbridge_github_v1_issue_comment_proto_rawDesc = "" +
 	"\acomment\x18\v \x01(\v2\".hookbridge.github.v1.IssueCommentR\acomment\x12I\n" +
 	"\achanges\x18\f \x01(\v2/.hookbridge.github.v1.IssueCommentEvent.ChangesR\achanges\x1a;\n" +
 	"\aChanges\x120\n" +
-	"\x04body\x18\x01 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04body:-\x92\xfe\x18)\n" +
-	"\x06github\x12\x0fissue_comment.*\x1a\x05issue\x1a\acommentB\t\n" +
+	"\x04body\x18\x01 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04body:<\x92\xfe\x188\n" +
+	"\x06github\x12\x0fissue_comment.*\x1a\x05issue\x1a\acomment2\rissue_commentB\t\n" +
 	"\a_actionB\xe3\x01\n" +
 	"\x18com.hookbridge.github.v1B\x11IssueCommentProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

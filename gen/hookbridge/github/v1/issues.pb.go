@@ -263,7 +263,7 @@ var File_hookbridge_github_v1_issues_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_issues_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/github/v1/issues.proto\x12\x14hookbridge.github.v1\x1a!hookbridge/github/v1/change.proto\x1a hookbridge/github/v1/issue.proto\x1a hookbridge/github/v1/label.proto\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xa9\t\n" +
+	"!hookbridge/github/v1/issues.proto\x12\x14hookbridge.github.v1\x1a!hookbridge/github/v1/change.proto\x1a hookbridge/github/v1/issue.proto\x1a hookbridge/github/v1/label.proto\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xba\t\n" +
 	"\vIssuesEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -289,8 +289,8 @@ const file_hookbridge_github_v1_issues_proto_rawDesc = "" +
 	"\told_issue\x18\x03 \x01(\v2\x1b.hookbridge.github.v1.IssueR\boldIssue\x12G\n" +
 	"\x0eold_repository\x18\x04 \x01(\v2 .hookbridge.github.v1.RepositoryR\roldRepository\x128\n" +
 	"\tnew_issue\x18\x05 \x01(\v2\x1b.hookbridge.github.v1.IssueR\bnewIssue\x12G\n" +
-	"\x0enew_repository\x18\x06 \x01(\v2 .hookbridge.github.v1.RepositoryR\rnewRepository:\x1d\x92\xfe\x18\x19\n" +
-	"\x06github\x12\bissues.*\x1a\x05issueB\t\n" +
+	"\x0enew_repository\x18\x06 \x01(\v2 .hookbridge.github.v1.RepositoryR\rnewRepository:.\x92\xfe\x18*\n" +
+	"\x06github\x12\bissues.*\x1a\x05issue\"\acomment2\x06issuesB\t\n" +
 	"\a_actionB\xdd\x01\n" +
 	"\x18com.hookbridge.github.v1B\vIssuesProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

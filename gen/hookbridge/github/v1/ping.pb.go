@@ -428,7 +428,7 @@ var File_hookbridge_github_v1_ping_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_ping_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhookbridge/github/v1/ping.proto\x12\x14hookbridge.github.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xac\x04\n" +
+	"\x1fhookbridge/github/v1/ping.proto\x12\x14hookbridge.github.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xb4\x04\n" +
 	"\tPingEvent\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
 	"\n" +
@@ -443,8 +443,8 @@ const file_hookbridge_github_v1_ping_proto_rawDesc = "" +
 	"\x03zen\x18\n" +
 	" \x01(\tH\x00R\x03zen\x88\x01\x01\x12\x1c\n" +
 	"\ahook_id\x18\v \x01(\x03H\x01R\x06hookId\x88\x01\x01\x12.\n" +
-	"\x04hook\x18\f \x01(\v2\x1a.hookbridge.github.v1.HookR\x04hook: \x92\xfe\x18\x1c\n" +
-	"\x06github\x12\x04ping\x1a\x03zen\x1a\ahook_idB\x06\n" +
+	"\x04hook\x18\f \x01(\v2\x1a.hookbridge.github.v1.HookR\x04hook:(\x92\xfe\x18$\n" +
+	"\x06github\x12\x04ping\x1a\x03zen\x1a\ahook_id2\x06ping.*B\x06\n" +
 	"\x04_zenB\n" +
 	"\n" +
 	"\b_hook_id\"\xc0\a\n" +

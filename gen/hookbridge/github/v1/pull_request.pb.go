@@ -1365,7 +1365,7 @@ const file_hookbridge_github_v1_pull_request_proto_rawDesc = "" +
 	"\x04base\x18\x05 \x01(\v2'.hookbridge.github.v1.PullRequestBranchR\x04baseB\x06\n" +
 	"\x04_urlB\x05\n" +
 	"\x03_idB\t\n" +
-	"\a_number\"\x8c\f\n" +
+	"\a_number\"\x9a\f\n" +
 	"\x10PullRequestEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -1401,8 +1401,8 @@ const file_hookbridge_github_v1_pull_request_proto_rawDesc = "" +
 	"\n" +
 	"BaseChange\x12.\n" +
 	"\x03ref\x18\x01 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x03ref\x12.\n" +
-	"\x03sha\x18\x02 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x03sha:2\x92\xfe\x18.\n" +
-	"\x06github\x12\x0epull_request.*\x1a\x06number\x1a\fpull_requestB\t\n" +
+	"\x03sha\x18\x02 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x03sha:@\x92\xfe\x18<\n" +
+	"\x06github\x12\x0epull_request.*\x1a\x06number\x1a\fpull_request2\fpull_requestB\t\n" +
 	"\a_actionB\t\n" +
 	"\a_numberB\t\n" +
 	"\a_beforeB\b\n" +

@@ -437,7 +437,7 @@ const file_hookbridge_github_v1_pull_request_review_proto_rawDesc = "" +
 	"\n" +
 	"_body_htmlB\f\n" +
 	"\n" +
-	"_body_text\"\x95\x06\n" +
+	"_body_text\"\xaa\x06\n" +
 	"\x16PullRequestReviewEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -455,8 +455,8 @@ const file_hookbridge_github_v1_pull_request_review_proto_rawDesc = "" +
 	"\fpull_request\x18\v \x01(\v2!.hookbridge.github.v1.PullRequestR\vpullRequest\x12N\n" +
 	"\achanges\x18\f \x01(\v24.hookbridge.github.v1.PullRequestReviewEvent.ChangesR\achanges\x1a;\n" +
 	"\aChanges\x120\n" +
-	"\x04body\x18\x01 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04body:9\x92\xfe\x185\n" +
-	"\x06github\x12\x15pull_request_review.*\x1a\x06review\x1a\fpull_requestB\t\n" +
+	"\x04body\x18\x01 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04body:N\x92\xfe\x18J\n" +
+	"\x06github\x12\x15pull_request_review.*\x1a\x06review\x1a\fpull_request2\x13pull_request_reviewB\t\n" +
 	"\a_actionB\xe8\x01\n" +
 	"\x18com.hookbridge.github.v1B\x16PullRequestReviewProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

@@ -207,7 +207,7 @@ var File_hookbridge_github_v1_push_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_push_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhookbridge/github/v1/push.proto\x12\x14hookbridge.github.v1\x1a!hookbridge/github/v1/commit.proto\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xac\a\n" +
+	"\x1fhookbridge/github/v1/push.proto\x12\x14hookbridge.github.v1\x1a!hookbridge/github/v1/commit.proto\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xb4\a\n" +
 	"\tPushEvent\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
 	"\n" +
@@ -231,8 +231,8 @@ const file_hookbridge_github_v1_push_proto_rawDesc = "" +
 	"\acommits\x18\x12 \x03(\v2\x1c.hookbridge.github.v1.CommitR\acommits\x12=\n" +
 	"\vhead_commit\x18\x13 \x01(\v2\x1c.hookbridge.github.v1.CommitR\n" +
 	"headCommit\x128\n" +
-	"\x06pusher\x18\x14 \x01(\v2 .hookbridge.github.v1.CommitUserR\x06pusher:&\x92\xfe\x18\"\n" +
-	"\x06github\x12\x04push\x1a\x03ref\x1a\x06before\x1a\x05afterB\x06\n" +
+	"\x06pusher\x18\x14 \x01(\v2 .hookbridge.github.v1.CommitUserR\x06pusher:.\x92\xfe\x18*\n" +
+	"\x06github\x12\x04push\x1a\x03ref\x1a\x06before\x1a\x05after2\x06push.*B\x06\n" +
 	"\x04_refB\t\n" +
 	"\a_beforeB\b\n" +
 	"\x06_afterB\n" +

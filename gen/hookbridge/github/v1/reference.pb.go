@@ -276,7 +276,7 @@ var File_hookbridge_github_v1_reference_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_reference_proto_rawDesc = "" +
 	"\n" +
-	"$hookbridge/github/v1/reference.proto\x12\x14hookbridge.github.v1\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xbc\x05\n" +
+	"$hookbridge/github/v1/reference.proto\x12\x14hookbridge.github.v1\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\xc6\x05\n" +
 	"\vCreateEvent\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
 	"\n" +
@@ -294,13 +294,13 @@ const file_hookbridge_github_v1_reference_proto_rawDesc = "" +
 	"\rmaster_branch\x18\f \x01(\tH\x02R\fmasterBranch\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\r \x01(\tH\x03R\vdescription\x88\x01\x01\x12$\n" +
 	"\vpusher_type\x18\x0e \x01(\tH\x04R\n" +
-	"pusherType\x88\x01\x01:2\x92\xfe\x18.\n" +
-	"\x06github\x12\x06create\x1a\x03ref\x1a\bref_type\x1a\rmaster_branchB\x06\n" +
+	"pusherType\x88\x01\x01:<\x92\xfe\x188\n" +
+	"\x06github\x12\x06create\x1a\x03ref\x1a\bref_type\x1a\rmaster_branch2\bcreate.*B\x06\n" +
 	"\x04_refB\v\n" +
 	"\t_ref_typeB\x10\n" +
 	"\x0e_master_branchB\x0e\n" +
 	"\f_descriptionB\x0e\n" +
-	"\f_pusher_type\"\xc7\x04\n" +
+	"\f_pusher_type\"\xe0\x04\n" +
 	"\vDeleteEvent\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
 	"\n" +
@@ -316,8 +316,8 @@ const file_hookbridge_github_v1_reference_proto_rawDesc = "" +
 	" \x01(\tH\x00R\x03ref\x88\x01\x01\x12\x1e\n" +
 	"\bref_type\x18\v \x01(\tH\x01R\arefType\x88\x01\x01\x12$\n" +
 	"\vpusher_type\x18\f \x01(\tH\x02R\n" +
-	"pusherType\x88\x01\x01:0\x92\xfe\x18,\n" +
-	"\x06github\x12\x06delete\x1a\x03ref\x1a\bref_type\x1a\vpusher_typeB\x06\n" +
+	"pusherType\x88\x01\x01:I\x92\xfe\x18E\n" +
+	"\x06github\x12\x06delete\x1a\x03ref\x1a\bref_type\x1a\vpusher_type\"\rmaster_branch2\bdelete.*B\x06\n" +
 	"\x04_refB\v\n" +
 	"\t_ref_typeB\x0e\n" +
 	"\f_pusher_typeB\xe0\x01\n" +

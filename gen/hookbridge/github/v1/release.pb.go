@@ -720,7 +720,7 @@ const file_hookbridge_github_v1_release_proto_rawDesc = "" +
 	"\a_digestB\x11\n" +
 	"\x0f_download_countB\r\n" +
 	"\v_created_atB\r\n" +
-	"\v_updated_at\"\xbf\x06\n" +
+	"\v_updated_at\"\xc8\x06\n" +
 	"\fReleaseEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -741,8 +741,8 @@ const file_hookbridge_github_v1_release_proto_rawDesc = "" +
 	"\x04body\x18\x02 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\x04body\x127\n" +
 	"\btag_name\x18\x03 \x01(\v2\x1c.hookbridge.github.v1.ChangeR\atagName\x127\n" +
 	"\vmake_latest\x18\x04 \x01(\v2\x16.google.protobuf.ValueR\n" +
-	"makeLatest: \x92\xfe\x18\x1c\n" +
-	"\x06github\x12\trelease.*\x1a\areleaseB\t\n" +
+	"makeLatest:)\x92\xfe\x18%\n" +
+	"\x06github\x12\trelease.*\x1a\arelease2\areleaseB\t\n" +
 	"\a_actionB\xde\x01\n" +
 	"\x18com.hookbridge.github.v1B\fReleaseProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

@@ -133,7 +133,7 @@ var File_hookbridge_github_v1_star_proto protoreflect.FileDescriptor
 
 const file_hookbridge_github_v1_star_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhookbridge/github/v1/star.proto\x12\x14hookbridge.github.v1\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\x8e\x04\n" +
+	"\x1fhookbridge/github/v1/star.proto\x12\x14hookbridge.github.v1\x1a'hookbridge/github/v1/organization.proto\x1a%hookbridge/github/v1/repository.proto\x1a\x1fhookbridge/github/v1/user.proto\x1a\x1bhookbridge/v1/options.proto\"\x94\x04\n" +
 	"\tStarEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -148,9 +148,9 @@ const file_hookbridge_github_v1_star_proto_rawDesc = "" +
 	"\bbusiness\x18\a \x01(\v2 .hookbridge.github.v1.EnterpriseR\bbusiness\x12\"\n" +
 	"\n" +
 	"starred_at\x18\n" +
-	" \x01(\tH\x01R\tstarredAt\x88\x01\x01: \x92\xfe\x18\x1c\n" +
+	" \x01(\tH\x01R\tstarredAt\x88\x01\x01:&\x92\xfe\x18\"\n" +
 	"\x06github\x12\x06star.*\x1a\n" +
-	"starred_atB\t\n" +
+	"starred_at2\x04starB\t\n" +
 	"\a_actionB\r\n" +
 	"\v_starred_atB\xdb\x01\n" +
 	"\x18com.hookbridge.github.v1B\tStarProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"

@@ -537,7 +537,7 @@ const file_hookbridge_github_v1_workflow_job_proto_rawDesc = "" +
 	"_runner_idB\x0e\n" +
 	"\f_runner_nameB\x12\n" +
 	"\x10_runner_group_idB\x14\n" +
-	"\x12_runner_group_name\"\xa8\x05\n" +
+	"\x12_runner_group_name\"\xb6\x05\n" +
 	"\x10WorkflowJobEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -555,8 +555,8 @@ const file_hookbridge_github_v1_workflow_job_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\v \x01(\v2 .hookbridge.github.v1.DeploymentR\n" +
 	"deployment\x122\n" +
-	"\bworkflow\x18\f \x01(\v2\x16.google.protobuf.ValueR\bworkflow:*\x92\xfe\x18&\n" +
-	"\x06github\x12\x0eworkflow_job.*\x1a\fworkflow_jobB\t\n" +
+	"\bworkflow\x18\f \x01(\v2\x16.google.protobuf.ValueR\bworkflow:8\x92\xfe\x184\n" +
+	"\x06github\x12\x0eworkflow_job.*\x1a\fworkflow_job2\fworkflow_jobB\t\n" +
 	"\a_actionB\xe2\x01\n" +
 	"\x18com.hookbridge.github.v1B\x10WorkflowJobProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

@@ -623,7 +623,7 @@ const file_hookbridge_github_v1_workflow_run_proto_rawDesc = "" +
 	"_rerun_urlB\x17\n" +
 	"\x15_previous_attempt_urlB\x0f\n" +
 	"\r_workflow_urlB\x15\n" +
-	"\x13_head_repository_id\"\xee\x04\n" +
+	"\x13_head_repository_id\"\xa8\x05\n" +
 	"\x10WorkflowRunEvent\x12\x1b\n" +
 	"\x06action\x18\x01 \x01(\tH\x00R\x06action\x88\x01\x01\x122\n" +
 	"\x06sender\x18\x02 \x01(\v2\x1a.hookbridge.github.v1.UserR\x06sender\x12@\n" +
@@ -638,8 +638,9 @@ const file_hookbridge_github_v1_workflow_run_proto_rawDesc = "" +
 	"\bbusiness\x18\a \x01(\v2 .hookbridge.github.v1.EnterpriseR\bbusiness\x12D\n" +
 	"\fworkflow_run\x18\n" +
 	" \x01(\v2!.hookbridge.github.v1.WorkflowRunR\vworkflowRun\x12:\n" +
-	"\bworkflow\x18\v \x01(\v2\x1e.hookbridge.github.v1.WorkflowR\bworkflow:*\x92\xfe\x18&\n" +
-	"\x06github\x12\x0eworkflow_run.*\x1a\fworkflow_runB\t\n" +
+	"\bworkflow\x18\v \x01(\v2\x1e.hookbridge.github.v1.WorkflowR\bworkflow:d\x92\xfe\x18`\n" +
+	"\x06github\x12\x0eworkflow_run.*\x1a\fworkflow_run\"\n" +
+	"deployment\"\x11deployment_status\"\venvironment2\fworkflow_runB\t\n" +
 	"\a_actionB\xe2\x01\n" +
 	"\x18com.hookbridge.github.v1B\x10WorkflowRunProtoP\x01ZBgithub.com/hookbridge/hookbridge/gen/hookbridge/github/v1;githubv1\xa2\x02\x03HGX\xaa\x02\x14Hookbridge.Github.V1\xca\x02\x14Hookbridge\\Github\\V1\xe2\x02 Hookbridge\\Github\\V1\\GPBMetadata\xea\x02\x16Hookbridge::Github::V1b\x06proto3"
 

@@ -568,15 +568,24 @@ func (x *Refusal) GetEmpty() bool {
 	return false
 }
 
-// Batch says where the events of a delivery are. Each becomes an event with its own element as body and document; id, type, time and
-// ordering key are read from the element; an element without an id has that of the delivery, or a digest of it, and its place in it. An empty list is a delivery without events: it is answered as a success and nothing is
+// Batch says where the events of a delivery are. Each becomes an event with its own element as body and document, unless `keeps_envelope`; id, type, time and
+// ordering key are read from that; an event without an id has that of the delivery, or a digest of it, and its place in it. An empty list is a delivery without events: it is answered as a success and nothing is
 // stored. A body that has no such list is one event. A delivery has at most 10,000 events.
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The path of the list in the JSON document, see Location. Empty: the document itself is the list.
+	// The path of the list in the JSON document, see Location. Empty: the document itself is the list. A "*" in place of an array's number
+	// means every element, for lists in a list: the events of "entry.*.changes" are all changes of all entries. An element on the way that
+	// has none of the lists that the pack names is an event itself.
 	Events string `protobuf:"bytes,1,opt,name=events,proto3" json:"events,omitempty"`
-	// "array", the default, or "lines": the document is one JSON value per line.
-	Format        string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	// "array", the default, "lines": the document is one JSON value per line, or "array-or-lines": lines where it is no JSON as a whole.
+	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	// Further lists, as `events`. The events are those of all lists that are there, in the order of the document.
+	MoreEvents []string `protobuf:"bytes,3,rep,name=more_events,json=moreEvents,proto3" json:"more_events,omitempty"`
+	// Whether an event's body and document are the delivery's document with each of these lists cut to what is the event's own, instead of
+	// the element alone, for elements that mean nothing without what is around them. Where the
+	// document itself is the list there is nothing around it, and the element is alone. All events of a delivery together are then at most eight times as large as it, and 64 KiB; a
+	// delivery beyond is refused as one with too many events.
+	KeepsEnvelope bool `protobuf:"varint,4,opt,name=keeps_envelope,json=keepsEnvelope,proto3" json:"keeps_envelope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +632,20 @@ func (x *Batch) GetFormat() string {
 		return x.Format
 	}
 	return ""
+}
+
+func (x *Batch) GetMoreEvents() []string {
+	if x != nil {
+		return x.MoreEvents
+	}
+	return nil
+}
+
+func (x *Batch) GetKeepsEnvelope() bool {
+	if x != nil {
+		return x.KeepsEnvelope
+	}
+	return false
 }
 
 // Guide is for people. Nothing is decided by it; what the bridge does is in the other fields. All of it is Markdown on one line.
@@ -2664,9 +2687,13 @@ type Body struct {
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
 	// For form and multipart, the field that carries the JSON document. A body without it has no document and is stored as its bytes only; so
 	// is a multipart body with the field twice, with more than 100 parts or with an error.
-	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	// Whether there is a document in some deliveries only: they may be empty, or a form or multipart body without `field`. Their events are
+	// untyped and have no data, as those of kinds that never have a document (opaque, and form or multipart without `field`). Without it, such a
+	// body is undecodable.
+	DocumentOptional bool `protobuf:"varint,4,opt,name=document_optional,json=documentOptional,proto3" json:"document_optional,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Body) Reset() {
@@ -2718,6 +2745,13 @@ func (x *Body) GetField() string {
 		return x.Field
 	}
 	return ""
+}
+
+func (x *Body) GetDocumentOptional() bool {
+	if x != nil {
+		return x.DocumentOptional
+	}
+	return false
 }
 
 // Handshake is a request with which the provider checks the endpoint.
@@ -3088,11 +3122,14 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\afailure\x18\x03 \x01(\v2\x1f.hookbridge.provider.v1.RefusalR\afailure\"G\n" +
 	"\aRefusal\x12&\n" +
 	"\x06status\x18\x01 \x01(\x05B\x0e\xbaH\v\xd8\x01\x01\x1a\x06\x10\xf4\x03(\x90\x03R\x06status\x12\x14\n" +
-	"\x05empty\x18\x02 \x01(\bR\x05empty\"\xb7\x01\n" +
+	"\x05empty\x18\x02 \x01(\bR\x05empty\"\xe7\x02\n" +
 	"\x05Batch\x12 \n" +
-	"\x06events\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06events\x12-\n" +
-	"\x06format\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\x00R\x05arrayR\x05linesR\x06format:]\xbaHZ\x1aX\n" +
-	"\vbatch.lines\x12\x1clines are the whole document\x1a+this.events == '' || this.format != 'lines'\"\xa2\x01\n" +
+	"\x06events\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06events\x12=\n" +
+	"\x06format\x18\x02 \x01(\tB%\xbaH\"r R\x00R\x05arrayR\x05linesR\x0earray-or-linesR\x06format\x124\n" +
+	"\vmore_events\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\b\x18\x01\"\ar\x05\x10\x01\x18\x80\x02R\n" +
+	"moreEvents\x12%\n" +
+	"\x0ekeeps_envelope\x18\x04 \x01(\bR\rkeepsEnvelope:\x9f\x01\xbaH\x9b\x01\x1a\x98\x01\n" +
+	"\vbatch.lines\x12\x1clines are the whole document\x1ak!this.format.endsWith('lines') || this.events == '' && this.more_events.size() == 0 && !this.keeps_envelope\"\xa2\x01\n" +
 	"\x05Guide\x12&\n" +
 	"\bendpoint\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\bendpoint\x12\"\n" +
@@ -3243,14 +3280,16 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\x04form\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04form\x12\x1d\n" +
 	"\x04json\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04json\x12F\n" +
 	"\x04unit\x18\x05 \x01(\tB2\xbaH/r-R\x01sR\x02msR\as-or-msR\arfc3339R\aiso8601R\thttp-dateR\x04unitB\x0e\n" +
-	"\x05place\x12\x05\xbaH\x02\b\x01\"\x9a\x02\n" +
+	"\x05place\x12\x05\xbaH\x02\b\x01\"\x80\x04\n" +
 	"\x04Body\x12A\n" +
 	"\n" +
 	"media_type\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[a-z0-9.+-]+/[a-z0-9.+-]+$R\tmediaType\x12K\n" +
 	"\x06format\x18\x02 \x01(\tB3\xbaH0r.R\x00R\x04jsonR\x04formR\x06fieldsR\tmultipartR\x03jwtR\x06opaqueR\x06format\x12\x14\n" +
-	"\x05field\x18\x03 \x01(\tR\x05field:l\xbaHi\x1ag\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\x12+\n" +
+	"\x11document_optional\x18\x04 \x01(\bR\x10documentOptional:\xa4\x02\xbaH\xa0\x02\x1ag\n" +
 	"\n" +
-	"body.field\x12\x1ffield is for form and multipart\x1a8this.field == '' || this.format in ['form', 'multipart']\"\x84\x04\n" +
+	"body.field\x12\x1ffield is for form and multipart\x1a8this.field == '' || this.format in ['form', 'multipart']\x1a\xb4\x01\n" +
+	"\x16body.document_optional\x12=document_optional is for kinds of bodies that have a document\x1a[!this.document_optional || this.format in ['', 'json', 'fields', 'jwt'] || this.field != ''\"\x84\x04\n" +
 	"\tHandshake\x127\n" +
 	"\x06method\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1aR\x03GETR\x04HEADR\aOPTIONSR\x04POSTR\x06method\x12?\n" +
 	"\x04when\x18\x02 \x03(\v2!.hookbridge.provider.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10\bR\x04when\x12\x16\n" +

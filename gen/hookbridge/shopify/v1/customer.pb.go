@@ -635,7 +635,7 @@ var File_hookbridge_shopify_v1_customer_proto protoreflect.FileDescriptor
 
 const file_hookbridge_shopify_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"$hookbridge/shopify/v1/customer.proto\x12\x15hookbridge.shopify.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#hookbridge/shopify/v1/address.proto\x1a\x1bhookbridge/v1/options.proto\"\x8e\x0e\n" +
+	"$hookbridge/shopify/v1/customer.proto\x12\x15hookbridge.shopify.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#hookbridge/shopify/v1/address.proto\x1a\x1bhookbridge/v1/options.proto\"\xe2\x0f\n" +
 	"\rCustomerEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\x03H\x00R\x02id\x88\x01\x01\x124\n" +
 	"\x14admin_graphql_api_id\x18\x02 \x01(\tH\x01R\x11adminGraphqlApiId\x88\x01\x01\x12\x19\n" +
@@ -672,8 +672,14 @@ const file_hookbridge_shopify_v1_customer_proto_rawDesc = "" +
 	"updated_at\x18\x1a \x01(\tH\x13R\tupdatedAt\x88\x01\x01\x120\n" +
 	"\x11accepts_marketing\x18\x1b \x01(\bH\x14R\x10acceptsMarketing\x88\x01\x01\x12D\n" +
 	"\x1caccepts_marketing_updated_at\x18\x1c \x01(\tH\x15R\x19acceptsMarketingUpdatedAt\x88\x01\x01\x128\n" +
-	"\x16marketing_opt_in_level\x18\x1d \x01(\tH\x16R\x13marketingOptInLevel\x88\x01\x01:l\x92\xfe\x18h\n" +
-	"\ashopify\x12\x10customers/create\x12\x10customers/update\x12\x10customers/delete\x12\x10customers/enable\x12\x11customers/disable\x1a\x02idB\x05\n" +
+	"\x16marketing_opt_in_level\x18\x1d \x01(\tH\x16R\x13marketingOptInLevel\x88\x01\x01:\xbf\x02\x92\xfe\x18\xba\x02\n" +
+	"\ashopify\x12\x10customers/create\x12\x10customers/update\x12\x10customers/delete\x12\x10customers/enable\x12\x11customers/disable\x1a\x02id\"\n" +
+	"line_items\"\forder_number\"\x10financial_status\"\bvariants\"\aoptions\"\tbody_html\"\fproduct_type\"\x06vendor*1*/\n" +
+	"\x14admin_graphql_api_id\x12\x17gid://shopify/Customer/*=\n" +
+	"\x10customers/delete\x1a\n" +
+	"created_at\x1a\n" +
+	"updated_at\x1a\x05state\x1a\n" +
+	"first_nameB\x05\n" +
 	"\x03_idB\x17\n" +
 	"\x15_admin_graphql_api_idB\b\n" +
 	"\x06_emailB\b\n" +

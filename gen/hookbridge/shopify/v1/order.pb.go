@@ -1014,7 +1014,7 @@ var File_hookbridge_shopify_v1_order_proto protoreflect.FileDescriptor
 
 const file_hookbridge_shopify_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/shopify/v1/order.proto\x12\x15hookbridge.shopify.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#hookbridge/shopify/v1/address.proto\x1a$hookbridge/shopify/v1/customer.proto\x1a$hookbridge/shopify/v1/discount.proto\x1a'hookbridge/shopify/v1/fulfillment.proto\x1a%hookbridge/shopify/v1/line_item.proto\x1a%hookbridge/shopify/v1/money_set.proto\x1a)hookbridge/shopify/v1/payment_terms.proto\x1a\"hookbridge/shopify/v1/refund.proto\x1a)hookbridge/shopify/v1/shipping_line.proto\x1a$hookbridge/shopify/v1/tax_line.proto\x1a'hookbridge/shopify/v1/transaction.proto\x1a\x1bhookbridge/v1/options.proto\"\xe38\n" +
+	"!hookbridge/shopify/v1/order.proto\x12\x15hookbridge.shopify.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#hookbridge/shopify/v1/address.proto\x1a$hookbridge/shopify/v1/customer.proto\x1a$hookbridge/shopify/v1/discount.proto\x1a'hookbridge/shopify/v1/fulfillment.proto\x1a%hookbridge/shopify/v1/line_item.proto\x1a%hookbridge/shopify/v1/money_set.proto\x1a)hookbridge/shopify/v1/payment_terms.proto\x1a\"hookbridge/shopify/v1/refund.proto\x1a)hookbridge/shopify/v1/shipping_line.proto\x1a$hookbridge/shopify/v1/tax_line.proto\x1a'hookbridge/shopify/v1/transaction.proto\x1a\x1bhookbridge/v1/options.proto\"\x83;\n" +
 	"\n" +
 	"OrderEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\x03H\x00R\x02id\x88\x01\x01\x124\n" +
@@ -1149,8 +1149,15 @@ const file_hookbridge_shopify_v1_order_proto_rawDesc = "" +
 	"\vlocation_id\x18\x02 \x01(\x03H\x01R\n" +
 	"locationId\x88\x01\x01B\x05\n" +
 	"\x03_idB\x0e\n" +
-	"\f_location_id:\x8d\x01\x92\xfe\x18\x88\x01\n" +
-	"\ashopify\x12\rorders/create\x12\x0eorders/updated\x12\vorders/paid\x12\x10orders/cancelled\x12\x10orders/fulfilled\x12\x1aorders/partially_fulfilled\x12\rorders/delete\x1a\x02idB\x05\n" +
+	"\f_location_id:\xad\x03\x92\xfe\x18\xa8\x03\n" +
+	"\ashopify\x12\rorders/create\x12\x0eorders/updated\x12\vorders/paid\x12\x10orders/cancelled\x12\x10orders/fulfilled\x12\x1aorders/partially_fulfilled\x12\rorders/delete\x1a\x02id\"\n" +
+	"first_name\"\tlast_name\"\x0everified_email\"\forders_count\"\bvariants\"\aoptions\"\tbody_html\"\fproduct_type\"\x06vendor\"\border_id*.*,\n" +
+	"\x14admin_graphql_api_id\x12\x14gid://shopify/Order/*Y\n" +
+	"\rorders/delete\x1a\x04name\x1a\n" +
+	"created_at\x1a\n" +
+	"updated_at\x1a\n" +
+	"line_items\x1a\forder_number\x1a\x10financial_status* \n" +
+	"\x10orders/cancelled\"\fcancelled_atB\x05\n" +
 	"\x03_idB\x17\n" +
 	"\x15_admin_graphql_api_idB\a\n" +
 	"\x05_nameB\t\n" +

@@ -339,7 +339,7 @@ var File_hookbridge_shopify_v1_privacy_proto protoreflect.FileDescriptor
 
 const file_hookbridge_shopify_v1_privacy_proto_rawDesc = "" +
 	"\n" +
-	"#hookbridge/shopify/v1/privacy.proto\x12\x15hookbridge.shopify.v1\x1a\x1bhookbridge/v1/options.proto\"\xc0\x03\n" +
+	"#hookbridge/shopify/v1/privacy.proto\x12\x15hookbridge.shopify.v1\x1a\x1bhookbridge/v1/options.proto\"\xd2\x03\n" +
 	"\x18CustomerDataRequestEvent\x12\x1c\n" +
 	"\ashop_id\x18\x01 \x01(\x03H\x00R\x06shopId\x88\x01\x01\x12$\n" +
 	"\vshop_domain\x18\x02 \x01(\tH\x01R\n" +
@@ -349,26 +349,26 @@ const file_hookbridge_shopify_v1_privacy_proto_rawDesc = "" +
 	"\fdata_request\x18\x05 \x01(\v2;.hookbridge.shopify.v1.CustomerDataRequestEvent.DataRequestR\vdataRequest\x1a)\n" +
 	"\vDataRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\x03H\x00R\x02id\x88\x01\x01B\x05\n" +
-	"\x03_id:N\x92\xfe\x18J\n" +
-	"\ashopify\x12\x16customers/data_request\x1a\vshop_domain\x1a\bcustomer\x1a\x10orders_requestedB\n" +
+	"\x03_id:`\x92\xfe\x18\\\n" +
+	"\ashopify\x12\x16customers/data_request\x1a\vshop_domain\x1a\bcustomer\x1a\x10orders_requested\"\x10orders_to_redactB\n" +
 	"\n" +
 	"\b_shop_idB\x0e\n" +
-	"\f_shop_domain\"\xa9\x02\n" +
+	"\f_shop_domain\"\xbb\x02\n" +
 	"\x13CustomerRedactEvent\x12\x1c\n" +
 	"\ashop_id\x18\x01 \x01(\x03H\x00R\x06shopId\x88\x01\x01\x12$\n" +
 	"\vshop_domain\x18\x02 \x01(\tH\x01R\n" +
 	"shopDomain\x88\x01\x01\x12>\n" +
 	"\bcustomer\x18\x03 \x01(\v2\".hookbridge.shopify.v1.DataSubjectR\bcustomer\x12(\n" +
-	"\x10orders_to_redact\x18\x04 \x03(\x03R\x0eordersToRedact:H\x92\xfe\x18D\n" +
-	"\ashopify\x12\x10customers/redact\x1a\vshop_domain\x1a\bcustomer\x1a\x10orders_to_redactB\n" +
+	"\x10orders_to_redact\x18\x04 \x03(\x03R\x0eordersToRedact:Z\x92\xfe\x18V\n" +
+	"\ashopify\x12\x10customers/redact\x1a\vshop_domain\x1a\bcustomer\x1a\x10orders_to_redact\"\x10orders_requestedB\n" +
 	"\n" +
 	"\b_shop_idB\x0e\n" +
-	"\f_shop_domain\"\x9a\x01\n" +
+	"\f_shop_domain\"\xc8\x01\n" +
 	"\x0fShopRedactEvent\x12\x1c\n" +
 	"\ashop_id\x18\x01 \x01(\x03H\x00R\x06shopId\x88\x01\x01\x12$\n" +
 	"\vshop_domain\x18\x02 \x01(\tH\x01R\n" +
-	"shopDomain\x88\x01\x01:'\x92\xfe\x18#\n" +
-	"\ashopify\x12\vshop/redact\x1a\vshop_domainB\n" +
+	"shopDomain\x88\x01\x01:U\x92\xfe\x18Q\n" +
+	"\ashopify\x12\vshop/redact\x1a\vshop_domain\"\bcustomer\"\x10orders_requested\"\x10orders_to_redactB\n" +
 	"\n" +
 	"\b_shop_idB\x0e\n" +
 	"\f_shop_domain\"s\n" +

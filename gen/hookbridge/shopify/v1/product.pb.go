@@ -746,7 +746,7 @@ var File_hookbridge_shopify_v1_product_proto protoreflect.FileDescriptor
 
 const file_hookbridge_shopify_v1_product_proto_rawDesc = "" +
 	"\n" +
-	"#hookbridge/shopify/v1/product.proto\x12\x15hookbridge.shopify.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#hookbridge/shopify/v1/variant.proto\x1a\x1bhookbridge/v1/options.proto\"\x82\v\n" +
+	"#hookbridge/shopify/v1/product.proto\x12\x15hookbridge.shopify.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#hookbridge/shopify/v1/variant.proto\x1a\x1bhookbridge/v1/options.proto\"\xdb\f\n" +
 	"\fProductEvent\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\x03H\x00R\x02id\x88\x01\x01\x124\n" +
 	"\x14admin_graphql_api_id\x18\x02 \x01(\tH\x01R\x11adminGraphqlApiId\x88\x01\x01\x12\x19\n" +
@@ -776,8 +776,14 @@ const file_hookbridge_shopify_v1_product_proto_rawDesc = "" +
 	"updated_at\x18\x16 \x01(\tH\x0eR\tupdatedAt\x88\x01\x01\x126\n" +
 	"\n" +
 	"metafields\x18\x17 \x01(\v2\x16.google.protobuf.ValueR\n" +
-	"metafields:D\x92\xfe\x18@\n" +
-	"\ashopify\x12\x0fproducts/create\x12\x0fproducts/update\x12\x0fproducts/delete\x1a\x02idB\x05\n" +
+	"metafields:\x9c\x02\x92\xfe\x18\x97\x02\n" +
+	"\ashopify\x12\x0fproducts/create\x12\x0fproducts/update\x12\x0fproducts/delete\x1a\x02id\"\n" +
+	"line_items\"\forder_number\"\x10financial_status\"\n" +
+	"first_name\"\tlast_name\"\x0everified_email\"\forders_count*0*.\n" +
+	"\x14admin_graphql_api_id\x12\x16gid://shopify/Product/*B\n" +
+	"\x0fproducts/delete\x1a\x05title\x1a\x06handle\x1a\n" +
+	"created_at\x1a\n" +
+	"updated_at\x1a\bvariantsB\x05\n" +
 	"\x03_idB\x17\n" +
 	"\x15_admin_graphql_api_idB\b\n" +
 	"\x06_titleB\t\n" +
