@@ -114,7 +114,9 @@ func (p *Pack) Key() string { return p.spec.GetKey() }
 func (p *Pack) Spec() *providerv1.Pack { return p.spec }
 
 // PublishesKeys reports whether a source can do without a secret, because the provider publishes its keys.
-func (p *Pack) PublishesKeys() bool { return slices.ContainsFunc(p.schemes, (*signature.Scheme).Keyless) }
+func (p *Pack) PublishesKeys() bool {
+	return slices.ContainsFunc(p.schemes, (*signature.Scheme).Keyless)
+}
 
 func (p *Pack) maxBody() int64 {
 	if n := p.spec.GetMaxBody(); n > 0 {
