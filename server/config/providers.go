@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -17,23 +18,23 @@ func (c *completion) providers(names []string) []Provider {
 	first := map[string]int{}
 	for i, name := range names {
 		path := fmt.Sprintf("providers[%d]", i)
-		if c.at(path) {
+		if c.At(path) {
 			continue
 		}
 		if name == "" {
-			c.add(path, "want the path of a file with a pack, like acme.yaml")
+			c.Add(path, "want the path of a file with a pack, like acme.yaml")
 			continue
 		}
 		p := Provider{Name: name, File: c.absolute(name)}
 		if earlier, twice := first[p.File]; twice {
-			c.add(path, "%s is providers[%d] already", quote(name), earlier)
+			c.Add(path, "%s is providers[%d] already", document.Quote(name), earlier)
 			continue
 		}
 		first[p.File] = i
 		c.files = append(c.files, p.File)
 		var err error
 		if p.Pack, err = readBounded(p.File, maxPack); err != nil {
-			c.add(path, "%v", err)
+			c.Add(path, "%v", err)
 			continue
 		}
 		if c.catalogue != nil {

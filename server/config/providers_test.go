@@ -102,23 +102,23 @@ sources:
 func TestProblemsOfProviders(t *testing.T) {
 	const source = "sources: [{name: a, provider: hmac, secrets: [env:A]}]\n"
 	for _, tc := range []struct{ name, file, want string }{
-		{"built in", "providers: [stripe.yaml]\n" + source, `1:13: providers[0]: stripe.yaml: the provider "stripe" is built in; give yours another key`},
+		{"built in", "providers: [stripe.yaml]\n" + source, `1:13: providers[0]: stripe.yaml:1:6: key: the provider "stripe" is built in; give yours another key`},
 		{"twice", "providers: [acme.yaml, ./acme.yaml]\n" + source, `1:24: providers[1]: "./acme.yaml" is providers[0] already`},
-		{"under another name", "providers: [other.yaml]\n" + source, `1:13: providers[0]: other.yaml: key: the file of "acme" is called acme.yaml`},
+		{"under another name", "providers: [other.yaml]\n" + source, `1:13: providers[0]: other.yaml:1:6: key: the file of "acme" is called acme.yaml`},
 		{"absent, empty, none", "providers: [none.yaml, empty.yaml, '']\n" + source, `1:13: providers[0]: file DIR/none.yaml can't be read: no such file or directory
 1:24: providers[1]: file DIR/empty.yaml is empty
 1:36: providers[2]: want the path of a file with a pack, like acme.yaml`},
-		{"a setting that nothing uses", "providers: [unused.yaml]\n" + source, `1:13: providers[0]: unused.yaml: settings[0]: nothing uses header`},
-		{"no YAML", "providers: [syntax.yaml]\n" + source, `1:13: providers[0]: syntax.yaml: yaml: line 1: did not find expected node content`},
-		{"broken", "providers: [broken.yaml]\n" + source, `1:13: providers[0]: broken.yaml:2:1 unknown field "foo", expected one of [key name docs_url schemes id type occurred_at ...]
-1:13: providers[0]: broken.yaml:1:1 name: must be at least 1 characters (string.min_len)
-1:13: providers[0]: broken.yaml:1:1 docs_url: value is empty, which is not a valid URI (string.uri_empty)
-1:13: providers[0]: broken.yaml:4:3 schemes[0]: the signature is somewhere (scheme.signature)
-1:13: providers[0]: broken.yaml:4:10 schemes[0].name: does not match regex pattern ` + "`^[a-z][a-z0-9-]{0,31}$`" + ` (string.pattern)
-1:13: providers[0]: broken.yaml:4:3 schemes[0].algorithm: must be in list [hmac-sha1, hmac-sha256, hmac-sha512, ed25519, ecdsa-p256-sha256, rsa-sha256, rsa-sha512, sha1, sha256, token, basic, jws, code] (string.in)
-1:13: providers[0]: broken.yaml:1:1 bodies: must contain at least 1 item(s) (repeated.min_items)
-1:13: providers[0]: broken.yaml:1:1 retries: value is required (required)
-1:13: providers[0]: broken.yaml:1:1 evidence: must contain at least 1 item(s) (repeated.min_items)`},
+		{"a setting that nothing uses", "providers: [unused.yaml]\n" + source, `1:13: providers[0]: unused.yaml:12:5: settings[0] "header": nothing uses header`},
+		{"no YAML", "providers: [syntax.yaml]\n" + source, `1:13: providers[0]: syntax.yaml:1:1: is no YAML: did not find expected node content`},
+		{"broken", "providers: [broken.yaml]\n" + source, `1:13: providers[0]: broken.yaml:1:1: name: must be at least 1 characters, got nothing
+1:13: providers[0]: broken.yaml:1:1: docs_url: value is empty, which is not a valid URI, got nothing
+1:13: providers[0]: broken.yaml:1:1: bodies: must contain at least 1 item(s), got nothing
+1:13: providers[0]: broken.yaml:1:1: retries: value is required, got nothing
+1:13: providers[0]: broken.yaml:1:1: evidence: must contain at least 1 item(s), got nothing
+1:13: providers[0]: broken.yaml:2:1: foo: there is no such key
+1:13: providers[0]: broken.yaml:4:3: schemes[0] "X": the signature is somewhere
+1:13: providers[0]: broken.yaml:4:3: schemes[0] "X": algorithm: must be in list [hmac-sha1, hmac-sha256, hmac-sha512, ed25519, ecdsa-p256-sha256, rsa-sha256, rsa-sha512, sha1, sha256, token, basic, jws, code], got nothing
+1:13: providers[0]: broken.yaml:4:10: schemes[0] "X": name: does not match regex pattern ` + "`^[a-z][a-z0-9-]{0,31}$`" + `, got "X"`},
 		{"settings", "providers: [acme.yaml]\nsources:\n- {name: a, provider: acme, secrets: [env:A], settings: {header: hunter2, verify: hunter2, other: hunter2}}\n", `3:83: sources[0] "a": settings.verify: want a reference, env:NAME or file:PATH; got something else, which is not repeated here because it may be the secret itself`},
 		{"values", "providers: [acme.yaml]\nsources:\n- {name: a, provider: acme, secrets: [env:A], settings: {header: hunter2, other: hunter2}}\n", `3:66: sources[0] "a": settings.header: want what matches [A-Za-z-]+
 3:82: sources[0] "a": settings.other: Acme has no such setting; there is header and verify`},

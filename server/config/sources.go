@@ -10,6 +10,7 @@ import (
 	"time"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
+	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -39,15 +40,15 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 		if m.GetDedupe() == "none" {
 			s.DigestWindow = 0
 			if m.GetDigestWindow() != "" {
-				c.add(path+".digest_window", "has no meaning with dedupe: none; leave one of them out")
+				c.Add(path+".digest_window", "has no meaning with dedupe: none; leave one of them out")
 			}
 		}
-		if s.Burst > 0 && s.Rate == 0 && !c.at(path+".rate") {
-			c.add(path+".burst", "has no meaning without a rate; give a rate or leave it out")
+		if s.Burst > 0 && s.Rate == 0 && !c.At(path+".rate") {
+			c.Add(path+".burst", "has no meaning without a rate; give a rate or leave it out")
 		}
 		if s.MaxBody > config.HTTP.MaxInFlight {
-			c.add(path+".max_body", "want at most http.max_in_flight, which is %s; got %s",
-				formatSize(config.HTTP.MaxInFlight), c.document.got(path+".max_body"))
+			c.Add(path+".max_body", "want at most http.max_in_flight, which is %s; got %s",
+				formatSize(config.HTTP.MaxInFlight), c.Got(path+".max_body"))
 		}
 		sources = append(sources, s)
 	}
@@ -60,7 +61,7 @@ func (c *completion) unique(list string, i int, name string, first map[string]in
 	switch {
 	case name == "": // The rules of the schema have reported it.
 	case twice:
-		c.add(fmt.Sprintf("%s[%d].name", list, i), "%s is the name of %s[%d] already", quote(name), list, earlier)
+		c.Add(fmt.Sprintf("%s[%d].name", list, i), "%s is the name of %s[%d] already", document.Quote(name), list, earlier)
 	default:
 		first[name] = i
 	}
@@ -71,8 +72,8 @@ func (c *completion) provider(path, key string) string {
 	if c.catalogue != nil {
 		known = c.catalogue.Keys()
 	}
-	if key != "" && len(known) > 0 && !slices.Contains(known, key) && !c.at(path) {
-		c.add(path, "there is no provider %s%s", quote(key), didYouMean(key, known))
+	if key != "" && len(known) > 0 && !slices.Contains(known, key) && !c.At(path) {
+		c.Add(path, "there is no provider %s%s", document.Quote(key), document.DidYouMean(key, known))
 	}
 	return key
 }
@@ -81,9 +82,9 @@ func (c *completion) secrets(path string, references []string, journal string, s
 	for i, reference := range references {
 		element := fmt.Sprintf("%s[%d]", path, i)
 		switch {
-		case c.at(element):
+		case c.At(element):
 		case reference == captured && i < len(references)-1:
-			c.add(element, "captured is the last of the secrets")
+			c.Add(element, "captured is the last of the secrets")
 		case reference == captured:
 			c.captured(element, journal, s)
 		default:
@@ -92,8 +93,8 @@ func (c *completion) secrets(path string, references []string, journal string, s
 			}
 		}
 	}
-	if len(references) == 0 && !c.at(path) && !c.publishes(s.Provider) {
-		c.add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.document.butGot(path))
+	if len(references) == 0 && !c.At(path) && !c.publishes(s.Provider) {
+		c.Add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.ButGot(path))
 	}
 }
 
@@ -102,7 +103,7 @@ func (c *completion) captured(path, journal string, s *Source) {
 	s.Captured = true
 	secret, ok, err := readCaptured(journal, s.Name)
 	if err != nil {
-		c.add(path, "%v", err)
+		c.Add(path, "%v", err)
 	}
 	if ok {
 		s.Secrets = append(s.Secrets, secret)
@@ -134,7 +135,7 @@ func (c *completion) secret(path, reference string) (Secret, bool) {
 		return path
 	})
 	if err != nil {
-		c.add(path, "%v", err)
+		c.Add(path, "%v", err)
 	}
 	return secret, err == nil
 }
@@ -145,7 +146,7 @@ func (c *completion) settings(path string, values map[string]string, s *Source) 
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		element := path + "." + name
 		switch {
-		case c.at(element):
+		case c.At(element):
 		case !slices.Contains(secret, name):
 			if s.Settings == nil {
 				s.Settings = map[string]string{}
@@ -188,14 +189,14 @@ func (c *completion) checkSources(config *Config) {
 			return err
 		}
 	}
-	if check == nil || slices.ContainsFunc(c.list, func(p Problem) bool {
+	if check == nil || slices.ContainsFunc(c.Problems, func(p Problem) bool {
 		return !strings.HasPrefix(p.Path, "sources[")
 	}) {
 		return
 	}
 	for i, s := range config.Sources {
 		path := fmt.Sprintf("sources[%d]", i)
-		if slices.ContainsFunc(c.list, func(p Problem) bool { return p.Path == path || strings.HasPrefix(p.Path, path+".") }) {
+		if slices.ContainsFunc(c.Problems, func(p Problem) bool { return p.Path == path || strings.HasPrefix(p.Path, path+".") }) {
 			continue
 		}
 		if err := check(config, s); err != nil {
@@ -213,14 +214,14 @@ func (c *completion) refused(path string, err error) {
 		return
 	}
 	if secret, ok := errors.AsType[*provider.SecretError](err); ok {
-		c.add(fmt.Sprintf("%s.secrets[%d]", path, secret.Position), "%v", secret.Reason)
+		c.Add(fmt.Sprintf("%s.secrets[%d]", path, secret.Position), "%v", secret.Reason)
 		return
 	}
 	if setting, ok := errors.AsType[*provider.SettingError](err); ok {
-		c.add(path+".settings."+setting.Setting, "%v", setting.Reason)
+		c.Add(path+".settings."+setting.Setting, "%v", setting.Reason)
 		return
 	}
-	c.add(path, "%v", err)
+	c.Add(path, "%v", err)
 }
 
 // readable says whether a file can be opened and read.

@@ -81,7 +81,7 @@ func TestCompileErrors(t *testing.T) {
 		{"open brace", `{algorithm: hmac-sha256, encoding: hex, content: "{body", signature: [{header: S}]}`, `template "{body": { at 0 is not closed`},
 		{"closing brace", `{algorithm: hmac-sha256, encoding: hex, content: "body}", signature: [{header: S}]}`, `template "body}": } at 4 closes nothing`},
 		{"empty braces", `{algorithm: hmac-sha256, encoding: hex, content: "a{}", signature: [{header: S}]}`, `template "a{}": {} at 1 names nothing`},
-		{"many parts", `{algorithm: hmac-sha256, encoding: hex, content: "` + strings.Repeat("{body}", 33) + `", signature: [{header: S}]}`, `content has more than 32 parts`},
+		{"many parts", `{algorithm: hmac-sha256, encoding: hex, content: "` + strings.Repeat("{body}", 33) + `", signature: [{header: S}]}`, `content: it has more than 32 parts`},
 		{"optional prefix of nothing", `{algorithm: token, signature: [{header: S}], key: {prefix_optional: true}}`, `key: prefix_optional without prefixes`},
 		{"JSON path with an empty key", `{algorithm: token, signature: [{json: a..b}]}`, `JSON path "a..b" has an empty key`},
 		{"deep JSON path", `{algorithm: token, signature: [{json: ` + strings.Repeat("a.", 16) + `a}]}`, `is deeper than 16`},
