@@ -44,8 +44,9 @@ func SchemaSets(images []config.Schema, catalogue *provider.Catalogue) ([]schema
 // unknownProviders refuses events of providers that no source can have: they would wait for ever.
 func unknownProviders(set schema.Set, catalogue *provider.Catalogue) error {
 	var errs []error
+	known := catalogue.Keys()
 	for _, key := range set.Providers() {
-		if _, ok := catalogue.Get(key); !ok && key != "" {
+		if key != "" && !slices.Contains(known, key) {
 			errs = append(errs, fmt.Errorf("%s: option (hookbridge.v1.event): there is no provider %q; hookbridge providers lists them", set.Name(), key))
 		}
 	}

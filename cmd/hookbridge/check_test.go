@@ -78,6 +78,20 @@ FILE:5:23: sources[1] "a": provider: there is no provider "hmca"; did you mean "
 			err: `FILE:3:52: sources[1] "b": secrets[0]: unfit secret: want "whpk_" and base64; nor is it the signature's: unfit secret: want "whsec_" (or nothing) and base64, not beginning with "whpk_", not beginning with "whsk_"
 `,
 		},
+		{
+			name: "a pack, an image and sources that are wrong", code: 1, env: map[string]string{"A": "hunter2!"},
+			files:  map[string]string{"acme.yaml": "key: acme\nname: Acme\nname: Twice\n", "acme.binpb": "no image"},
+			config: "providers: [acme.yaml]\nschemas: [acme.binpb]\nsources:\n- {name: a, provider: acme, secrets: [env:A]}\n- {name: b, provider: aws_sns, secrets: [env:A]}\n- {name: c, provider: paypal}\n- {name: d, provider: hmac, scheme: none}\n",
+			err: `FILE:1:13: providers[0]: acme.yaml:1:1: docs_url: value is empty, which is not a valid URI, got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: schemes: must contain at least 1 item(s), got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: bodies: must contain at least 1 item(s), got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: retries: value is required, got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: evidence: must contain at least 1 item(s), got nothing
+FILE:1:13: providers[0]: acme.yaml:3:1: name: is given twice, first on line 2
+FILE:2:11: schemas[0]: acme.binpb: is no image
+FILE:5:3: sources[1] "b": secrets
+`,
+		},
 		{name: "no file", args: []string{"check"}, code: 2, err: "hookbridge: check wants --config FILE\n"},
 		{name: "an unknown flag", args: []string{"check", "--confg", "x"}, code: 2, err: "hookbridge: unknown flag: --confg\n"},
 	} {

@@ -24,6 +24,8 @@ type completion struct {
 	dir     string
 	// files are those of secrets, packs, schemas and certificates, readable or not.
 	files []string
+	// read are the positions of the secrets that could be read, by the path of their list.
+	read map[string][]int
 	// catalogue has the providers of the options and those of the configuration; nil where the options have none.
 	catalogue *provider.Catalogue
 }

@@ -27,7 +27,8 @@ type Options struct {
 	Catalogue *provider.Catalogue
 	// CheckSource is asked about each source that is right by itself, once the rest of the configuration is known: whether the
 	// provider can do with such secrets, whether it needs http.public_url. Its error is reported with the source; it must not
-	// contain a secret. Nil: with a Catalogue, whether it can be opened; else nothing more is checked.
+	// contain a secret. Nil: with a Catalogue, whatever its provider has against the source, as far as it can be known beside what else is wrong;
+	// else nothing more is checked.
 	CheckSource func(*Config, Source) error
 	// CheckSchemas is asked about the images that could be read, with all the providers that there are: one error for each, in their
 	// order, nil for those that are right. A joined error is reported problem by problem. Nil: nothing more is checked.
@@ -86,10 +87,10 @@ func parse(data []byte, path, file string, o Options) (*Config, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	c := completion{Document: d, options: o, dir: filepath.Dir(file)}
+	c := completion{Document: d, options: o, dir: filepath.Dir(file), read: map[string][]int{}}
 	config := c.config(message)
 	config.File = file
-	c.checkSources(config)
+	c.checkSources(config, message.GetSources())
 	c.checkSchemas(config)
 	if len(d.Problems) > 0 {
 		problems := refusal(path, d)

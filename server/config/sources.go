@@ -1,17 +1,13 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
 	"github.com/hookbridge/hookbridge/server/document"
-	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
@@ -78,9 +74,11 @@ func (c *completion) provider(path, key string) string {
 	return key
 }
 
+// secrets reads what the references name. Those that can't be read aren't among the source's.
 func (c *completion) secrets(path string, references []string, journal string, s *Source) {
 	for i, reference := range references {
 		element := fmt.Sprintf("%s[%d]", path, i)
+		before := len(s.Secrets)
 		switch {
 		case c.At(element):
 		case reference == captured && i < len(references)-1:
@@ -92,8 +90,11 @@ func (c *completion) secrets(path string, references []string, journal string, s
 				s.Secrets = append(s.Secrets, secret)
 			}
 		}
+		if len(s.Secrets) > before {
+			c.read[path] = append(c.read[path], i)
+		}
 	}
-	if len(references) == 0 && !c.At(path) && !c.publishes(s.Provider) {
+	if len(references) == 0 && !c.At(path) && c.wantsSecret(s.Provider) {
 		c.Add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.ButGot(path))
 	}
 }
@@ -119,13 +120,14 @@ func (c *completion) repeats(key string) bool {
 	return ok && pack.BodiesRepeat()
 }
 
-// publishes reports whether a provider publishes its keys, so that a source needs no secret.
-func (c *completion) publishes(key string) bool {
+// wantsSecret reports whether a source of a provider can't do without a secret, as it can where the provider publishes its keys. Of a provider
+// whose pack is wrong nothing is known.
+func (c *completion) wantsSecret(key string) bool {
 	if c.catalogue == nil {
-		return false
+		return true
 	}
 	pack, ok := c.catalogue.Get(key)
-	return ok && pack.PublishesKeys()
+	return ok && !pack.PublishesKeys() || !ok && !slices.Contains(c.catalogue.Keys(), key)
 }
 
 func (c *completion) secret(path, reference string) (Secret, bool) {
@@ -177,62 +179,4 @@ func (c *completion) secretSettings(key string) []string {
 		}
 	}
 	return names
-}
-
-// checkSources lets the caller refuse sources that are right by themselves. It is asked when everything that is not in a source
-// is right: what it looks at besides the source is then what the file says.
-func (c *completion) checkSources(config *Config) {
-	check := c.options.CheckSource
-	if check == nil && c.catalogue != nil {
-		check = func(config *Config, s Source) error {
-			_, err := config.Open(s, c.catalogue)
-			return err
-		}
-	}
-	if check == nil || slices.ContainsFunc(c.Problems, func(p Problem) bool {
-		return !strings.HasPrefix(p.Path, "sources[")
-	}) {
-		return
-	}
-	for i, s := range config.Sources {
-		path := fmt.Sprintf("sources[%d]", i)
-		if slices.ContainsFunc(c.Problems, func(p Problem) bool { return p.Path == path || strings.HasPrefix(p.Path, path+".") }) {
-			continue
-		}
-		if err := check(config, s); err != nil {
-			c.refused(path, err)
-		}
-	}
-}
-
-// refused reports what CheckSource said, of each secret where it stands.
-func (c *completion) refused(path string, err error) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, each := range several.Unwrap() {
-			c.refused(path, each)
-		}
-		return
-	}
-	if secret, ok := errors.AsType[*provider.SecretError](err); ok {
-		c.Add(fmt.Sprintf("%s.secrets[%d]", path, secret.Position), "%v", secret.Reason)
-		return
-	}
-	if setting, ok := errors.AsType[*provider.SettingError](err); ok {
-		c.Add(path+".settings."+setting.Setting, "%v", setting.Reason)
-		return
-	}
-	c.Add(path, "%v", err)
-}
-
-// readable says whether a file can be opened and read.
-func readable(path string) error {
-	file, err := openRegular(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	if _, err := file.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
-		return fileError(path, err)
-	}
-	return nil
 }

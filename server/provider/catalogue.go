@@ -86,6 +86,17 @@ func (c *Catalogue) With(file string, pack *Pack) (*Catalogue, error) {
 	return more, nil
 }
 
+// WithBroken returns a catalogue that also lists a provider whose pack, of a file, is wrong: Keys has it, and Get hasn't, not even where it is the
+// key of a pack that is there.
+func (c *Catalogue) WithBroken(file, key string, reason error) *Catalogue {
+	more := &Catalogue{packs: maps.Clone(c.packs), files: maps.Clone(c.files)}
+	if _, there := more.packs[key]; !there {
+		more.files[key] = file
+	}
+	more.packs[key] = &entry{func() (*Pack, error) { return nil, reason }}
+	return more
+}
+
 // Get returns a pack by its key. One that Check finds something wrong with isn't there.
 func (c *Catalogue) Get(key string) (*Pack, bool) {
 	e, ok := c.packs[key]

@@ -120,7 +120,8 @@ func (p *Pack) PublishesKeys() bool {
 	return slices.ContainsFunc(p.schemes, (*signature.Scheme).Keyless)
 }
 
-func (p *Pack) maxBody() int64 {
+// MaxBody returns the largest body that the provider sends, in bytes.
+func (p *Pack) MaxBody() int64 {
 	if n := p.spec.GetMaxBody(); n > 0 {
 		return n
 	}

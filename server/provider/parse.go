@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -48,6 +49,20 @@ func Parse(file string, data []byte) (*Pack, error) {
 	}
 	pack.line, pack.column = d.Position("key")
 	return pack, nil
+}
+
+// validate applies the rules of the description. Its error joins what breaks them, each behind the way to its field.
+func validate(spec *providerv1.Pack) error {
+	err := protovalidate.Validate(spec)
+	broken, ok := errors.AsType[*protovalidate.ValidationError](err)
+	if !ok {
+		return err
+	}
+	var errs []error
+	for _, v := range broken.Violations {
+		errs = append(errs, fmt.Errorf("%s: %s", protovalidate.FieldPathString(v.Proto.GetField()), v.Proto.GetMessage()))
+	}
+	return errors.Join(errs...)
 }
 
 // wrong joins an error of each problem.

@@ -264,7 +264,7 @@ func limitsText(p *Pack) string {
 	for _, body := range p.bodies {
 		media = append(media, "`"+body.mediaType+"`")
 	}
-	text := fmt.Sprintf("Bodies of up to %s as %s", bytesText(p.maxBody()), strings.Join(media, " or "))
+	text := fmt.Sprintf("Bodies of up to %s as %s", bytesText(p.MaxBody()), strings.Join(media, " or "))
 	if d := p.deadline(); d > 0 {
 		return text + fmt.Sprintf("; the provider waits %g seconds for the answer.", d.Seconds())
 	}

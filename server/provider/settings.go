@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
@@ -210,20 +209,6 @@ func (c settings) fill(spec *providerv1.Pack) error {
 		})
 		return filled, absent
 	})
-}
-
-// validate applies the rules of the description. Its error joins what breaks them, each behind the way to its field.
-func validate(spec *providerv1.Pack) error {
-	err := protovalidate.Validate(spec)
-	broken, ok := errors.AsType[*protovalidate.ValidationError](err)
-	if !ok {
-		return err
-	}
-	var errs []error
-	for _, v := range broken.Violations {
-		errs = append(errs, fmt.Errorf("%s: %s", protovalidate.FieldPathString(v.Proto.GetField()), v.Proto.GetMessage()))
-	}
-	return errors.Join(errs...)
 }
 
 // checkSettings checks what a pack says of its settings, and compiles it with values that stand in for those of a source. Its error joins what
