@@ -68,7 +68,7 @@ func (p *Pack) Traits() []Trait {
 	}
 	add("Batches", batchText(spec.GetBatch()))
 	add("Retries", spec.GetGuide().GetRetries())
-	add("Handshake", handshakeText(spec))
+	add("Handshake", p.handshakeText())
 	add("Answers", answersText(spec.GetAnswers()))
 	add("Limits", limitsText(p))
 	for _, note := range spec.GetGuide().GetNotes() {
@@ -185,12 +185,17 @@ func batchText(b *providerv1.Batch) string {
 	return "Each element of `" + b.GetEvents() + "` becomes an event."
 }
 
-func handshakeText(spec *providerv1.Pack) string {
-	if len(spec.GetHandshakes()) == 0 {
+func (p *Pack) handshakeText() string {
+	var texts []string
+	for _, s := range p.schemes {
+		if text := s.Confirms(); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	if len(texts)+len(p.handshakes) == 0 {
 		return "None: anything but POST is answered 405."
 	}
-	var texts []string
-	for _, h := range spec.GetHandshakes() {
+	for _, h := range p.spec.GetHandshakes() {
 		text := h.GetMethod()
 		if h.GetSigned() {
 			text = "A signed " + text
