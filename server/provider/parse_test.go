@@ -37,6 +37,7 @@ func TestProblemsOfPacks(t *testing.T) {
 	for _, tc := range []struct{ name, from, to, want string }{
 		{"a template that names nothing", "{ts}.{body}", "{ts}.{boddy}", `p.yaml:9:14: schemes[0] "signature": content: unknown {boddy}`},
 		{"a template that isn't closed", "{ts}.{body}", "{ts}.{body", `p.yaml:9:14: schemes[0] "signature": content: template "{ts}.{body": { at 5 is not closed`},
+		{"no encoding", "    encoding: hex\n", "", `p.yaml:5:5: schemes[0] "signature": encoding: unknown encoding ""`},
 		{"a timestamp that isn't signed", "{ts}.{body}", "{body}", `p.yaml:10:16: schemes[0] "signature": timestamp: it is not signed, so it proves nothing`},
 		{"no timestamp", "    timestamp: {at: [{header: X-Time}], unit: s, tolerance: 300s}\n", "", `p.yaml:9:14: schemes[0] "signature": content: {ts} needs a timestamp`},
 		{"a JSON path", "json: id}", "json: a..b}", `p.yaml:12:15: id[0].parts[0]: JSON path "a..b" has an empty key`},

@@ -66,7 +66,7 @@ func TestCompileErrors(t *testing.T) {
 		{"only the secret", `{algorithm: sha1, encoding: hex, content: "{secret}", signature: [{header: S}]}`, `content: nothing of the delivery is signed`},
 		{"digest without a secret", `{algorithm: sha1, encoding: hex, content: "{body}", signature: [{header: S}]}`, `content: {secret} is for digests, and they need it`},
 		{"HMAC of the secret", `{algorithm: hmac-sha1, encoding: hex, content: "{secret}{body}", signature: [{header: S}]}`, `content: {secret} is for digests, and they need it`},
-		{"no encoding", `{algorithm: hmac-sha256, content: "{body}", signature: [{header: S}]}`, `unknown encoding ""`},
+		{"no encoding", `{algorithm: hmac-sha256, content: "{body}", signature: [{header: S}]}`, `encoding: unknown encoding ""`},
 		{"unsigned time", `{algorithm: hmac-sha256, encoding: hex, content: "{body}", signature: [{header: S}], timestamp: {at: [{header: T}], unit: s}}`, `timestamp: it is not signed, so it proves nothing`},
 		{"unsigned time in the list", `{algorithm: hmac-sha256, encoding: hex, content: "{body}", signature: [{header: S}], list: {separator: ",", assign: "=", take: [v1]}, timestamp: {at: [{item: t}], unit: s}}`, `timestamp: it is not signed, so it proves nothing`},
 		{"time that is nowhere", `{algorithm: hmac-sha256, encoding: hex, content: "{ts}{body}", signature: [{header: S}]}`, `content: {ts} needs a timestamp`},

@@ -90,7 +90,7 @@ func (s *Scheme) compileAlgorithm(spec *providerv1.Scheme) error {
 			s.encoding, err = newEncoding(spec.GetEncoding(), true)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("encoding: %w", err)
 		}
 	} else if signsNothing(spec, s.algorithm.family) {
 		return fmt.Errorf("%s has no encoding, content, timestamp or id: it signs nothing", s.algorithm.name)
