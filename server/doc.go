@@ -11,6 +11,7 @@
 //	signature     the scheme engine: does this signature match these bytes? In signature/method, the few providers that are code
 //	publickey     public keys as providers publish them
 //	keysource     fetching those: where from, how often, and nowhere else
+//	document      a YAML file as a message: where each field stands, and everything that is wrong with it
 //	provider      providers as data (packs/*.yaml), and the sources made of them
 //	edge          the HTTP listener for providers: limits, reading, verifying, answering
 //	schema        the registry of event messages, the users' own too; decoding JSON into them; the SchemaService

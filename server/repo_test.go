@@ -21,7 +21,7 @@ const (
 // imports says which room may see which, besides delivery's neighbours at the bottom. A room that is not here may see none.
 var imports = map[string][]string{
 	"edge":             {"provider", "delivery", "fault", "requestid"},
-	"provider":         {"signature", "signature/method", "publickey", "delivery"},
+	"provider":         {"document", "signature", "signature/method", "publickey", "delivery"},
 	"signature":        {"publickey", "delivery"},
 	"signature/method": {"signature", "publickey", "delivery"},
 	"keysource":        {"publickey"},
@@ -32,7 +32,7 @@ var imports = map[string][]string{
 	"rejection":            {"provider", "signature", "delivery", "journal", "fault"},
 	"source":               {"provider", "fault"},
 	"auth":                 {"pattern", "fault"},
-	"config":               {"provider"},
+	"config":               {"document", "provider"},
 	"journal/journaltest":  {"journal"},
 	"journal/journalfake":  {"journal"},
 	"subscription/machine": {},

@@ -45,9 +45,9 @@ func SchemaSets(images []config.Schema, catalogue *provider.Catalogue) ([]schema
 // unknownProviders refuses events of providers that no source can have: they would wait for ever.
 func unknownProviders(set schema.Set, catalogue *provider.Catalogue) error {
 	var errs []error
-	providers := set.Providers()
+	known, providers := catalogue.Keys(), set.Providers()
 	for _, key := range slices.Sorted(maps.Keys(providers)) {
-		if _, ok := catalogue.Get(key); !ok && key != "" {
+		if key != "" && !slices.Contains(known, key) {
 			for _, message := range providers[key] {
 				errs = append(errs, fmt.Errorf("%s: %s: option (hookbridge.v1.event): there is no provider %q; hookbridge providers lists them",
 					set.Name(), message, key))

@@ -55,6 +55,9 @@ func checkCommand() *cobra.Command {
 // provenBy says what a source's deliveries are proven by.
 func provenBy(s config.Source) string {
 	text := fmt.Sprintf("%d active secrets", len(s.Secrets))
+	if len(s.Secrets) == 0 && !s.Captured {
+		text = "keys that the provider publishes"
+	}
 	if s.Captured {
 		text += ", and one that is captured"
 	}

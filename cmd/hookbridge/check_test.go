@@ -78,6 +78,24 @@ FILE:5:23: sources[1] "a": provider: there is no provider "hmca"; did you mean "
 			err: `FILE:3:52: sources[1] "b": secrets[0]: unfit secret: want "whpk_" and base64; nor is it the signature's: unfit secret: want "whsec_" (or nothing) and base64, not beginning with "whpk_", not beginning with "whsk_"
 `,
 		},
+		{
+			name: "a pack, an image and sources that are wrong", code: 1, env: map[string]string{"A": "hunter2!"},
+			files:  map[string]string{"acme.yaml": "key: acme\nname: Acme\nname: Twice\n"},
+			config: "providers: [acme.yaml]\nschemas: [acme.binpb]\nsources:\n- {name: a, provider: acme, secrets: [env:A]}\n- {name: b, provider: aws_sns, secrets: [env:A]}\n- {name: c, provider: paypal}\n- {name: d, provider: hmac, scheme: none}\n",
+			err: `FILE:1:13: providers[0]: acme.yaml:1:1: docs_url: value is empty, which is not a valid URI, got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: schemes: must contain at least 1 item(s), got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: bodies: must contain at least 1 item(s), got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: retries: value is required, got nothing
+FILE:1:13: providers[0]: acme.yaml:1:1: evidence: must contain at least 1 item(s), got nothing
+FILE:1:13: providers[0]: acme.yaml:3:1: name: is given twice, first on line 2
+FILE:2:11: schemas[0]: file DIR/acme.binpb can't be read: no such file or directory
+FILE:5:3: sources[1] "b": settings.topic_arn: is wanted: The topic whose messages are taken, as an ARN; with * in place of the topic's name, all of the account in that region.
+FILE:5:42: sources[1] "b": secrets[0]: unfit secret: certificate takes none, the provider publishes its keys
+FILE:6:3: sources[2] "c": settings.webhook_id: is wanted: The webhook's id, as the list of webhooks of the app shows it.
+FILE:7:3: sources[3] "d": secrets: want from 1 to 10 references, each env:NAME or file:PATH, got nothing
+FILE:7:37: sources[3] "d": scheme: HMAC (your own senders) has no scheme "none"; there is signature
+`,
+		},
 		{name: "no file", args: []string{"check"}, code: 2, err: "hookbridge: check wants --config FILE\n"},
 		{name: "an unknown flag", args: []string{"check", "--confg", "x"}, code: 2, err: "hookbridge: unknown flag: --confg\n"},
 	} {

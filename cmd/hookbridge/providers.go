@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -113,39 +112,16 @@ func showProvider(w io.Writer, pack *provider.Pack) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nIn the configuration\n  sources:\n    - {name: %s, provider: %s%s%s}\n",
-		strings.ReplaceAll(spec.GetKey(), "_", "-"), spec.GetKey(), secretsExample(spec), settingsExample(spec))
+	_, err := fmt.Fprintf(w, "\nIn the configuration\n%s", indented(pack.Example(), "  "))
 	return err
 }
 
-// secretsExample is empty for a provider that publishes its keys.
-func secretsExample(spec *providerv1.Pack) string {
-	needed := slices.ContainsFunc(spec.GetSchemes(), func(s *providerv1.Scheme) bool { return s.GetKeySource() == nil })
-	switch {
-	case !needed:
-		return ""
-	case slices.ContainsFunc(spec.GetHandshakes(), func(h *providerv1.Handshake) bool { return h.GetCaptures() != nil }):
-		return `, secrets: ["captured"]`
+func indented(text, indent string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(indent + line)
 	}
-	return fmt.Sprintf(`, secrets: ["env:%s_SECRET"]`, strings.ToUpper(spec.GetKey()))
-}
-
-// settingsExample has the settings that must be given.
-func settingsExample(spec *providerv1.Pack) string {
-	var settings []string
-	for _, s := range spec.GetSettings() {
-		switch {
-		case s.GetDefault() != "" || s.GetOptional():
-		case s.GetSecret():
-			settings = append(settings, fmt.Sprintf("%s: \"env:%s_%s\"", s.GetName(), strings.ToUpper(spec.GetKey()), strings.ToUpper(s.GetName())))
-		default:
-			settings = append(settings, s.GetName()+": ...")
-		}
-	}
-	if len(settings) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", settings: {%s}", strings.Join(settings, ", "))
+	return b.String()
 }
 
 // wrap breaks a text into lines of at most width characters where it has spaces, each after an indent.

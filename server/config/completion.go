@@ -12,19 +12,20 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
+	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 // completion turns the message, whose shape is right, into a Config, and reports what is wrong with its values.
 type completion struct {
-	*problems
+	*document.Document
 	options Options
 	dir     string
 	// files are those of secrets, packs, schemas and certificates, readable or not.
 	files []string
+	// read are the positions of the secrets that could be read, by the path of their list.
+	read map[string][]int
 	// catalogue has the providers of the options and those of the configuration; nil where the options have none.
 	catalogue *provider.Catalogue
 }
@@ -34,8 +35,8 @@ func closed() []string { return []string{"auth", "http.tls", "grpc.tls", "admin.
 
 func (c *completion) config(m *configv1.Config) *Config {
 	for _, path := range closed() {
-		if node, ok := c.document.nodes[path]; ok && node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
-			c.add(path, "has no value; give it one, or leave the key out to do without")
+		if c.IsNull(path) {
+			c.Add(path, "has no value; give it one, or leave the key out to do without")
 		}
 	}
 	config := &Config{
@@ -85,7 +86,7 @@ func (c *completion) distinctListeners(config *Config) {
 	for i, later := range listeners {
 		for _, earlier := range listeners[:i] {
 			if overlap(earlier.address, later.address) {
-				c.add(later.path, "%q is already taken by %s", later.address, earlier.path)
+				c.Add(later.path, "%q is already taken by %s", later.address, earlier.path)
 				break
 			}
 		}
@@ -123,24 +124,24 @@ func loopback(address string) bool {
 }
 
 func (c *completion) address(path, value, fallback string) string {
-	if value == "" || c.at(path) {
+	if value == "" || c.At(path) {
 		return fallback
 	}
 	_, port, err := net.SplitHostPort(value)
 	if number, numeric := strconv.ParseUint(port, 10, 16); err != nil || numeric != nil || strconv.FormatUint(number, 10) != port {
-		c.add(path, "want an address, host:port, like %s; got %s", fallback, c.document.got(path))
+		c.Add(path, "want an address, host:port, like %s; got %s", fallback, c.Got(path))
 		return fallback
 	}
 	return value
 }
 
 func (c *completion) publicURL(path, value string) *url.URL {
-	if value == "" || c.at(path) {
+	if value == "" || c.At(path) {
 		return nil
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		c.add(path, "want a URL with scheme and host and without user, query or fragment, like https://hooks.example.com")
+		c.Add(path, "want a URL with scheme and host and without user, query or fragment, like https://hooks.example.com")
 		return nil
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
@@ -155,11 +156,11 @@ func (c *completion) networks(path string, values []string) []netip.Prefix {
 			prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
 		}
 		element := fmt.Sprintf("%s[%d]", path, i)
-		if c.at(element) {
+		if c.At(element) {
 			continue
 		}
 		if err != nil {
-			c.add(element, "want a network or an address, like 10.0.0.0/8; got %s", c.document.got(element))
+			c.Add(element, "want a network or an address, like 10.0.0.0/8; got %s", c.Got(element))
 			continue
 		}
 		networks = append(networks, prefix.Masked())
@@ -178,9 +179,9 @@ func (c *completion) journal(m *configv1.Journal) Journal {
 	}
 	j.Dir = c.absolute(cmp.Or(m.GetDir(), "./data"))
 	j.HoldBytes = c.size("journal.retention.hold_bytes", m.GetRetention().GetHoldBytes(), sizeRange{Default: j.MaxBytes / 2})
-	if j.HoldBytes > j.MaxBytes && !c.at("journal.retention.hold_bytes") {
-		c.add("journal.retention.hold_bytes", "want at most journal.retention.max_bytes, which is %s; got %s",
-			formatSize(j.MaxBytes), c.document.got("journal.retention.hold_bytes"))
+	if j.HoldBytes > j.MaxBytes && !c.At("journal.retention.hold_bytes") {
+		c.Add("journal.retention.hold_bytes", "want at most journal.retention.max_bytes, which is %s; got %s",
+			formatSize(j.MaxBytes), c.Got("journal.retention.hold_bytes"))
 	}
 	j.DeadLetterBytes = c.size("journal.retention.dead_letter_bytes", m.GetRetention().GetDeadLetterBytes(), sizeRange{Default: 1 << 30, Min: 1 << 20})
 	j.DeadLetterMaxAge = c.duration("journal.retention.dead_letter_max_age", m.GetRetention().GetDeadLetterMaxAge(), durationRange{Min: time.Second})
@@ -191,9 +192,9 @@ func (c *completion) journal(m *configv1.Journal) Journal {
 // window reads the time for which an id is remembered. Ids are those of stored events, so it can't exceed their age.
 func (c *completion) window(path, value string, fallback, maxAge time.Duration) time.Duration {
 	window := c.duration(path, value, durationRange{Default: min(fallback, maxAge), Min: time.Second})
-	if window > maxAge && !c.at(path) && !c.at("journal.retention.max_age") {
-		c.add(path, "want at most journal.retention.max_age, which is %s, because an id is remembered no longer than its event; got %s",
-			formatDuration(maxAge), c.document.got(path))
+	if window > maxAge && !c.At(path) && !c.At("journal.retention.max_age") {
+		c.Add(path, "want at most journal.retention.max_age, which is %s, because an id is remembered no longer than its event; got %s",
+			formatDuration(maxAge), c.Got(path))
 	}
 	return window
 }
@@ -203,25 +204,25 @@ func (c *completion) nats(m *configv1.NATS) *NATS {
 		return nil
 	}
 	for server := range strings.SplitSeq(m.GetUrl(), ",") {
-		if c.at("journal.nats.url") {
+		if c.At("journal.nats.url") {
 			break
 		}
 		u, err := url.Parse(strings.TrimSpace(server))
 		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			c.add("journal.nats.url", "want the servers, like nats://a:4222,nats://b:4222; got something else, which is not "+
+			c.Add("journal.nats.url", "want the servers, like nats://a:4222,nats://b:4222; got something else, which is not "+
 				"repeated here because it may contain a password")
 			break
 		}
 		if u.User != nil {
-			c.add("journal.nats.url", "want no user or password in the URL; name a file in journal.nats.credentials_file")
+			c.Add("journal.nats.url", "want no user or password in the URL; name a file in journal.nats.credentials_file")
 			break
 		}
 	}
 	n := &NATS{URL: m.GetUrl(), Prefix: cmp.Or(m.GetPrefix(), "hookbridge"), Replicas: cmp.Or(int(m.GetReplicas()), 3)}
-	if m.GetCredentialsFile() != "" && !c.at("journal.nats.credentials_file") {
+	if m.GetCredentialsFile() != "" && !c.At("journal.nats.credentials_file") {
 		n.CredentialsFile = c.absolute(m.GetCredentialsFile())
 		if err := readable(n.CredentialsFile); err != nil {
-			c.add("journal.nats.credentials_file", "%v", err)
+			c.Add("journal.nats.credentials_file", "%v", err)
 		}
 	}
 	return n
@@ -247,9 +248,9 @@ func (c *completion) rejections(m *configv1.Rejections) Rejections {
 
 func (c *completion) log(m *configv1.Log) Log {
 	l := Log{Format: m.GetFormat()}
-	if m.GetLevel() != "" && !c.at("log.level") {
+	if m.GetLevel() != "" && !c.At("log.level") {
 		if err := l.Level.UnmarshalText([]byte(m.GetLevel())); err != nil {
-			c.add("log.level", "%v", err)
+			c.Add("log.level", "%v", err)
 		}
 	}
 	return l

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
+	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -27,7 +27,8 @@ type Options struct {
 	Catalogue *provider.Catalogue
 	// CheckSource is asked about each source that is right by itself, once the rest of the configuration is known: whether the
 	// provider can do with such secrets, whether it needs http.public_url. Its error is reported with the source; it must not
-	// contain a secret. Nil: with a Catalogue, whether it can be opened; else nothing more is checked.
+	// contain a secret. Nil: with a Catalogue, whatever its provider has against the source, as far as it can be known beside what else is wrong;
+	// else nothing more is checked.
 	CheckSource func(*Config, Source) error
 	// CheckSchemas is asked about the images that could be read, with all the providers that there are: one error for each, in their
 	// order, nil for those that are right. A joined error is reported problem by problem. Nil: nothing more is checked.
@@ -64,70 +65,42 @@ func Load(path string, o Options) (*Config, error) {
 // parse reads a configuration. The path is what messages say; file is absolute, and its folder is what relative paths are
 // relative to.
 func parse(data []byte, path, file string, o Options) (*Config, error) {
-	document, syntax := parseDocument(data)
-	p := &problems{document: document}
-	if syntax != nil {
-		p.list = append(p.list, *syntax)
-		return nil, p.err(path)
-	}
 	message := &configv1.Config{}
-	if document.root != nil {
-		p.walkMessage(document.root, message.ProtoReflect().Descriptor(), "")
+	d, ok := document.Parse(data, message.ProtoReflect().Descriptor(), sensitive)
+	if !ok {
+		return nil, refusal(path, d)
 	}
 	// Lines end in more ways for the YAML parser than for protoyaml, which then looks for the source of an error beyond the last
 	// line, and panics. What the walk found wrong is reported without it.
-	if len(p.list) > 0 && strings.ContainsAny(string(data), "\r\u0085\u2028\u2029") {
-		return nil, p.err(path)
+	if len(d.Problems) > 0 && strings.ContainsAny(string(data), "\r\u0085\u2028\u2029") {
+		return nil, refusal(path, d)
 	}
 	// What is unknown was reported by the walk. What protoyaml reports besides is left out, because its errors quote the
 	// source line: what the walk found covers it.
 	err := protoyaml.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(data, message)
-	if err != nil && len(p.list) == 0 {
-		p.add("", "does not fit the schema of the configuration")
+	if err != nil && len(d.Problems) == 0 {
+		d.Add("", "does not fit the schema of the configuration")
 	}
-	if err := p.validate(message); err != nil {
-		return nil, err
+	if err := d.Validate(message); err != nil {
+		return nil, fmt.Errorf("rules of the configuration's schema: %w", err)
 	}
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	c := completion{problems: p, options: o, dir: filepath.Dir(file)}
+	c := completion{Document: d, options: o, dir: filepath.Dir(file), read: map[string][]int{}}
 	config := c.config(message)
 	config.File = file
-	c.checkSources(config)
+	c.checkSources(config, message.GetSources())
 	c.checkSchemas(config)
-	if len(p.list) > 0 {
-		problems := p.err(path)
+	if len(d.Problems) > 0 {
+		problems := refusal(path, d)
 		problems.Files = c.files
 		return nil, problems
 	}
 	return config, nil
 }
 
-// validate applies the rules of the schema. The error it returns is a defect of the rules, not of the configuration.
-func (p *problems) validate(message *configv1.Config) error {
-	err := protovalidate.Validate(message)
-	if err == nil {
-		return nil
-	}
-	violated, ok := errors.AsType[*protovalidate.ValidationError](err)
-	if !ok {
-		return fmt.Errorf("rules of the configuration's schema: %w", err)
-	}
-	for _, violation := range violated.Violations {
-		path := protovalidate.FieldPathString(violation.Proto.GetField())
-		if p.at(path) {
-			continue
-		}
-		p.add(path, "%s%s", violation.Proto.GetMessage(), p.document.butGot(path))
-	}
-	return nil
-}
-
-// butGot returns `, got "x"` for a single value, and nothing where there is no use in saying what was found.
-func (d *document) butGot(path string) string {
-	if got := d.got(path); strings.HasPrefix(got, `"`) || got == "nothing" {
-		return ", got " + got
-	}
-	return ""
+// sensitive says whether a value at path may be or contain a secret.
+func sensitive(path string) bool {
+	return strings.Contains(path, ".secrets") || strings.Contains(path, ".settings.") || strings.Contains(path, ".tokens") || path == "journal.nats.url" || path == "http.public_url"
 }

@@ -58,10 +58,10 @@ func (c *completion) principals(m *configv1.Auth, clientCertificates bool) []Pri
 			}
 		}
 		switch {
-		case len(p.GetTokens())+len(p.GetMtls()) == 0 && !c.at(path+".tokens") && !c.at(path+".mtls"):
-			c.add(path, "has neither tokens nor mtls, so that nobody could be it")
-		case len(p.GetMtls()) > 0 && !clientCertificates && !c.at(path+".mtls"):
-			c.add(path+".mtls", "no listener looks at clients' certificates; want grpc.tls.client_ca or admin.tls.client_ca")
+		case len(p.GetTokens())+len(p.GetMtls()) == 0 && !c.At(path+".tokens") && !c.At(path+".mtls"):
+			c.Add(path, "has neither tokens nor mtls, so that nobody could be it")
+		case len(p.GetMtls()) > 0 && !clientCertificates && !c.At(path+".mtls"):
+			c.Add(path+".mtls", "no listener looks at clients' certificates; want grpc.tls.client_ca or admin.tls.client_ca")
 		}
 		principals = append(principals, principal)
 	}
@@ -70,33 +70,33 @@ func (c *completion) principals(m *configv1.Auth, clientCertificates bool) []Pri
 
 // token reads a digest.
 func (c *completion) token(path, text string) (digest [sha256.Size]byte, ok bool) {
-	if c.at(path) {
+	if c.At(path) {
 		return digest, false
 	}
 	encoded, prefixed := strings.CutPrefix(text, "sha256:")
 	raw, err := hex.DecodeString(encoded)
 	if !prefixed || err != nil || len(raw) != len(digest) {
-		c.add(path, tokenRule)
+		c.Add(path, tokenRule)
 		return digest, false
 	}
 	return [sha256.Size]byte(raw), true
 }
 
 func (c *completion) certificate(path, text string) bool {
-	if c.at(path) {
+	if c.At(path) {
 		return false
 	}
 	if spiffeID.MatchString(text) || !strings.HasPrefix(text, "spiffe:") && subject.MatchString(text) && !subjectSpace.MatchString(text) {
 		return true
 	}
-	c.add(path, certificateRule, c.document.got(path))
+	c.Add(path, certificateRule, c.Got(path))
 	return false
 }
 
 // single reports what another principal, or the same one, has before.
 func (c *completion) single(path, value, kind string, i int, first map[string]int) bool {
 	if earlier, twice := first[value]; twice {
-		c.add(path, "is a %s of auth.principals[%d] already", kind, earlier)
+		c.Add(path, "is a %s of auth.principals[%d] already", kind, earlier)
 		return false
 	}
 	first[value] = i
@@ -106,12 +106,12 @@ func (c *completion) single(path, value, kind string, i int, first map[string]in
 // exposed refuses a listener that strangers reach, unless they have to say who they are and nobody hears it.
 func (c *completion) exposed(path string, l Listener, authenticated bool) {
 	switch {
-	case l.Insecure || c.at(path+".listen") || loopback(l.Listen):
+	case l.Insecure || c.At(path+".listen") || loopback(l.Listen):
 	case !authenticated:
-		c.add(path+".listen", "%q is not a loopback address and nobody has to authenticate there; want a loopback address, or "+
+		c.Add(path+".listen", "%q is not a loopback address and nobody has to authenticate there; want a loopback address, or "+
 			"auth and %s.tls, or %s.insecure: true where the network itself keeps strangers out", l.Listen, path, path)
 	case l.TLS == nil:
-		c.add(path+".listen", "%q is not a loopback address and tokens would cross the network in plain text; want a loopback address, "+
+		c.Add(path+".listen", "%q is not a loopback address and tokens would cross the network in plain text; want a loopback address, "+
 			"or %s.tls, or %s.insecure: true where nobody can listen in", l.Listen, path, path)
 	}
 }

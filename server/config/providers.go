@@ -3,7 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -17,29 +22,31 @@ func (c *completion) providers(names []string) []Provider {
 	first := map[string]int{}
 	for i, name := range names {
 		path := fmt.Sprintf("providers[%d]", i)
-		if c.at(path) {
+		if c.At(path) {
 			continue
 		}
 		if name == "" {
-			c.add(path, "want the path of a file with a pack, like acme.yaml")
+			c.Add(path, "want the path of a file with a pack, like acme.yaml")
 			continue
 		}
 		p := Provider{Name: name, File: c.absolute(name)}
 		if earlier, twice := first[p.File]; twice {
-			c.add(path, "%s is providers[%d] already", quote(name), earlier)
+			c.Add(path, "%s is providers[%d] already", document.Quote(name), earlier)
 			continue
 		}
 		first[p.File] = i
 		c.files = append(c.files, p.File)
 		var err error
 		if p.Pack, err = readBounded(p.File, maxPack); err != nil {
-			c.add(path, "%v", err)
+			c.Add(path, "%v", err)
+			c.broken(p, err)
 			continue
 		}
 		if c.catalogue != nil {
 			extended, err := extend(c.catalogue, p)
 			if err != nil {
 				c.unfit(path, err)
+				c.broken(p, err)
 				continue
 			}
 			c.catalogue = extended
@@ -47,6 +54,22 @@ func (c *completion) providers(names []string) []Provider {
 		list = append(list, p)
 	}
 	return list
+}
+
+// broken keeps it from being said that there is no provider where only its pack is wrong: it is the one that the file is named after, and the
+// one that it names.
+func (c *completion) broken(p Provider, reason error) {
+	if c.catalogue == nil {
+		return
+	}
+	keys := []string{strings.TrimSuffix(filepath.Base(p.File), filepath.Ext(p.File))}
+	var named struct{ Key string }
+	if yaml.Unmarshal(p.Pack, &named) == nil && named.Key != "" {
+		keys = append(keys, named.Key)
+	}
+	for _, key := range keys {
+		c.catalogue = c.catalogue.WithBroken(p.Name, key, reason)
+	}
 }
 
 // extend adds a pack. Its errors name the file, and where in it.

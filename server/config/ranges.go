@@ -17,11 +17,11 @@ func (c *completion) duration(path, value string, r durationRange) time.Duration
 	}
 	d, err := time.ParseDuration(value)
 	switch {
-	case c.at(path):
+	case c.At(path):
 	case err != nil:
-		c.add(path, "want a duration, like 30s, 24h or 1h30m; got %s", c.document.got(path))
+		c.Add(path, "want a duration, like 30s, 24h or 1h30m; got %s", c.Got(path))
 	case d < r.Min || r.Max > 0 && d > r.Max:
-		c.add(path, "want %s; got %s", bounds(formatDuration(r.Min), formatDuration(r.Max), r.Max > 0), c.document.got(path))
+		c.Add(path, "want %s; got %s", bounds(formatDuration(r.Min), formatDuration(r.Max), r.Max > 0), c.Got(path))
 	default:
 		return d
 	}
@@ -34,11 +34,11 @@ func (c *completion) size(path, value string, r sizeRange) int64 {
 	}
 	n, ok := parseSize(value)
 	switch {
-	case c.at(path):
+	case c.At(path):
 	case !ok:
-		c.add(path, "want a size, like 512KiB, 10MiB or 1GiB; got %s", c.document.got(path))
+		c.Add(path, "want a size, like 512KiB, 10MiB or 1GiB; got %s", c.Got(path))
 	case n < r.Min || r.Max > 0 && n > r.Max:
-		c.add(path, "want %s; got %s", bounds(formatSize(r.Min), formatSize(r.Max), r.Max > 0), c.document.got(path))
+		c.Add(path, "want %s; got %s", bounds(formatSize(r.Min), formatSize(r.Max), r.Max > 0), c.Got(path))
 	default:
 		return n
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/hookbridge/hookbridge/server/document"
 )
 
 // maxImage bounds an image; the whole of what is built in has less than 1MiB.
@@ -15,23 +17,23 @@ func (c *completion) schemas(names []string) []Schema {
 	first := map[string]int{}
 	for i, name := range names {
 		path := fmt.Sprintf("schemas[%d]", i)
-		if c.at(path) {
+		if c.At(path) {
 			continue
 		}
 		if name == "" {
-			c.add(path, "want the path of an image, as buf build -o writes it")
+			c.Add(path, "want the path of an image, as buf build -o writes it")
 			continue
 		}
 		s := Schema{Name: name, File: c.absolute(name)}
 		if earlier, twice := first[s.File]; twice {
-			c.add(path, "%s is schemas[%d] already", quote(name), earlier)
+			c.Add(path, "%s is schemas[%d] already", document.Quote(name), earlier)
 			continue
 		}
 		first[s.File] = i
 		c.files = append(c.files, s.File)
 		var err error
 		if s.Image, err = readBounded(s.File, maxImage); err != nil {
-			c.add(path, "%v", err)
+			c.Add(path, "%v", err)
 			continue
 		}
 		schemas = append(schemas, s)
@@ -62,7 +64,7 @@ func readBounded(path string, most int64) ([]byte, error) {
 // checkSchemas lets the caller refuse images, if all of them could be read: what one lacks may be in another.
 func (c *completion) checkSchemas(config *Config) {
 	refused := func(p Problem) bool { return strings.HasPrefix(p.Path, "schemas") }
-	if c.options.CheckSchemas == nil || len(config.Schemas) == 0 || slices.ContainsFunc(c.list, refused) {
+	if c.options.CheckSchemas == nil || len(config.Schemas) == 0 || slices.ContainsFunc(c.Problems, refused) {
 		return
 	}
 	for i, err := range c.options.CheckSchemas(c.catalogue, config.Schemas) {
@@ -81,5 +83,5 @@ func (c *completion) unfit(path string, err error) {
 		}
 		return
 	}
-	c.add(path, "%v", err)
+	c.Add(path, "%v", err)
 }

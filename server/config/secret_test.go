@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestSecretIsNeverPrinted prints a secret in every way that the standard library has, alone and inside a Config.
@@ -129,19 +127,6 @@ func TestParseSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0B", 1: "1B", 1 << 10: "1KiB", 1<<10 + 1: "1025B", 25 << 20: "25MiB", 10 << 30: "10GiB"} {
 		if got := formatSize(n); got != want {
 			t.Errorf("%d: want %s, got %s", n, want, got)
-		}
-	}
-}
-
-func TestDidYouMean(t *testing.T) {
-	candidates := []string{"github", "gitlab", "gitea", "stripe", "max_age", "max_bytes"}
-	for word, want := range map[string]string{
-		"githb": `; did you mean "github"?`, "Gihtub": `; did you mean "github"?`, "strip": `; did you mean "stripe"?`,
-		"maxAge": `; did you mean "max_age"?`, "max-bytes": `; did you mean "max_bytes"?`, "shopify": "", "": "", "zz": "",
-		strings.Repeat("github", 1000): "",
-	} {
-		if diff := cmp.Diff(want, didYouMean(word, candidates)); diff != "" {
-			t.Errorf("%.20q (-want +got)\n%s", word, diff)
 		}
 	}
 }

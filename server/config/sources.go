@@ -1,16 +1,13 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
-	"github.com/hookbridge/hookbridge/server/provider"
+	"github.com/hookbridge/hookbridge/server/document"
 )
 
 func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
@@ -39,15 +36,15 @@ func (c *completion) sources(list []*configv1.Source, config *Config) []Source {
 		if m.GetDedupe() == "none" {
 			s.DigestWindow = 0
 			if m.GetDigestWindow() != "" {
-				c.add(path+".digest_window", "has no meaning with dedupe: none; leave one of them out")
+				c.Add(path+".digest_window", "has no meaning with dedupe: none; leave one of them out")
 			}
 		}
-		if s.Burst > 0 && s.Rate == 0 && !c.at(path+".rate") {
-			c.add(path+".burst", "has no meaning without a rate; give a rate or leave it out")
+		if s.Burst > 0 && s.Rate == 0 && !c.At(path+".rate") {
+			c.Add(path+".burst", "has no meaning without a rate; give a rate or leave it out")
 		}
 		if s.MaxBody > config.HTTP.MaxInFlight {
-			c.add(path+".max_body", "want at most http.max_in_flight, which is %s; got %s",
-				formatSize(config.HTTP.MaxInFlight), c.document.got(path+".max_body"))
+			c.Add(path+".max_body", "want at most http.max_in_flight, which is %s; got %s",
+				formatSize(config.HTTP.MaxInFlight), c.Got(path+".max_body"))
 		}
 		sources = append(sources, s)
 	}
@@ -60,7 +57,7 @@ func (c *completion) unique(list string, i int, name string, first map[string]in
 	switch {
 	case name == "": // The rules of the schema have reported it.
 	case twice:
-		c.add(fmt.Sprintf("%s[%d].name", list, i), "%s is the name of %s[%d] already", quote(name), list, earlier)
+		c.Add(fmt.Sprintf("%s[%d].name", list, i), "%s is the name of %s[%d] already", document.Quote(name), list, earlier)
 	default:
 		first[name] = i
 	}
@@ -71,19 +68,21 @@ func (c *completion) provider(path, key string) string {
 	if c.catalogue != nil {
 		known = c.catalogue.Keys()
 	}
-	if key != "" && len(known) > 0 && !slices.Contains(known, key) && !c.at(path) {
-		c.add(path, "there is no provider %s%s", quote(key), didYouMean(key, known))
+	if key != "" && len(known) > 0 && !slices.Contains(known, key) && !c.At(path) {
+		c.Add(path, "there is no provider %s%s", document.Quote(key), document.DidYouMean(key, known))
 	}
 	return key
 }
 
+// secrets reads what the references name. Those that can't be read aren't among the source's.
 func (c *completion) secrets(path string, references []string, journal string, s *Source) {
 	for i, reference := range references {
 		element := fmt.Sprintf("%s[%d]", path, i)
+		before := len(s.Secrets)
 		switch {
-		case c.at(element):
+		case c.At(element):
 		case reference == captured && i < len(references)-1:
-			c.add(element, "captured is the last of the secrets")
+			c.Add(element, "captured is the last of the secrets")
 		case reference == captured:
 			c.captured(element, journal, s)
 		default:
@@ -91,9 +90,12 @@ func (c *completion) secrets(path string, references []string, journal string, s
 				s.Secrets = append(s.Secrets, secret)
 			}
 		}
+		if len(s.Secrets) > before {
+			c.read[path] = append(c.read[path], i)
+		}
 	}
-	if len(references) == 0 && !c.at(path) && !c.publishes(s.Provider) {
-		c.add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.document.butGot(path))
+	if len(references) == 0 && !c.At(path) && c.wantsSecret(s.Provider) {
+		c.Add(path, "want from 1 to 10 references, each env:NAME or file:PATH%s", c.ButGot(path))
 	}
 }
 
@@ -102,7 +104,7 @@ func (c *completion) captured(path, journal string, s *Source) {
 	s.Captured = true
 	secret, ok, err := readCaptured(journal, s.Name)
 	if err != nil {
-		c.add(path, "%v", err)
+		c.Add(path, "%v", err)
 	}
 	if ok {
 		s.Secrets = append(s.Secrets, secret)
@@ -118,13 +120,14 @@ func (c *completion) repeats(key string) bool {
 	return ok && pack.BodiesRepeat()
 }
 
-// publishes reports whether a provider publishes its keys, so that a source needs no secret.
-func (c *completion) publishes(key string) bool {
+// wantsSecret reports whether a source of a provider can't do without a secret, as it can where the provider publishes its keys. Of a provider
+// whose pack is wrong nothing is known.
+func (c *completion) wantsSecret(key string) bool {
 	if c.catalogue == nil {
-		return false
+		return true
 	}
 	pack, ok := c.catalogue.Get(key)
-	return ok && pack.PublishesKeys()
+	return ok && !pack.PublishesKeys() || !ok && !slices.Contains(c.catalogue.Keys(), key)
 }
 
 func (c *completion) secret(path, reference string) (Secret, bool) {
@@ -134,7 +137,7 @@ func (c *completion) secret(path, reference string) (Secret, bool) {
 		return path
 	})
 	if err != nil {
-		c.add(path, "%v", err)
+		c.Add(path, "%v", err)
 	}
 	return secret, err == nil
 }
@@ -145,7 +148,7 @@ func (c *completion) settings(path string, values map[string]string, s *Source) 
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		element := path + "." + name
 		switch {
-		case c.at(element):
+		case c.At(element):
 		case !slices.Contains(secret, name):
 			if s.Settings == nil {
 				s.Settings = map[string]string{}
@@ -176,62 +179,4 @@ func (c *completion) secretSettings(key string) []string {
 		}
 	}
 	return names
-}
-
-// checkSources lets the caller refuse sources that are right by themselves. It is asked when everything that is not in a source
-// is right: what it looks at besides the source is then what the file says.
-func (c *completion) checkSources(config *Config) {
-	check := c.options.CheckSource
-	if check == nil && c.catalogue != nil {
-		check = func(config *Config, s Source) error {
-			_, err := config.Open(s, c.catalogue)
-			return err
-		}
-	}
-	if check == nil || slices.ContainsFunc(c.list, func(p Problem) bool {
-		return !strings.HasPrefix(p.Path, "sources[")
-	}) {
-		return
-	}
-	for i, s := range config.Sources {
-		path := fmt.Sprintf("sources[%d]", i)
-		if slices.ContainsFunc(c.list, func(p Problem) bool { return p.Path == path || strings.HasPrefix(p.Path, path+".") }) {
-			continue
-		}
-		if err := check(config, s); err != nil {
-			c.refused(path, err)
-		}
-	}
-}
-
-// refused reports what CheckSource said, of each secret where it stands.
-func (c *completion) refused(path string, err error) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, each := range several.Unwrap() {
-			c.refused(path, each)
-		}
-		return
-	}
-	if secret, ok := errors.AsType[*provider.SecretError](err); ok {
-		c.add(fmt.Sprintf("%s.secrets[%d]", path, secret.Position), "%v", secret.Reason)
-		return
-	}
-	if setting, ok := errors.AsType[*provider.SettingError](err); ok {
-		c.add(path+".settings."+setting.Setting, "%v", setting.Reason)
-		return
-	}
-	c.add(path, "%v", err)
-}
-
-// readable says whether a file can be opened and read.
-func readable(path string) error {
-	file, err := openRegular(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	if _, err := file.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
-		return fileError(path, err)
-	}
-	return nil
 }

@@ -71,16 +71,16 @@ func (c *completion) tls(path string, m *configv1.TLS) *TLS {
 	t.CertFile, t.Cert = c.certificates(path+".cert", m.GetCert())
 	t.ClientCAFile, t.ClientCA = c.certificates(path+".client_ca", m.GetClientCa())
 	if t.RequireClientCert && m.GetClientCa() == "" {
-		c.add(path+".require_client_cert", "has no meaning without client_ca, by which certificates are checked; give one or leave it out")
+		c.Add(path+".require_client_cert", "has no meaning without client_ca, by which certificates are checked; give one or leave it out")
 	}
-	if m.GetKey() == "" || c.at(path+".key") {
+	if m.GetKey() == "" || c.At(path+".key") {
 		return t
 	}
 	t.KeyFile = c.absolute(m.GetKey())
 	c.files = append(c.files, t.KeyFile)
 	key, err := readSecretFile(t.KeyFile)
 	if err != nil {
-		c.add(path+".key", "%v", err)
+		c.Add(path+".key", "%v", err)
 		return t
 	}
 	t.Key = Secret{value: key, reference: "file:" + m.GetKey(), file: t.KeyFile}
@@ -88,21 +88,21 @@ func (c *completion) tls(path string, m *configv1.TLS) *TLS {
 		return t
 	}
 	if _, err := tls.X509KeyPair(t.Cert, []byte(key)); err != nil {
-		c.add(path+".key", "file %s doesn't go with the certificate: %s", t.KeyFile, strings.TrimPrefix(err.Error(), "tls: "))
+		c.Add(path+".key", "file %s doesn't go with the certificate: %s", t.KeyFile, strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	return t
 }
 
 // certificates reads a file with certificates; nothing of no file.
 func (c *completion) certificates(path, name string) (string, []byte) {
-	if name == "" || c.at(path) {
+	if name == "" || c.At(path) {
 		return "", nil
 	}
 	file := c.absolute(name)
 	c.files = append(c.files, file)
 	content, err := readCertificates(file)
 	if err != nil {
-		c.add(path, "%v", err)
+		c.Add(path, "%v", err)
 		return file, nil
 	}
 	return file, content

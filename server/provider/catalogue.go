@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -12,11 +11,10 @@ import (
 	"strings"
 	"sync"
 
-	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
-	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
@@ -74,59 +72,30 @@ func (c *Catalogue) Check() error {
 	return errors.Join(errs...)
 }
 
-// Parse reads a pack. Errors name the file and the field.
-func Parse(file string, data []byte) (*Pack, error) {
-	// What else ends lines for the YAML parser doesn't for protoyaml, which then looks for the source of an error beyond the last
-	// line, and panics.
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	if bytes.ContainsAny(data, "\r\u0085\u2028\u2029") {
-		return nil, fmt.Errorf("%s: lines end with a line feed, and with nothing else", file)
-	}
-	spec := &providerv1.Pack{}
-	if err := (protoyaml.UnmarshalOptions{Path: file, Validator: rules{}}).Unmarshal(data, spec); err != nil {
-		return nil, oneByOne(file, err)
-	}
-	if want := spec.GetKey() + ".yaml"; path.Base(file) != want {
-		return nil, fmt.Errorf("%s: key: the file of %q is called %s", file, spec.GetKey(), want)
-	}
-	pack, err := checkSettings(spec)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return pack, nil
-}
-
-// rules are those of the description; protoyaml says where they are broken.
-type rules struct{}
-
-// Validate implements protoyaml.Validator.
-func (rules) Validate(m proto.Message) error { return protovalidate.Validate(m) }
-
-// oneByOne makes one error of each problem that protoyaml found: its place and its text, without the line of the file beneath.
-func oneByOne(file string, err error) error {
-	var errs []error
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimRight(line, "\n"); strings.HasPrefix(line, file+":") {
-			errs = append(errs, errors.New(line))
-		}
-	}
-	if len(errs) == 0 {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return errors.Join(errs...)
-}
-
-// With returns a catalogue that has one more pack, of a file. A provider that is there already is an error.
+// With returns a catalogue that has one more pack, of a file. A provider that is there already is an error, which says where in the file it
+// is named.
 func (c *Catalogue) With(file string, pack *Pack) (*Catalogue, error) {
 	if _, twice := c.packs[pack.Key()]; twice {
-		if earlier := c.files[pack.Key()]; earlier != "" {
-			return nil, fmt.Errorf("%s: the provider %q is in %s already", file, pack.Key(), earlier)
+		named := document.Problem{Line: pack.line, Column: pack.column, Path: "key"}
+		if named.Text = fmt.Sprintf("the provider %q is built in; give yours another key", pack.Key()); c.files[pack.Key()] != "" {
+			named.Text = fmt.Sprintf("the provider %q is in %s already", pack.Key(), c.files[pack.Key()])
 		}
-		return nil, fmt.Errorf("%s: the provider %q is built in; give yours another key", file, pack.Key())
+		return nil, errors.New(named.In(file))
 	}
 	more := &Catalogue{packs: maps.Clone(c.packs), files: maps.Clone(c.files)}
 	more.packs[pack.Key()], more.files[pack.Key()] = read(pack), file
 	return more, nil
+}
+
+// WithBroken returns a catalogue that also lists a provider whose pack, of a file, is wrong: Keys has it, and Get hasn't, not even where it is the
+// key of a pack that is there.
+func (c *Catalogue) WithBroken(file, key string, reason error) *Catalogue {
+	more := &Catalogue{packs: maps.Clone(c.packs), files: maps.Clone(c.files)}
+	if _, there := more.packs[key]; !there {
+		more.files[key] = file
+	}
+	more.packs[key] = &entry{func() (*Pack, error) { return nil, reason }}
+	return more
 }
 
 // Get returns a pack by its key. One that Check finds something wrong with isn't there.

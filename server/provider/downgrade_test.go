@@ -195,15 +195,18 @@ func TestAToleranceWantsATimestamp(t *testing.T) {
 	}
 	for _, tc := range []struct{ key, scheme, secret, want string }{
 		{"grafana", "", "hunter2", ""},
-		{"grafana", "signature", "hunter2", `source "s": tolerance: Grafana Alerting signs no timestamp by signature`},
-		{"github", "", "hunter2", `source "s": tolerance: GitHub signs no timestamp by signature`},
+		{"grafana", "signature", "hunter2", `Grafana Alerting signs no timestamp by signature`},
+		{"github", "", "hunter2", `GitHub signs no timestamp by signature`},
 		{"gitlab", "", "whsec_aHVudGVyMg==", ""},
-		{"gitlab", "", "hunter2", `source "s": tolerance: GitLab signs no timestamp by token`},
+		{"gitlab", "", "hunter2", `GitLab signs no timestamp by token`},
 	} {
 		pack, _ := catalogue.Get(tc.key)
 		_, err := NewSource(SourceConfig{Name: "s", Pack: pack, Secrets: []string{tc.secret}, Scheme: tc.scheme, Tolerance: time.Minute})
 		if got := textOf(err); got != tc.want {
 			t.Errorf("%s with scheme %q: got %q, want %q", tc.key, tc.scheme, got, tc.want)
+		}
+		if field, ok := errors.AsType[*FieldError](err); tc.want != "" && (!ok || field.Field != "tolerance") {
+			t.Errorf("%s with scheme %q: %v isn't of the field tolerance", tc.key, tc.scheme, err)
 		}
 	}
 }

@@ -22,32 +22,24 @@ type handshake struct {
 	captures signature.Place
 }
 
+// newHandshake compiles a handshake. Its error joins what is wrong, each behind its field.
 func newHandshake(spec *providerv1.Handshake, settings []*providerv1.Setting) (handshake, error) {
 	h := handshake{method: spec.GetMethod(), signed: spec.GetSigned()}
-	var err error
-	if h.when, err = newConditions(spec.GetWhen()); err != nil {
-		return h, err
-	}
-	if h.require, err = newConditions(spec.GetRequire()); err != nil {
-		return h, fmt.Errorf("require: %w", err)
-	}
-	if h.respond, err = newResponse(spec.GetRespond(), settings); err != nil {
-		return h, fmt.Errorf("respond.%w", err)
-	}
+	var when, require, respond, captures error
+	h.when, when = newConditions("when", spec.GetWhen())
+	h.require, require = newConditions("require", spec.GetRequire())
+	h.respond, respond = newResponse(spec.GetRespond(), settings)
 	h.signs = !h.signed && slices.ContainsFunc(h.respond.values, func(c computed) bool { return c.keyed })
 	if h.signs && !slices.ContainsFunc(spec.GetRequire(), func(c *providerv1.Condition) bool { return c.GetMatches() != "" }) {
-		return h, errors.New("require: an unsigned handshake that computes with the key says by `matches` what of, so that no delivery is like it")
+		require = errors.New("require: an unsigned handshake that computes with the key says by `matches` what of, so that no delivery is like it")
 	}
 	if spec.GetCaptures() != nil {
-		h.captures, _, err = signature.PlaceOf(spec.GetCaptures())
-		if err != nil {
-			return h, fmt.Errorf("captures: %w", err)
-		}
-		if h.signed {
-			return h, fmt.Errorf("captures: a handshake that brings the secret can't be signed with it")
+		h.captures, _, captures = signature.PlaceOf(spec.GetCaptures())
+		if captures == nil && h.signed {
+			captures = errors.New("a handshake that brings the secret can't be signed with it")
 		}
 	}
-	return h, nil
+	return h, errors.Join(when, require, within("respond.", respond), within("captures: ", captures))
 }
 
 // handshake returns the answer of the first handshake that matches; the outcome has none where none does. The body is looked at only

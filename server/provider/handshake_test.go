@@ -134,9 +134,9 @@ func TestHandshakesSignNoDelivery(t *testing.T) {
 	if outcome, err := signed(t, s, `{"n":123}`); err != nil || len(outcome.Verified) != 1 {
 		t.Errorf("a delivery: %+v, %v", outcome, err)
 	}
-	const want = "handshakes[0]: require: an unsigned handshake that computes with the key says by `matches` what of, so that no delivery is like it"
+	const want = "9:14: handshakes[0].require: an unsigned handshake that computes with the key says by `matches` what of, so that no delivery is like it"
 	_, err = Parse("p.yaml", []byte(strings.Replace(head+pack, ", require: [{query: c, matches: '[0-9]+'}]", "", 1)))
-	if err == nil || err.Error() != "p.yaml: "+want {
+	if err == nil || err.Error() != "p.yaml:"+want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -146,9 +146,9 @@ func TestTemplatesNameWhatIsThere(t *testing.T) {
 	const settings = "settings: [{name: token, description: x, secret: true}, {name: open, description: x}]\n"
 	for body, want := range map[string]string{
 		"{setting:open}":  "",
-		"{setting:token}": `handshakes[0].respond.body: token is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`,
-		"{value:v}":       `handshakes[0]: respond.body: unknown {value:v}`,
-		"{url}":           `handshakes[0]: respond.body: {url} needs a name, as in {url:name}`,
+		"{setting:token}": `11:156: handshakes[0].respond.body: token is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`,
+		"{value:v}":       `11:156: handshakes[0].respond.body: unknown {value:v}`,
+		"{url}":           `11:156: handshakes[0].respond.body: {url} needs a name, as in {url:name}`,
 	} {
 		_, err := Parse("p.yaml", []byte(`
 key: p
@@ -160,7 +160,7 @@ retries: true
 evidence: [made for this test]
 `+settings+`handshakes:
   - {method: GET, require: [{query: token, equals: "{setting:token}"}, {query: open, equals: "{setting:open}"}], respond: {content_type: text/plain, body: "`+body+`"}}`))
-		if want == "" && err != nil || want != "" && (err == nil || err.Error() != "p.yaml: "+want) {
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != "p.yaml:"+want) {
 			t.Errorf("%s: got %v, want %s", body, err, want)
 		}
 	}

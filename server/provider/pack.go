@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -33,58 +34,58 @@ type Pack struct {
 	stored     []string
 	handshakes []handshake
 	methods    []string
+	// line and column are where its file names the key.
+	line, column int
 }
 
+// newPack compiles a description. Its error joins what is wrong, each behind the way to its field.
 func newPack(spec *providerv1.Pack) (*Pack, error) {
-	p := &Pack{spec: spec, methods: []string{http.MethodPost}}
+	p := &Pack{spec: spec, methods: []string{http.MethodPost}, bodies: newBodies(spec.GetBodies())}
+	var errs []error
+	wrong := func(place string, err error) {
+		if err != nil {
+			errs = append(errs, within(place, err))
+		}
+	}
 	for n, s := range spec.GetSchemes() {
 		scheme, err := signature.Compile(s, method.Table())
-		if err != nil {
-			return nil, fmt.Errorf("schemes[%d]: %w", n, err)
+		wrong(fmt.Sprintf("schemes[%d]: ", n), err)
+		when, unfit := newConditions("when", s.GetWhen())
+		wrong(fmt.Sprintf("schemes[%d].", n), unfit)
+		if err == nil {
+			p.schemes, p.when = append(p.schemes, scheme), append(p.when, when)
 		}
-		when, err := newConditions(s.GetWhen())
-		if err != nil {
-			return nil, fmt.Errorf("schemes[%d].%w", n, err)
-		}
-		p.schemes, p.when = append(p.schemes, scheme), append(p.when, when)
 	}
 	var err error
-	if p.id, err = newSelectors("id", spec.GetId()); err != nil {
-		return nil, err
-	}
-	if p.typ, err = newSelectors("type", spec.GetType()); err != nil {
-		return nil, err
-	}
-	if p.ordering, err = newSelectors("ordering_key", spec.GetOrderingKey()); err != nil {
-		return nil, err
-	}
+	p.id, err = newSelectors("id", spec.GetId())
+	wrong("", err)
+	p.typ, err = newSelectors("type", spec.GetType())
+	wrong("", err)
+	p.ordering, err = newSelectors("ordering_key", spec.GetOrderingKey())
+	wrong("", err)
 	for _, list := range [][]selector{p.id, p.typ, p.ordering} {
 		for n := range list {
 			list[n].batched = spec.GetBatch() != nil
 		}
 	}
-	if p.batch, err = newBatch(spec.GetBatch()); err != nil {
-		return nil, err
-	}
-	if p.answers, err = newAnswers(spec); err != nil {
-		return nil, err
-	}
-	if p.occurred, err = newInstants(spec.GetOccurredAt()); err != nil {
-		return nil, err
-	}
-	if p.stored, err = p.storedHeaders(); err != nil {
-		return nil, err
-	}
-	p.bodies = newBodies(spec.GetBodies())
+	p.batch, err = newBatch(spec.GetBatch())
+	wrong("", err)
+	p.answers, err = newAnswers(spec)
+	wrong("", err)
+	p.occurred, err = newInstants(spec.GetOccurredAt())
+	wrong("", err)
+	p.stored, err = p.storedHeaders()
+	wrong("", err)
 	for n, h := range spec.GetHandshakes() {
 		shake, err := newHandshake(h, spec.GetSettings())
-		if err != nil {
-			return nil, fmt.Errorf("handshakes[%d]: %w", n, err)
-		}
+		wrong(fmt.Sprintf("handshakes[%d].", n), err)
 		p.handshakes = append(p.handshakes, shake)
 		if !slices.Contains(p.methods, shake.method) {
 			p.methods = append(p.methods, shake.method)
 		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return p, nil
 }
@@ -96,15 +97,16 @@ func (p *Pack) storedHeaders() ([]string, error) {
 		secret = append(secret, s.Credentials()...)
 	}
 	var names []string
+	var errs []error
 	for n, name := range p.spec.GetStoredHeaders() {
 		name = http.CanonicalHeaderKey(name)
 		if slices.Contains(secret, name) {
-			return nil, fmt.Errorf("stored_headers[%d]: %s carries a credential, which is never stored", n, name)
+			errs = append(errs, fmt.Errorf("stored_headers[%d]: %s carries a credential, which is never stored", n, name))
 		}
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return names, nil
+	return names, errors.Join(errs...)
 }
 
 // Key returns the catalogue key.
@@ -115,10 +117,11 @@ func (p *Pack) Spec() *providerv1.Pack { return p.spec }
 
 // PublishesKeys reports whether a source can do without a secret, because the provider publishes its keys.
 func (p *Pack) PublishesKeys() bool {
-	return slices.ContainsFunc(p.spec.GetSchemes(), func(s *providerv1.Scheme) bool { return s.GetKeySource() != nil })
+	return slices.ContainsFunc(p.schemes, (*signature.Scheme).Keyless)
 }
 
-func (p *Pack) maxBody() int64 {
+// MaxBody returns the largest body that the provider sends, in bytes.
+func (p *Pack) MaxBody() int64 {
 	if n := p.spec.GetMaxBody(); n > 0 {
 		return n
 	}

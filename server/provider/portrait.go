@@ -68,7 +68,7 @@ func (p *Pack) Traits() []Trait {
 	}
 	add("Batches", batchText(spec.GetBatch()))
 	add("Retries", spec.GetGuide().GetRetries())
-	add("Handshake", handshakeText(spec))
+	add("Handshake", p.handshakeText())
 	add("Answers", answersText(spec.GetAnswers()))
 	add("Limits", limitsText(p))
 	for _, note := range spec.GetGuide().GetNotes() {
@@ -200,12 +200,17 @@ func batchText(b *providerv1.Batch) string {
 	return text
 }
 
-func handshakeText(spec *providerv1.Pack) string {
-	if len(spec.GetHandshakes()) == 0 {
+func (p *Pack) handshakeText() string {
+	var texts []string
+	for _, s := range p.schemes {
+		if text := s.Confirms(); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	if len(texts)+len(p.handshakes) == 0 {
 		return "None: anything but POST is answered 405."
 	}
-	var texts []string
-	for _, h := range spec.GetHandshakes() {
+	for _, h := range p.spec.GetHandshakes() {
 		text := h.GetMethod()
 		if h.GetSigned() {
 			text = "A signed " + text
@@ -279,7 +284,7 @@ func limitsText(p *Pack) string {
 	for _, body := range p.bodies {
 		media = append(media, "`"+body.mediaType+"`")
 	}
-	text := fmt.Sprintf("Bodies of up to %s as %s", bytesText(p.maxBody()), strings.Join(media, " or "))
+	text := fmt.Sprintf("Bodies of up to %s as %s", bytesText(p.MaxBody()), strings.Join(media, " or "))
 	if d := p.deadline(); d > 0 {
 		return text + fmt.Sprintf("; the provider waits %g seconds for the answer.", d.Seconds())
 	}

@@ -25,7 +25,7 @@ sources:
 ` + "```" + `
 
 All secrets of a source are active at once, which is how one is rotated: add the new one in front, change it at the provider,
-remove the old one. What "the proof covers" nobody without a secret can change. What it doesn't cover may be made up by whoever
+remove the old one. Where the provider publishes its keys, the secret is none, and ` + "`secrets`" + ` is left out. What "the proof covers" nobody without a secret can change. What it doesn't cover may be made up by whoever
 has recorded a delivery; each event says in its ` + "`auth`" + ` what was covered.
 
 What is *not confirmed* nobody has found in a source that we could read: look there first when a provider does something else. What is

@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -53,17 +54,13 @@ type scope struct {
 
 func newAnswers(spec *providerv1.Pack) (answers, error) {
 	var a answers
-	var err error
-	if a.success, err = newAnswer(spec.GetAnswers().GetSuccess(), spec.GetSettings()); err != nil {
-		return a, fmt.Errorf("answers.success: %w", err)
-	}
-	if a.duplicate, err = newAnswer(spec.GetAnswers().GetDuplicate(), spec.GetSettings()); err != nil {
-		return a, fmt.Errorf("answers.duplicate: %w", err)
-	}
+	var success, duplicate error
+	a.success, success = newAnswer(spec.GetAnswers().GetSuccess(), spec.GetSettings())
+	a.duplicate, duplicate = newAnswer(spec.GetAnswers().GetDuplicate(), spec.GetSettings())
 	if a.duplicate == nil {
 		a.duplicate = a.success
 	}
-	return a, nil
+	return a, errors.Join(within("answers.success.", success), within("answers.duplicate.", duplicate))
 }
 
 func newAnswer(spec *providerv1.Response, settings []*providerv1.Setting) (*response, error) {
@@ -84,29 +81,25 @@ func newResponse(spec *providerv1.Response, settings []*providerv1.Setting) (res
 		all.settings[s.GetName()] = true
 		public.settings[s.GetName()] = !s.GetSecret()
 	}
-	var err error
+	var errs []error
 	for n, value := range spec.GetValues() {
 		c, err := newComputed(value, all)
-		if err != nil {
-			return r, fmt.Errorf("values[%d]: %w", n, err)
+		if err == nil && public.values[c.name] {
+			err = fmt.Errorf("there is another %s", c.name)
 		}
-		if public.values[c.name] {
-			return r, fmt.Errorf("values[%d]: there is another %s", n, c.name)
-		}
+		errs = append(errs, within(fmt.Sprintf("values[%d]: ", n), err))
 		public.values[c.name] = true
 		r.values = append(r.values, c)
 	}
-	if r.body, err = newSegments(spec.GetBody(), public); err != nil {
-		return r, fmt.Errorf("body: %w", err)
-	}
+	var err error
+	r.body, err = newSegments(spec.GetBody(), public)
+	errs = append(errs, within("body: ", err))
 	for n, header := range spec.GetHeaders() {
 		segments, err := newSegments(header.GetValue(), public)
-		if err != nil {
-			return r, fmt.Errorf("headers[%d]: %w", n, err)
-		}
+		errs = append(errs, within(fmt.Sprintf("headers[%d].value: ", n), err))
 		r.headers[http.CanonicalHeaderKey(header.GetName())] = segments
 	}
-	return r, nil
+	return r, errors.Join(errs...)
 }
 
 func newSegments(template string, known scope) ([]segment, error) {

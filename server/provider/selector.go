@@ -37,22 +37,20 @@ type condition = signature.Condition
 
 func newSelectors(field string, specs []*providerv1.Selector) ([]selector, error) {
 	var list []selector
+	var errs []error
 	for n, spec := range specs {
-		s := selector{}
-		var err error
-		if s.when, err = newConditions(spec.GetWhen()); err != nil {
-			return nil, fmt.Errorf("%s[%d].%w", field, n, err)
-		}
+		place := fmt.Sprintf("%s[%d].", field, n)
+		when, err := newConditions("when", spec.GetWhen())
+		errs = append(errs, within(place, err))
+		s := selector{when: when}
 		for m, spec := range spec.GetParts() {
 			p, err := newSelectorPart(spec)
-			if err != nil {
-				return nil, fmt.Errorf("%s[%d].parts[%d]: %w", field, n, m, err)
-			}
+			errs = append(errs, within(fmt.Sprintf("%sparts[%d]: ", place, m), err))
 			s.parts = append(s.parts, p)
 		}
 		list = append(list, s)
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 func newSelectorPart(spec *providerv1.Part) (part, error) {
@@ -77,16 +75,15 @@ func newSelectorPart(spec *providerv1.Part) (part, error) {
 	return p, err
 }
 
-func newConditions(specs []*providerv1.Condition) ([]condition, error) {
+func newConditions(field string, specs []*providerv1.Condition) ([]condition, error) {
 	var list []condition
+	var errs []error
 	for n, spec := range specs {
 		c, err := signature.NewCondition(spec)
-		if err != nil {
-			return nil, fmt.Errorf("when[%d]: %w", n, err)
-		}
+		errs = append(errs, within(fmt.Sprintf("%s[%d]: ", field, n), err))
 		list = append(list, c)
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 // holds reports whether all conditions do.
@@ -229,18 +226,17 @@ type instant struct {
 
 func newInstants(specs []*providerv1.Instant) ([]instant, error) {
 	var list []instant
+	var errs []error
 	for n, spec := range specs {
 		place, ok, err := signature.PlaceOf(spec)
-		if err != nil || !ok {
-			return nil, fmt.Errorf("occurred_at[%d]: names no place: %w", n, err)
+		if err == nil && !ok {
+			err = errors.New("names no place")
 		}
-		unit, err := signature.ParseUnit(spec.GetUnit())
-		if err != nil {
-			return nil, fmt.Errorf("occurred_at[%d]: %w", n, err)
-		}
+		unit, unknown := signature.ParseUnit(spec.GetUnit())
+		errs = append(errs, within(fmt.Sprintf("occurred_at[%d]: ", n), errors.Join(err, unknown)))
 		list = append(list, instant{place: place, unit: unit})
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 // occurredAt is the first instant that is there and can be read, and that protobuf can hold; zero where there is none.

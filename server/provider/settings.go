@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
@@ -157,11 +156,8 @@ func (c settings) compile(spec *providerv1.Pack) (*Pack, error) {
 	if err := forms.fill(shown); err != nil {
 		return nil, err
 	}
-	if err := protovalidate.Validate(shown); err != nil {
-		return nil, err
-	}
 	p, err := newPack(own)
-	if err != nil {
+	if err = errors.Join(validate(shown), err); err != nil {
 		return nil, err
 	}
 	p.reveal(c.secret)
@@ -215,40 +211,46 @@ func (c settings) fill(spec *providerv1.Pack) error {
 	})
 }
 
-// checkSettings checks what a pack says of its settings, and compiles it with values that stand in for those of a source.
-func checkSettings(spec *providerv1.Pack) (*Pack, error) {
-	declared := map[string]*providerv1.Setting{}
+// checkSettings checks what a pack says of its settings, and compiles it with values that stand in for those of a source. Its error joins what
+// is wrong, each behind the way to its field. That nothing uses a setting is said only of a description that is whole.
+func checkSettings(spec *providerv1.Pack, whole bool) (*Pack, error) {
+	declared, unfit := map[string]*providerv1.Setting{}, map[int]bool{}
+	var errs []error
 	for n, s := range spec.GetSettings() {
-		if err := checkSetting(s); err != nil {
-			return nil, fmt.Errorf("settings[%d]: %w", n, err)
+		err := checkSetting(s)
+		unfit[n] = err != nil
+		if err == nil && declared[s.GetName()] != nil {
+			err = fmt.Errorf("%s is there twice", s.GetName())
 		}
-		if declared[s.GetName()] != nil {
-			return nil, fmt.Errorf("settings[%d]: %s is there twice", n, s.GetName())
-		}
+		errs = append(errs, within(fmt.Sprintf("settings[%d]: ", n), err))
 		declared[s.GetName()] = s
 	}
 	used := map[string]bool{}
-	err := eachText(spec, func(at text) (string, error) { return at.value, checkReferences(at, declared, used) })
-	if err != nil {
-		return nil, err
-	}
+	_ = eachText(spec, func(at text) (string, error) {
+		errs = append(errs, checkReferences(at, declared, used))
+		return at.value, nil
+	})
 	trial := settings{plain: map[string]string{}}
+	whole = whole && errors.Join(errs...) == nil
 	for n, s := range spec.GetSettings() {
-		if !used[s.GetName()] {
-			return nil, fmt.Errorf("settings[%d]: nothing uses %s", n, s.GetName())
+		if whole && !used[s.GetName()] {
+			errs = append(errs, fmt.Errorf("settings[%d]: nothing uses %s", n, s.GetName()))
 		}
 		if s.GetSecret() {
 			continue
 		}
-		if trial.plain[s.GetName()] = s.GetDefault(); s.GetDefault() == "" {
+		if trial.plain[s.GetName()] = s.GetDefault(); s.GetDefault() == "" || unfit[n] {
 			trial.plain[s.GetName()] = fmt.Sprintf("x%d", n)
 		}
 	}
+	var p *Pack
+	var err error
 	if len(declared) == 0 {
-		return newPack(spec)
+		p, err = newPack(spec)
+	} else {
+		p, err = trial.compile(spec)
 	}
-	p, err := trial.compile(spec)
-	if err != nil {
+	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	p.spec = spec

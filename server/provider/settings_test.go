@@ -162,18 +162,18 @@ func TestUnfitSettings(t *testing.T) {
 // A pack whose settings don't fit its texts doesn't load.
 func TestPackSettings(t *testing.T) {
 	for _, tc := range []struct{ name, from, to, want string }{
-		{"not declared", "{setting:version}=", "{setting:none}=", `schemes[0].signature[0].prefix: there is no setting "none"`},
-		{"not used", "{setting:version}=", "v1=", `settings[1]: nothing uses version`},
-		{"not closed", "{setting:version}=", "{setting:version", `schemes[0].signature[0].prefix: a setting is named like {setting:NAME}`},
-		{"a secret in a text", "{literal: verified}", `{literal: "{setting:verify}"}`, `type[1].parts[0].literal: verify is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`},
-		{"a secret in a part of a text", `equals: "{setting:verify}"}], parts`, `equals: "x{setting:verify}"}], parts`, `type[1].when[0].equals: verify is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`},
-		{"a secret that chooses a scheme", "encoding: hex", `encoding: hex, when: [{header: X, equals: "{setting:verify}"}]`, `schemes[0].when[0].equals: verify is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`},
-		{"twice", "{name: version,", "{name: header,", `settings[1]: header is there twice`},
-		{"a default that doesn't fit", "default: X-Acme,", "default: X_Acme,", `settings[0]: default: want what matches [A-Za-z-]+`},
-		{"a pattern that is none", `pattern: "[A-Za-z-]+"`, `pattern: "("`, "settings[0]: pattern: error parsing regexp: missing closing ): `(`"},
-		{"a secret with a default", "secret: true, optional: true", "secret: true, default: x", `settings[5]: a secret has no default`},
-		{"optional with a default", "default: v1", "default: v1, optional: true", `settings[1]: optional is for settings without a default`},
-		{"the mark of what is absent", "{setting:version}=", `\0{setting:version}=`, `schemes[0].signature[0].prefix: U+0000 is no text`},
+		{"not declared", "{setting:version}=", "{setting:none}=", `7:54: schemes[0] "signature": signature[0].prefix: there is no setting "none"`},
+		{"not used", "{setting:version}=", "v1=", `21:5: settings[1] "version": nothing uses version`},
+		{"not closed", "{setting:version}=", "{setting:version", `7:54: schemes[0] "signature": signature[0].prefix: a setting is named like {setting:NAME}`},
+		{"a secret in a text", "{literal: verified}", `{literal: "{setting:verify}"}`, `12:80: type[1].parts[0].literal: verify is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`},
+		{"a secret in a part of a text", `equals: "{setting:verify}"}], parts`, `equals: "x{setting:verify}"}], parts`, `12:40: type[1].when[0].equals: verify is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`},
+		{"a secret that chooses a scheme", "encoding: hex", `encoding: hex, when: [{header: X, equals: "{setting:verify}"}]`, `9:32: schemes[0] "signature": when[0].equals: verify is secret, which is for ` + "`equals`" + ` of a selector's or handshake's condition and for what is computed`},
+		{"twice", "{name: version,", "{name: header,", "7:54: schemes[0] \"signature\": signature[0].prefix: there is no setting \"version\"\nacme.yaml:21:5: settings[1] \"header\": header is there twice"},
+		{"a default that doesn't fit", "default: X-Acme,", "default: X_Acme,", `20:71: settings[0] "header": default: want what matches [A-Za-z-]+`},
+		{"a pattern that is none", `pattern: "[A-Za-z-]+"`, `pattern: "("`, "20:88: settings[0] \"header\": pattern: error parsing regexp: missing closing ): `(`"},
+		{"a secret with a default", "secret: true, optional: true", "secret: true, default: x", `25:5: settings[5] "verify": a secret has no default`},
+		{"optional with a default", "default: v1", "default: v1, optional: true", `21:5: settings[1] "version": optional is for settings without a default`},
+		{"the mark of what is absent", "{setting:version}=", `\0{setting:version}=`, `7:54: schemes[0] "signature": signature[0].prefix: U+0000 is no text`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			from, to := tc.from, tc.to
@@ -188,7 +188,7 @@ func TestPackSettings(t *testing.T) {
 			if pack != nil || err == nil {
 				t.Fatal("it was taken")
 			}
-			if diff := cmp.Diff("acme.yaml: "+tc.want, err.Error()); diff != "" {
+			if diff := cmp.Diff("acme.yaml:"+tc.want, err.Error()); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})

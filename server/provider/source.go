@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
@@ -76,33 +75,52 @@ func (e *SecretError) Error() string {
 // Unwrap returns the reason.
 func (e *SecretError) Unwrap() error { return e.Reason }
 
-// NewSource checks the settings, and the secrets against the forms that the pack's keys have. Each secret that has none is a
-// SecretError, each setting that is wrong a SettingError; no error contains a value.
-func NewSource(cfg SourceConfig) (*Source, error) {
-	var err error
-	if cfg.Pack, cfg.Settings, err = cfg.Pack.with(cfg.Name, cfg.Settings); err != nil {
-		return nil, err
+// FieldError means that a field of a source other than its settings and secrets doesn't fit its provider.
+type FieldError struct {
+	// Field is "scheme", "tolerance", or "captured" for that a handshake is to bring the secret.
+	Field string
+	// Reason says what is wanted.
+	Reason error
+}
+
+// Error is the reason.
+func (e *FieldError) Error() string { return e.Reason.Error() }
+
+// Unwrap returns the reason.
+func (e *FieldError) Unwrap() error { return e.Reason }
+
+// NewSource checks the settings, and the secrets against the forms that the pack's keys have. Its error joins everything that is wrong: each
+// secret that has no such form is a SecretError, each setting that is wrong a SettingError, and there may be FieldErrors; none contains a value.
+func NewSource(cfg SourceConfig) (*Source, error) { return cfg.source(0) }
+
+// Check says what NewSource would, of a source of which so many more secrets couldn't be read: only what holds whatever they are.
+func (cfg SourceConfig) Check(unread int) error {
+	_, err := cfg.source(unread)
+	return err
+}
+
+func (cfg SourceConfig) source(unread int) (*Source, error) {
+	var errs []error
+	if own, values, err := cfg.Pack.with(cfg.Name, cfg.Settings); err != nil {
+		errs = append(errs, err)
+	} else {
+		cfg.Pack, cfg.Settings = own, values
 	}
-	if err := checkScheme(cfg); err != nil {
-		return nil, err
+	unfit := checkScheme(cfg)
+	errs = append(errs, unfit...)
+	if len(unfit) > 0 {
+		// What fits under none of the schemes doesn't fit under the one that was meant.
+		cfg.Scheme = ""
 	}
 	s := &Source{cfg: cfg}
-	candidates, errs := candidatesOf(cfg)
-	for _, a := range candidates {
-		if a.leave(candidates); len(a.keys) == 0 && !a.scheme.Keyless() {
-			continue
-		}
-		if a.scheme.UsesURL() && !cfg.PublicURL {
-			return nil, fmt.Errorf("%s signs the URL: http.public_url must say which one the provider calls", cfg.Pack.spec.GetName())
-		}
-		s.schemes = append(s.schemes, a)
-		s.readsDocument = s.readsDocument || a.scheme.ReadsDocument() ||
-			slices.ContainsFunc(a.when, func(c condition) bool { return c.Place().InDocument() })
+	errs = append(errs, s.activate()...)
+	if !cfg.PublicURL && s.signsURL(unread) {
+		errs = append(errs, fmt.Errorf("%s signs the URL: http.public_url must say which one the provider calls", cfg.Pack.spec.GetName()))
 	}
-	if len(cfg.Secrets) == 0 && !cfg.Captured && len(s.schemes) == 0 {
+	if len(cfg.Secrets) == 0 && !cfg.Captured && len(s.schemes) == 0 && unread == 0 {
 		errs = append(errs, fmt.Errorf("source %q: has no secrets", cfg.Name))
 	}
-	if len(errs) == 0 && len(s.schemes) > 0 {
+	if len(errs) == 0 && len(s.schemes) > 0 && unread == 0 {
 		errs = append(errs, s.checkTolerance())
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -113,6 +131,20 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 		s.proofKey = first.scheme.KeyBytes(cfg.Secrets[first.positions[0]])
 	}
 	return s, nil
+}
+
+// activate finds the schemes that there are secrets for. Each secret that is for none is a SecretError.
+func (s *Source) activate() []error {
+	candidates, errs := candidatesOf(s.cfg)
+	for _, a := range candidates {
+		if a.leave(candidates); len(a.keys) == 0 && !a.scheme.Keyless() {
+			continue
+		}
+		s.schemes = append(s.schemes, a)
+		s.readsDocument = s.readsDocument || a.scheme.ReadsDocument() ||
+			slices.ContainsFunc(a.when, func(c condition) bool { return c.Place().InDocument() })
+	}
+	return errs
 }
 
 // candidatesOf returns the schemes that the source may use, each with the secrets that have the form of its keys, and what is wrong with those
@@ -175,24 +207,34 @@ func (s *Source) checkTolerance() error {
 	if s.cfg.Tolerance == 0 {
 		return nil
 	}
-	return fmt.Errorf("source %q: tolerance: %s signs no timestamp by %s", s.cfg.Name, s.cfg.Pack.spec.GetName(), enumerate(names, "or"))
+	return &FieldError{"tolerance", fmt.Errorf("%s signs no timestamp by %s", s.cfg.Pack.spec.GetName(), enumerate(names, "or"))}
+}
+
+// signsURL reports whether the URL is signed, by a scheme that there is a secret for or, where some of the secrets are unread, by every scheme
+// that they may be for.
+func (s *Source) signsURL(unread int) bool {
+	if slices.ContainsFunc(s.schemes, func(a active) bool { return a.scheme.UsesURL() }) {
+		return true
+	}
+	return unread > 0 && !slices.ContainsFunc(s.cfg.Pack.schemes, func(scheme *signature.Scheme) bool {
+		return (s.cfg.Scheme == "" || s.cfg.Scheme == scheme.Name()) && !scheme.UsesURL()
+	})
 }
 
 // checkScheme says which schemes there are where the source names another, and that no handshake brings the secret where it waits
 // for one.
-func checkScheme(cfg SourceConfig) error {
+func checkScheme(cfg SourceConfig) (errs []error) {
 	var names []string
 	for _, scheme := range cfg.Pack.schemes {
 		names = append(names, scheme.Name())
 	}
 	if cfg.Scheme != "" && !slices.Contains(names, cfg.Scheme) {
-		return fmt.Errorf("%s has no scheme %q; there is %s", cfg.Pack.spec.GetName(), cfg.Scheme, enumerate(names, "and"))
+		errs = append(errs, &FieldError{"scheme", fmt.Errorf("%s has no scheme %q; there is %s", cfg.Pack.spec.GetName(), cfg.Scheme, enumerate(names, "and"))})
 	}
-	captures := func(h *providerv1.Handshake) bool { return h.GetCaptures() != nil }
-	if cfg.Captured && !slices.ContainsFunc(cfg.Pack.spec.GetHandshakes(), captures) {
-		return fmt.Errorf("no handshake of %s brings a secret that could be captured", cfg.Pack.spec.GetName())
+	if cfg.Captured && !cfg.Pack.Captures() {
+		errs = append(errs, &FieldError{"captured", fmt.Errorf("no handshake of %s brings a secret that could be captured", cfg.Pack.spec.GetName())})
 	}
-	return nil
+	return errs
 }
 
 // Name returns the source's name.
@@ -206,7 +248,7 @@ func (s *Source) MaxBody() int64 {
 	if s.cfg.MaxBody > 0 {
 		return s.cfg.MaxBody
 	}
-	return s.cfg.Pack.maxBody()
+	return s.cfg.Pack.MaxBody()
 }
 
 // Deadline returns how long the provider waits for an answer; 0 where it isn't published.

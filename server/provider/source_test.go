@@ -350,7 +350,7 @@ stored_headers: [User-Agent, `+name+`]
 retries: true
 evidence: [made for this test]
 `))
-		want := "p.yaml: stored_headers[1]: " + http.CanonicalHeaderKey(name) + " carries a credential, which is never stored"
+		want := "p.yaml:7:30: stored_headers[1]: " + http.CanonicalHeaderKey(name) + " carries a credential, which is never stored"
 		if pack != nil || err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

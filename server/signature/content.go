@@ -50,10 +50,10 @@ type content []part
 func newContent(template string) (content, error) {
 	segments, err := ParseTemplate(template)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("content: %w", err)
 	}
 	if len(segments) > maxParts {
-		return nil, fmt.Errorf("content has more than %d parts", maxParts)
+		return nil, fmt.Errorf("content: it has more than %d parts", maxParts)
 	}
 	var c content
 	for _, s := range segments {

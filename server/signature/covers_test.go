@@ -101,7 +101,7 @@ func TestCompilePartErrors(t *testing.T) {
 		{"a digest in a query that isn't signed", scheme(`content: "{path}", body_digests: [{query: d, algorithm: sha256, encoding: hex}]`), `body_digests[0]: query parameter d is not signed, so it proves nothing`},
 		{"forms of what isn't signed", scheme(`content: "{body}", url_forms: [plain]`), `url_forms: the URL is not signed`},
 		{"a digest of a public key", `{algorithm: ed25519, encoding: hex, content: "{body}", signature: [{header: S}], key: {digest: sha1}}`, `key: digest is for HMACs and digests, not for ed25519`},
-		{"hex or base64 of any length", `{algorithm: rsa-sha256, encoding: hex-or-base64, content: "{body}", signature: [{header: S}]}`, `hex-or-base64 is for algorithms whose signatures have one size`},
+		{"hex or base64 of any length", `{algorithm: rsa-sha256, encoding: hex-or-base64, content: "{body}", signature: [{header: S}]}`, `encoding: hex-or-base64 is for algorithms whose signatures have one size`},
 		{"numbers of a parameter", `{algorithm: hmac-sha256, encoding: hex, content: "{body}", signature: [{query: s, count: 3}]}`, `signature: count is for headers, with HMACs and digests`},
 		{"numbers of public keys", `{algorithm: ed25519, encoding: hex, content: "{body}", signature: [{header: S, count: 3}]}`, `signature: count is for headers, with HMACs and digests`},
 		{"two stars", `{algorithm: token, signature: [{json: "a.*.b.*"}]}`, `signature: JSON path "a.*.b.*" has several *, want one`},

@@ -49,6 +49,8 @@ type Traits struct {
 	Tolerance time.Duration
 	// ID are the places of the id that is signed.
 	ID []Place
+	// Confirms says, for people, which requests are confirmed by a visit to a link that is signed, and when; empty: none are. See Match.Confirm.
+	Confirms string
 	// Credentials are headers that hold what proves a delivery and can be used again.
 	Credentials []string
 }
@@ -96,6 +98,14 @@ func (s *Scheme) VerifyFetching(
 // those.
 func (s *Scheme) Keyless() bool {
 	return s.origin.URL != "" || s.method != nil && s.method.Traits().Keyless
+}
+
+// Confirms says which requests are confirmed by a visit to a link, and when; empty: none are.
+func (s *Scheme) Confirms() string {
+	if s.method == nil {
+		return ""
+	}
+	return s.method.Traits().Confirms
 }
 
 // Origins returns the fixed places that the scheme's keys are fetched from.

@@ -53,18 +53,26 @@ type stamp struct {
 	tolerance time.Duration
 }
 
-// Compile checks a scheme and makes it ready. An error names the field that is wrong. A scheme that is code is looked for in methods.
+// Compile checks a scheme and makes it ready. An error names the field that is wrong; several are joined. A scheme that is code is looked for
+// in methods.
 func Compile(spec *providerv1.Scheme, methods ...Methods) (*Scheme, error) {
 	s := &Scheme{name: spec.GetName()}
-	for _, step := range []func(*providerv1.Scheme) error{
-		s.compileAlgorithm, s.compileTimestamp, s.compilePlaces, s.compileContent, s.compileBodyDigests, s.compileKeySource,
+	// Of the steps in a row none needs another; all need those in the rows before.
+	for _, row := range [][]func(*providerv1.Scheme) error{
+		{s.compileAlgorithm},
+		{s.compileTimestamp, s.compilePlaces, s.compileKeySource},
+		{s.compileContent},
+		{s.compileBodyDigests, func(spec *providerv1.Scheme) error { return s.compileMethod(spec, methods) }},
 	} {
-		if err := step(spec); err != nil {
-			return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)
+		var errs []error
+		for _, step := range row {
+			if err := step(spec); err != nil {
+				errs = append(errs, fmt.Errorf("scheme %q: %w", spec.GetName(), err))
+			}
 		}
-	}
-	if err := s.compileMethod(spec, methods); err != nil {
-		return nil, fmt.Errorf("scheme %q: %w", spec.GetName(), err)
+		if len(errs) > 0 {
+			return nil, errors.Join(errs...)
+		}
 	}
 	s.want = s.describe()
 	return s, nil
@@ -82,7 +90,7 @@ func (s *Scheme) compileAlgorithm(spec *providerv1.Scheme) error {
 			s.encoding, err = newEncoding(spec.GetEncoding(), true)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("encoding: %w", err)
 		}
 	} else if signsNothing(spec, s.algorithm.family) {
 		return fmt.Errorf("%s has no encoding, content, timestamp or id: it signs nothing", s.algorithm.name)

@@ -1,4 +1,4 @@
-package config
+package document
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// didYouMean returns `; did you mean "x"?` for the candidate that is nearest to a mistyped word, or nothing when none is near.
-func didYouMean(word string, candidates []string) string {
+// DidYouMean returns `; did you mean "x"?` for the candidate that is nearest to a mistyped word, or nothing when none is near.
+func DidYouMean(word string, candidates []string) string {
 	if len(word) > 64 {
 		return "" // No key is that long, and the distance takes quadratic time.
 	}
