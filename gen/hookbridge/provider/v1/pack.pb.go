@@ -86,7 +86,13 @@ type Pack struct {
 	IdStable string `protobuf:"bytes,22,opt,name=id_stable,json=idStable,proto3" json:"id_stable,omitempty"`
 	// Whether the provider says the same again when something else has happened: deliveries without an id whose bodies are equal are then
 	// different events. A source's `dedupe` is "none" by default where it does; a retry is an event of its own.
-	BodiesRepeat  bool `protobuf:"varint,23,opt,name=bodies_repeat,json=bodiesRepeat,proto3" json:"bodies_repeat,omitempty"`
+	BodiesRepeat bool `protobuf:"varint,23,opt,name=bodies_repeat,json=bodiesRepeat,proto3" json:"bodies_repeat,omitempty"`
+	// Signatures of the provider that no delivery is taken by: older ones that it sends beside those of `schemes`, or did. They are tried on
+	// refused deliveries only, so that the operator is told what came and what to do about it.
+	Untaken []*UntakenScheme `protobuf:"bytes,26,rep,name=untaken,proto3" json:"untaken,omitempty"`
+	// Secrets that everybody knows, with which the provider signs its tests. No delivery is taken by one. They are tried on refused
+	// deliveries only, so that the operator is told what it was.
+	PublicSecrets []*PublicSecret `protobuf:"bytes,27,rep,name=public_secrets,json=publicSecrets,proto3" json:"public_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +288,130 @@ func (x *Pack) GetBodiesRepeat() bool {
 	return false
 }
 
+func (x *Pack) GetUntaken() []*UntakenScheme {
+	if x != nil {
+		return x.Untaken
+	}
+	return nil
+}
+
+func (x *Pack) GetPublicSecrets() []*PublicSecret {
+	if x != nil {
+		return x.PublicSecrets
+	}
+	return nil
+}
+
+// UntakenScheme is a way of proving a delivery by which none is taken.
+type UntakenScheme struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The scheme. It is tried with the source's secrets as far as they have its form.
+	Scheme *Scheme `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	// What it is, and what to do so that a signature is there which is taken: for people, a sentence without a full stop.
+	Advice        string `protobuf:"bytes,2,opt,name=advice,proto3" json:"advice,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UntakenScheme) Reset() {
+	*x = UntakenScheme{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UntakenScheme) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UntakenScheme) ProtoMessage() {}
+
+func (x *UntakenScheme) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UntakenScheme.ProtoReflect.Descriptor instead.
+func (*UntakenScheme) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *UntakenScheme) GetScheme() *Scheme {
+	if x != nil {
+		return x.Scheme
+	}
+	return nil
+}
+
+func (x *UntakenScheme) GetAdvice() string {
+	if x != nil {
+		return x.Advice
+	}
+	return ""
+}
+
+// PublicSecret is a secret that everybody knows.
+type PublicSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret, as it would be configured.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// What the provider signs with it: for people, for example "a test of a webhook that is not saved yet".
+	Use           string `protobuf:"bytes,2,opt,name=use,proto3" json:"use,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicSecret) Reset() {
+	*x = PublicSecret{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicSecret) ProtoMessage() {}
+
+func (x *PublicSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicSecret.ProtoReflect.Descriptor instead.
+func (*PublicSecret) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PublicSecret) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *PublicSecret) GetUse() string {
+	if x != nil {
+		return x.Use
+	}
+	return ""
+}
+
 // Setting is a value that the source's configuration gives.
 type Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -305,7 +435,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +447,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[1]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +460,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{1}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Setting) GetName() string {
@@ -390,7 +520,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +532,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +545,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Answers) GetSuccess() *Response {
@@ -452,7 +582,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +594,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +607,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Refusal) GetStatus() int32 {
@@ -509,7 +639,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +651,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +664,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Batch) GetEvents() string {
@@ -568,7 +698,7 @@ type Guide struct {
 
 func (x *Guide) Reset() {
 	*x = Guide{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +710,7 @@ func (x *Guide) String() string {
 func (*Guide) ProtoMessage() {}
 
 func (x *Guide) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +723,7 @@ func (x *Guide) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guide.ProtoReflect.Descriptor instead.
 func (*Guide) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Guide) GetEndpoint() string {
@@ -683,7 +813,7 @@ type Scheme struct {
 
 func (x *Scheme) Reset() {
 	*x = Scheme{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +825,7 @@ func (x *Scheme) String() string {
 func (*Scheme) ProtoMessage() {}
 
 func (x *Scheme) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +838,7 @@ func (x *Scheme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheme.ProtoReflect.Descriptor instead.
 func (*Scheme) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Scheme) GetName() string {
@@ -843,7 +973,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +985,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +998,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Parameter) GetName() string {
@@ -899,7 +1029,7 @@ type ContentPart struct {
 
 func (x *ContentPart) Reset() {
 	*x = ContentPart{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1041,7 @@ func (x *ContentPart) String() string {
 func (*ContentPart) ProtoMessage() {}
 
 func (x *ContentPart) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1054,7 @@ func (x *ContentPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentPart.ProtoReflect.Descriptor instead.
 func (*ContentPart) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ContentPart) GetText() string {
@@ -963,7 +1093,7 @@ type BodyDigest struct {
 
 func (x *BodyDigest) Reset() {
 	*x = BodyDigest{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1105,7 @@ func (x *BodyDigest) String() string {
 func (*BodyDigest) ProtoMessage() {}
 
 func (x *BodyDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1118,7 @@ func (x *BodyDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyDigest.ProtoReflect.Descriptor instead.
 func (*BodyDigest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BodyDigest) GetPlace() isBodyDigest_Place {
@@ -1072,7 +1202,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1214,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1227,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Jws) GetForm() string {
@@ -1137,7 +1267,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1279,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1292,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Claim) GetName() string {
@@ -1201,7 +1331,7 @@ type KeySource struct {
 
 func (x *KeySource) Reset() {
 	*x = KeySource{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1343,7 @@ func (x *KeySource) String() string {
 func (*KeySource) ProtoMessage() {}
 
 func (x *KeySource) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1356,7 @@ func (x *KeySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
 func (*KeySource) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *KeySource) GetUrl() string {
@@ -1266,7 +1396,7 @@ type SignaturePlace struct {
 
 func (x *SignaturePlace) Reset() {
 	*x = SignaturePlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1408,7 @@ func (x *SignaturePlace) String() string {
 func (*SignaturePlace) ProtoMessage() {}
 
 func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1421,7 @@ func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignaturePlace.ProtoReflect.Descriptor instead.
 func (*SignaturePlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SignaturePlace) GetPlace() isSignaturePlace_Place {
@@ -1421,7 +1551,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1563,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1576,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *List) GetSeparator() string {
@@ -1502,7 +1632,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1644,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1657,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Location) GetPlace() isLocation_Place {
@@ -1625,7 +1755,7 @@ type ClaimedLocation struct {
 
 func (x *ClaimedLocation) Reset() {
 	*x = ClaimedLocation{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1767,7 @@ func (x *ClaimedLocation) String() string {
 func (*ClaimedLocation) ProtoMessage() {}
 
 func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1780,7 @@ func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimedLocation.ProtoReflect.Descriptor instead.
 func (*ClaimedLocation) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ClaimedLocation) GetPlace() isClaimedLocation_Place {
@@ -1760,7 +1890,7 @@ type Timestamp struct {
 
 func (x *Timestamp) Reset() {
 	*x = Timestamp{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1902,7 @@ func (x *Timestamp) String() string {
 func (*Timestamp) ProtoMessage() {}
 
 func (x *Timestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1915,7 @@ func (x *Timestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timestamp.ProtoReflect.Descriptor instead.
 func (*Timestamp) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Timestamp) GetAt() []*TimestampPlace {
@@ -1830,7 +1960,7 @@ type TimestampPlace struct {
 
 func (x *TimestampPlace) Reset() {
 	*x = TimestampPlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1972,7 @@ func (x *TimestampPlace) String() string {
 func (*TimestampPlace) ProtoMessage() {}
 
 func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1985,7 @@ func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampPlace.ProtoReflect.Descriptor instead.
 func (*TimestampPlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TimestampPlace) GetPlace() isTimestampPlace_Place {
@@ -2002,7 +2132,7 @@ type KeyForm struct {
 
 func (x *KeyForm) Reset() {
 	*x = KeyForm{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2144,7 @@ func (x *KeyForm) String() string {
 func (*KeyForm) ProtoMessage() {}
 
 func (x *KeyForm) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2157,7 @@ func (x *KeyForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyForm.ProtoReflect.Descriptor instead.
 func (*KeyForm) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KeyForm) GetPrefixes() []string {
@@ -2078,7 +2208,7 @@ type Selector struct {
 
 func (x *Selector) Reset() {
 	*x = Selector{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2220,7 @@ func (x *Selector) String() string {
 func (*Selector) ProtoMessage() {}
 
 func (x *Selector) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2233,7 @@ func (x *Selector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selector.ProtoReflect.Descriptor instead.
 func (*Selector) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Selector) GetWhen() []*Condition {
@@ -2143,7 +2273,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2285,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2298,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Part) GetPlace() isPart_Place {
@@ -2325,7 +2455,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2467,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2480,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Condition) GetPlace() isCondition_Place {
@@ -2469,7 +2599,7 @@ type Instant struct {
 
 func (x *Instant) Reset() {
 	*x = Instant{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2611,7 @@ func (x *Instant) String() string {
 func (*Instant) ProtoMessage() {}
 
 func (x *Instant) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2624,7 @@ func (x *Instant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instant.ProtoReflect.Descriptor instead.
 func (*Instant) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Instant) GetPlace() isInstant_Place {
@@ -2597,7 +2727,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2739,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2752,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Body) GetMediaType() string {
@@ -2670,7 +2800,7 @@ type Handshake struct {
 
 func (x *Handshake) Reset() {
 	*x = Handshake{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2812,7 @@ func (x *Handshake) String() string {
 func (*Handshake) ProtoMessage() {}
 
 func (x *Handshake) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2825,7 @@ func (x *Handshake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handshake.ProtoReflect.Descriptor instead.
 func (*Handshake) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Handshake) GetMethod() string {
@@ -2762,7 +2892,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +2904,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +2917,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Response) GetStatus() int32 {
@@ -2838,7 +2968,7 @@ type ResponseHeader struct {
 
 func (x *ResponseHeader) Reset() {
 	*x = ResponseHeader{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2850,7 +2980,7 @@ func (x *ResponseHeader) String() string {
 func (*ResponseHeader) ProtoMessage() {}
 
 func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2863,7 +2993,7 @@ func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHeader.ProtoReflect.Descriptor instead.
 func (*ResponseHeader) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResponseHeader) GetName() string {
@@ -2897,7 +3027,7 @@ type Computed struct {
 
 func (x *Computed) Reset() {
 	*x = Computed{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +3039,7 @@ func (x *Computed) String() string {
 func (*Computed) ProtoMessage() {}
 
 func (x *Computed) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +3052,7 @@ func (x *Computed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Computed.ProtoReflect.Descriptor instead.
 func (*Computed) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Computed) GetName() string {
@@ -2957,8 +3087,7 @@ var File_hookbridge_provider_v1_pack_proto protoreflect.FileDescriptor
 
 const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\n" +
-	"\n" +
+	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd4\v\n" +
 	"\x04Pack\x12/\n" +
 	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x03key\x12\x1b\n" +
 	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12#\n" +
@@ -2991,9 +3120,20 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\x05batch\x18\x14 \x01(\v2\x1d.hookbridge.provider.v1.BatchR\x05batch\x128\n" +
 	"\x05proof\x18\x15 \x01(\tB\"\xbaH\x1fr\x1dR\x00R\x06vectorR\x03sdkR\x06signerR\x04noneR\x05proof\x126\n" +
 	"\tid_stable\x18\x16 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aunknownR\x03yesR\x02noR\bidStable\x12#\n" +
-	"\rbodies_repeat\x18\x17 \x01(\bR\fbodiesRepeatB\n" +
+	"\rbodies_repeat\x18\x17 \x01(\bR\fbodiesRepeat\x12I\n" +
+	"\auntaken\x18\x1a \x03(\v2%.hookbridge.provider.v1.UntakenSchemeB\b\xbaH\x05\x92\x01\x02\x10\x04R\auntaken\x12U\n" +
+	"\x0epublic_secrets\x18\x1b \x03(\v2$.hookbridge.provider.v1.PublicSecretB\b\xbaH\x05\x92\x01\x02\x10\x04R\rpublicSecretsB\n" +
 	"\n" +
-	"\b_retries\"\xdc\x01\n" +
+	"\b_retries\"s\n" +
+	"\rUntakenScheme\x12>\n" +
+	"\x06scheme\x18\x01 \x01(\v2\x1e.hookbridge.provider.v1.SchemeB\x06\xbaH\x03\xc8\x01\x01R\x06scheme\x12\"\n" +
+	"\x06advice\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06advice\"P\n" +
+	"\fPublicSecret\x12\"\n" +
+	"\x06secret\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06secret\x12\x1c\n" +
+	"\x03use\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x03use\"\xdc\x01\n" +
 	"\aSetting\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x04name\x12,\n" +
 	"\vdescription\x18\x02 \x01(\tB\n" +
@@ -3211,82 +3351,87 @@ func file_hookbridge_provider_v1_pack_proto_rawDescGZIP() []byte {
 	return file_hookbridge_provider_v1_pack_proto_rawDescData
 }
 
-var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Pack)(nil),                // 0: hookbridge.provider.v1.Pack
-	(*Setting)(nil),             // 1: hookbridge.provider.v1.Setting
-	(*Answers)(nil),             // 2: hookbridge.provider.v1.Answers
-	(*Refusal)(nil),             // 3: hookbridge.provider.v1.Refusal
-	(*Batch)(nil),               // 4: hookbridge.provider.v1.Batch
-	(*Guide)(nil),               // 5: hookbridge.provider.v1.Guide
-	(*Scheme)(nil),              // 6: hookbridge.provider.v1.Scheme
-	(*Parameter)(nil),           // 7: hookbridge.provider.v1.Parameter
-	(*ContentPart)(nil),         // 8: hookbridge.provider.v1.ContentPart
-	(*BodyDigest)(nil),          // 9: hookbridge.provider.v1.BodyDigest
-	(*Jws)(nil),                 // 10: hookbridge.provider.v1.Jws
-	(*Claim)(nil),               // 11: hookbridge.provider.v1.Claim
-	(*KeySource)(nil),           // 12: hookbridge.provider.v1.KeySource
-	(*SignaturePlace)(nil),      // 13: hookbridge.provider.v1.SignaturePlace
-	(*List)(nil),                // 14: hookbridge.provider.v1.List
-	(*Location)(nil),            // 15: hookbridge.provider.v1.Location
-	(*ClaimedLocation)(nil),     // 16: hookbridge.provider.v1.ClaimedLocation
-	(*Timestamp)(nil),           // 17: hookbridge.provider.v1.Timestamp
-	(*TimestampPlace)(nil),      // 18: hookbridge.provider.v1.TimestampPlace
-	(*KeyForm)(nil),             // 19: hookbridge.provider.v1.KeyForm
-	(*Selector)(nil),            // 20: hookbridge.provider.v1.Selector
-	(*Part)(nil),                // 21: hookbridge.provider.v1.Part
-	(*Condition)(nil),           // 22: hookbridge.provider.v1.Condition
-	(*Instant)(nil),             // 23: hookbridge.provider.v1.Instant
-	(*Body)(nil),                // 24: hookbridge.provider.v1.Body
-	(*Handshake)(nil),           // 25: hookbridge.provider.v1.Handshake
-	(*Response)(nil),            // 26: hookbridge.provider.v1.Response
-	(*ResponseHeader)(nil),      // 27: hookbridge.provider.v1.ResponseHeader
-	(*Computed)(nil),            // 28: hookbridge.provider.v1.Computed
-	(*durationpb.Duration)(nil), // 29: google.protobuf.Duration
+	(*UntakenScheme)(nil),       // 1: hookbridge.provider.v1.UntakenScheme
+	(*PublicSecret)(nil),        // 2: hookbridge.provider.v1.PublicSecret
+	(*Setting)(nil),             // 3: hookbridge.provider.v1.Setting
+	(*Answers)(nil),             // 4: hookbridge.provider.v1.Answers
+	(*Refusal)(nil),             // 5: hookbridge.provider.v1.Refusal
+	(*Batch)(nil),               // 6: hookbridge.provider.v1.Batch
+	(*Guide)(nil),               // 7: hookbridge.provider.v1.Guide
+	(*Scheme)(nil),              // 8: hookbridge.provider.v1.Scheme
+	(*Parameter)(nil),           // 9: hookbridge.provider.v1.Parameter
+	(*ContentPart)(nil),         // 10: hookbridge.provider.v1.ContentPart
+	(*BodyDigest)(nil),          // 11: hookbridge.provider.v1.BodyDigest
+	(*Jws)(nil),                 // 12: hookbridge.provider.v1.Jws
+	(*Claim)(nil),               // 13: hookbridge.provider.v1.Claim
+	(*KeySource)(nil),           // 14: hookbridge.provider.v1.KeySource
+	(*SignaturePlace)(nil),      // 15: hookbridge.provider.v1.SignaturePlace
+	(*List)(nil),                // 16: hookbridge.provider.v1.List
+	(*Location)(nil),            // 17: hookbridge.provider.v1.Location
+	(*ClaimedLocation)(nil),     // 18: hookbridge.provider.v1.ClaimedLocation
+	(*Timestamp)(nil),           // 19: hookbridge.provider.v1.Timestamp
+	(*TimestampPlace)(nil),      // 20: hookbridge.provider.v1.TimestampPlace
+	(*KeyForm)(nil),             // 21: hookbridge.provider.v1.KeyForm
+	(*Selector)(nil),            // 22: hookbridge.provider.v1.Selector
+	(*Part)(nil),                // 23: hookbridge.provider.v1.Part
+	(*Condition)(nil),           // 24: hookbridge.provider.v1.Condition
+	(*Instant)(nil),             // 25: hookbridge.provider.v1.Instant
+	(*Body)(nil),                // 26: hookbridge.provider.v1.Body
+	(*Handshake)(nil),           // 27: hookbridge.provider.v1.Handshake
+	(*Response)(nil),            // 28: hookbridge.provider.v1.Response
+	(*ResponseHeader)(nil),      // 29: hookbridge.provider.v1.ResponseHeader
+	(*Computed)(nil),            // 30: hookbridge.provider.v1.Computed
+	(*durationpb.Duration)(nil), // 31: google.protobuf.Duration
 }
 var file_hookbridge_provider_v1_pack_proto_depIdxs = []int32{
-	6,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
-	20, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
-	20, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
-	23, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
-	20, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
-	24, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
-	25, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
-	2,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
-	29, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
-	5,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
-	1,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
-	4,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
-	26, // 12: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
-	26, // 13: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
-	3,  // 14: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
-	13, // 15: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
-	14, // 16: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
-	16, // 17: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
-	17, // 18: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
-	19, // 19: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
-	8,  // 20: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
-	22, // 21: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
-	9,  // 22: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
-	10, // 23: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
-	12, // 24: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
-	7,  // 25: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
-	11, // 26: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
-	18, // 27: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
-	29, // 28: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
-	22, // 29: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
-	21, // 30: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
-	22, // 31: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
-	26, // 32: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
-	22, // 33: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
-	15, // 34: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
-	27, // 35: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
-	28, // 36: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	8,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
+	22, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
+	22, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
+	25, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
+	22, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
+	26, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
+	27, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
+	4,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
+	31, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
+	7,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
+	3,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
+	6,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
+	1,  // 12: hookbridge.provider.v1.Pack.untaken:type_name -> hookbridge.provider.v1.UntakenScheme
+	2,  // 13: hookbridge.provider.v1.Pack.public_secrets:type_name -> hookbridge.provider.v1.PublicSecret
+	8,  // 14: hookbridge.provider.v1.UntakenScheme.scheme:type_name -> hookbridge.provider.v1.Scheme
+	28, // 15: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
+	28, // 16: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
+	5,  // 17: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
+	15, // 18: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
+	16, // 19: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
+	18, // 20: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
+	19, // 21: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
+	21, // 22: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
+	10, // 23: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
+	24, // 24: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
+	11, // 25: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
+	12, // 26: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
+	14, // 27: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
+	9,  // 28: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
+	13, // 29: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
+	20, // 30: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
+	31, // 31: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
+	24, // 32: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
+	23, // 33: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
+	24, // 34: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
+	28, // 35: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
+	24, // 36: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
+	17, // 37: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
+	29, // 38: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
+	30, // 39: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_provider_v1_pack_proto_init() }
@@ -3295,31 +3440,31 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		return
 	}
 	file_hookbridge_provider_v1_pack_proto_msgTypes[0].OneofWrappers = []any{}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[9].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[11].OneofWrappers = []any{
 		(*BodyDigest_Header)(nil),
 		(*BodyDigest_Query)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[13].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[15].OneofWrappers = []any{
 		(*SignaturePlace_Header)(nil),
 		(*SignaturePlace_Query)(nil),
 		(*SignaturePlace_Form)(nil),
 		(*SignaturePlace_Json)(nil),
 		(*SignaturePlace_Body)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[15].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[17].OneofWrappers = []any{
 		(*Location_Header)(nil),
 		(*Location_Query)(nil),
 		(*Location_Form)(nil),
 		(*Location_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[16].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[18].OneofWrappers = []any{
 		(*ClaimedLocation_Header)(nil),
 		(*ClaimedLocation_Query)(nil),
 		(*ClaimedLocation_Form)(nil),
 		(*ClaimedLocation_Json)(nil),
 		(*ClaimedLocation_Claim)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[18].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[20].OneofWrappers = []any{
 		(*TimestampPlace_Header)(nil),
 		(*TimestampPlace_Query)(nil),
 		(*TimestampPlace_Form)(nil),
@@ -3328,7 +3473,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*TimestampPlace_Claim)(nil),
 		(*TimestampPlace_JwsHeader)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[21].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[23].OneofWrappers = []any{
 		(*Part_Header)(nil),
 		(*Part_Query)(nil),
 		(*Part_Form)(nil),
@@ -3337,13 +3482,13 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*Part_Envelope)(nil),
 		(*Part_KeyMatching)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[24].OneofWrappers = []any{
 		(*Condition_Header)(nil),
 		(*Condition_Query)(nil),
 		(*Condition_Form)(nil),
 		(*Condition_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[23].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[25].OneofWrappers = []any{
 		(*Instant_Header)(nil),
 		(*Instant_Query)(nil),
 		(*Instant_Form)(nil),
@@ -3355,7 +3500,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_provider_v1_pack_proto_rawDesc), len(file_hookbridge_provider_v1_pack_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
