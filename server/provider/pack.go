@@ -23,6 +23,7 @@ type Pack struct {
 	schemes []*signature.Scheme
 	// when has, for each scheme, the conditions under which it is looked at.
 	when       [][]condition
+	untaken    []untaken
 	id         []selector
 	typ        []selector
 	occurred   []instant
@@ -49,6 +50,9 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		p.schemes, p.when = append(p.schemes, scheme), append(p.when, when)
 	}
 	var err error
+	if p.untaken, err = newUntaken(spec.GetUntaken()); err != nil {
+		return nil, err
+	}
 	if p.id, err = newSelectors("id", spec.GetId()); err != nil {
 		return nil, err
 	}
@@ -87,6 +91,29 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		}
 	}
 	return p, nil
+}
+
+// untaken is a scheme by which nothing is taken.
+type untaken struct {
+	scheme *signature.Scheme
+	when   []condition
+	advice string
+}
+
+func newUntaken(specs []*providerv1.UntakenScheme) ([]untaken, error) {
+	var list []untaken
+	for n, spec := range specs {
+		scheme, err := signature.Compile(spec.GetScheme(), method.Table())
+		if err != nil {
+			return nil, fmt.Errorf("untaken[%d].scheme: %w", n, err)
+		}
+		when, err := newConditions(spec.GetScheme().GetWhen())
+		if err != nil {
+			return nil, fmt.Errorf("untaken[%d].scheme.%w", n, err)
+		}
+		list = append(list, untaken{scheme, when, spec.GetAdvice()})
+	}
+	return list, nil
 }
 
 // storedHeaders is the allow-list in canonical form, sorted.

@@ -143,7 +143,7 @@ func (s *Scheme) try(r *delivery.Request, keys []*Key, v *verification, toleranc
 				m.Key = i
 				return m, nil
 			}
-			refused = err
+			refused = ProvenBy(i, err)
 		}
 	}
 	return Match{}, refused
