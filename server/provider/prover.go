@@ -66,7 +66,9 @@ func (p Prover) reading(r *delivery.Request) *delivery.Request {
 }
 
 // Carried returns the first place of a request that holds something where the scheme has signatures, whatever it is.
-func (p Prover) Carried(r *delivery.Request) (signature.Place, bool) { return p.Scheme.Carried(p.reading(r)) }
+func (p Prover) Carried(r *delivery.Request) (signature.Place, bool) {
+	return p.Scheme.Carried(p.reading(r))
+}
 
 // Unmet returns what the request doesn't meet of the conditions under which the scheme is looked at; ok is false where it meets them.
 func (p Prover) Unmet(r *delivery.Request) (condition signature.Condition, ok bool) {

@@ -23,16 +23,17 @@ func (x *examination) claimed(o opening) {
 // claim says which claim is wrong, what it is and what it has to be.
 func (x *examination) claim(right proof) {
 	wrong := right.refuted
-	is := "is something else"
-	if wrong.Got != "" {
-		is = fmt.Sprintf("is %q", printable(wrong.Got))
-	}
-	if wrong.Want == "there" {
-		is = "is not there"
-	}
-	text := fmt.Sprintf("it is signed with secrets[%d], but %s has to be %s, and %s", right.Key, wrong.What, printable(wrong.Want), is)
+	signed := fmt.Sprintf("it is signed with secrets[%d]", right.Key)
 	if x.published() {
-		text = fmt.Sprintf("it is signed with a key that %s publishes, but %s has to be %s, and %s", x.own.Pack().Name(), wrong.What, printable(wrong.Want), is)
+		signed = fmt.Sprintf("it is signed with a key that %s publishes", x.own.Pack().Name())
+	}
+	text := signed + ", but " + wrong.What + " is not there"
+	if !wrong.Absent {
+		is := "is something else"
+		if wrong.Got != "" {
+			is = "is " + wrong.Got
+		}
+		text = fmt.Sprintf("%s, but %s has to be %s, and %s", signed, wrong.What, printable(wrong.Want), is)
 	}
 	var todo []string
 	if wrong.URL {
@@ -76,7 +77,7 @@ func (x *examination) publishedKeys() {
 
 // parts says which parts of a delivery are right.
 func (x *examination) parts(some *signature.SomeRight) {
-	text := fmt.Sprintf("%d of %d parts are signed with secrets[%d]; not right is %s", some.Right, some.Total, some.Key, strings.Join(some.Wrong, ", "))
+	text := fmt.Sprintf("%d of %d parts are right, the first of them under secrets[%d]; not right is %s", some.Right, some.Total, some.Key, strings.Join(some.Wrong, ", "))
 	if more := some.Total - some.Right - len(some.Wrong); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}

@@ -194,19 +194,20 @@ func (x *examination) absent(provers []provider.Prover, o opening) {
 			return
 		}
 	}
-	for _, p := range o.unmet {
-		condition, unmet := p.Unmet(x.request)
-		if place, ok := p.Carried(x.request); ok && unmet {
-			x.add(hookbridgev1.Diagnosis_KIND_CONDITION, "%s is there, and is looked at by the scheme %q only where %s, which is not so",
-				place, p.Scheme.Name(), condition)
-			return
-		}
+	if x.unmet(o.unmet) {
+		return
 	}
 	if x.offeredSchemes() {
 		return
 	}
 	for _, p := range provers {
-		if place, ok := p.Carried(x.request); ok && o.missing != nil {
+		place, ok := p.Carried(x.request)
+		if ok && errors.Is(o.missing, signature.ErrOtherKind) {
+			x.add(kind, "%s is there, and none of it is of the kind that is looked for: %s. It is of another version, mode or key of the provider, or not of %s",
+				place, detailOf(o.missing, signature.ErrMissing), x.own.Pack().Name())
+			return
+		}
+		if ok && o.missing != nil {
 			x.add(kind, "%s is there, but not all that belongs to it: %s. Either the provider is set to another version "+
 				"of its signatures, or something on the way drops headers", place, detailOf(o.missing, signature.ErrMissing))
 			return
@@ -218,6 +219,24 @@ func (x *examination) absent(provers []provider.Prover, o opening) {
 		return
 	}
 	x.add(kind, "no signature is there: %s. Has the webhook got a secret at the provider? %s", detailOf(o.missing, signature.ErrMissing), x.guide())
+}
+
+// unmet says which conditions keep what is there from being looked at.
+func (x *examination) unmet(list []provider.Prover) bool {
+	var at string
+	var texts []string
+	for _, p := range list {
+		condition, unmet := p.Unmet(x.request)
+		if place, ok := p.Carried(x.request); ok && unmet {
+			at = place.String()
+			texts = append(texts, fmt.Sprintf("by the scheme %q only where %s", p.Scheme.Name(), condition))
+		}
+	}
+	if len(texts) == 0 {
+		return false
+	}
+	x.add(hookbridgev1.Diagnosis_KIND_CONDITION, "%s is there, and is looked at %s, which is not so", at, strings.Join(texts, ", and "))
+	return true
 }
 
 // detailOf is the text of an error without that of its kind.

@@ -94,9 +94,9 @@ func (x *examination) clock(scheme *signature.Scheme, right proof) {
 	const ahead = "by the bridge's clock it is %s: see that both machines get the time by NTP"
 	if right.late != nil {
 		if age := x.request.ReceivedAt.Sub(right.late.At); age > 0 {
-			x.add(kind, "the token is right, but expired %s ago by %s; "+held, seconds(age), right.late.What, now)
+			x.add(kind, "the token is right, but expired %s ago, by %s; "+held, seconds(age), right.late.What, now)
 		} else {
-			x.add(kind, "the token is right, but by %s not valid for another %s; "+ahead, right.late.What, seconds(-age), now)
+			x.add(kind, "the token is right, but by %s is not valid for another %s; "+ahead, right.late.What, seconds(-age), now)
 		}
 		return
 	}

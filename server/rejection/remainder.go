@@ -87,13 +87,13 @@ func (x *examination) nothing(o opening) {
 		{x.tried.bodies, "rewrite of the body", "rewrites of the body"},
 	} {
 		if more.n > 0 {
-			text += ", nor with any of " + counted(more.n, more.one, more.many)
+			text += ", nor with " + counted(more.n, more.one, more.many)
 		}
 	}
 	if x.cut {
 		text += "; not everything was tried, because that takes longer than is allowed"
 	}
-	x.add(hookbridgev1.Diagnosis_KIND_UNKNOWN_SECRET, "%s. Either %s has another secret, or what is signed was changed in a way that was not tried, or it is forged. %s",
+	x.add(hookbridgev1.Diagnosis_KIND_UNKNOWN_SECRET, "%s. If %s sent it, copy the secret again; else what is signed was changed in a way that was not tried, or it is forged. %s",
 		text, x.own.Pack().Name(), x.guide())
 }
 

@@ -151,7 +151,9 @@ func (c claim) check(t *Token, r *delivery.Request) error {
 	case !value.Exists() && c.optional:
 		return nil
 	case !value.Exists():
-		return c.wrong(fmt.Errorf("%w: the token has no claim %s", ErrMismatch, c.name), "", r)
+		err := c.wrong(fmt.Errorf("%w: the token has no claim %s", ErrMismatch, c.name), "", r)
+		err.Absent = true
+		return err
 	case len(c.equals) == 0:
 		return nil
 	}
@@ -170,14 +172,14 @@ func (c claim) check(t *Token, r *delivery.Request) error {
 }
 
 // wrong says what the claim is and what it had to be.
-func (c claim) wrong(cause error, got string, r *delivery.Request) error {
+func (c claim) wrong(cause error, got string, r *delivery.Request) *AfterProof {
 	e := &AfterProof{What: "the claim " + c.name, Want: c.describe(r), cause: cause}
 	digest := false
 	for _, p := range c.equals {
 		e.Body, e.URL = e.Body || p.kind == wholeBody, e.URL || p.kind == wholeURL
 		digest = digest || p.digest != nil || p.kind == wholeBody
 	}
-	if !digest {
+	if !digest && got != "" {
 		e.Got = bareText(got)
 	}
 	return e
@@ -200,9 +202,6 @@ func (c claim) describe(r *delivery.Request) string {
 			text = "the SHA-256 of " + text
 		}
 		parts = append(parts, text)
-	}
-	if len(parts) == 0 {
-		return "there"
 	}
 	return strings.Join(parts, " and behind it ")
 }

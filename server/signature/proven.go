@@ -3,6 +3,7 @@ package signature
 import (
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,8 +15,10 @@ type AfterProof struct {
 	Key int
 	// What is what is wrong, for example "the claim aud".
 	What string
-	// Got is what it is, where it is a text or a URL; the query of a URL is left out. Empty where it is absent, and where it is a digest.
+	// Got is, for people, what it is, where it is a text or a URL; the query of a URL is left out. Empty where it is a digest.
 	Got string
+	// Absent says that it is not there.
+	Absent bool
 	// Want is what it has to be, for example `"netlify"` or "the SHA-256 of the body". No key is in it.
 	Want string
 	// Body and URL say that the body or the URL decides what it has to be.
@@ -82,11 +85,15 @@ func BareURL(u *url.URL) string {
 // bareText is a value of a proven claim as it may be shown.
 func bareText(text string) string {
 	const most = 200
+	query := ""
 	if u, err := url.Parse(text); err == nil && u.Host != "" {
-		text = BareURL(u)
+		if u.RawQuery != "" {
+			query = " with a query"
+		}
+		text = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 	}
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	return text
+	return strconv.QuoteToGraphic(text) + query
 }
