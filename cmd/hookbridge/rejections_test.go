@@ -44,7 +44,7 @@ func TestRejectionsFromTheShell(t *testing.T) {
 	}
 	const demo = "TIME  demo   127.0.0.1  401 SIGNATURE_MISSING\n    signature absent: header X-Signature is not there: has the webhook got a secret at the provider? "
 	const nowhere = "\nTIME  -      127.0.0.1  404 UNKNOWN_SOURCE\n    no source of this name is configured\n"
-	const other = "TIME  other  127.0.0.1  401 SIGNATURE_MISMATCH\n    unknown secret: no secret that the bridge knows made this signature, in no form, for no body and URL that were tried. "
+	const other = "TIME  other  127.0.0.1  401 SIGNATURE_MISMATCH\n    unknown secret: header X-Signature is there and well-formed, and matches under none of 2 secrets (1 of this source, 1 of other sources), "
 	// The columns are as wide as what was known when the line was printed.
 	narrow := func(text string) string { return regexp.MustCompile(`(\S)  +`).ReplaceAllString(text, "$1 ") }
 	followed = masked(followed)
@@ -63,7 +63,7 @@ func TestRejectionsFromTheShell(t *testing.T) {
 	}
 	out, errOut, code = execute(t, "rejections", "--server", bridge.grpc, "--source", "other", "--limit", "1", "--json")
 	if code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"source":"other","peer":"127.0.0.1","status":401,"reason":"SIGNATURE_MISMATCH"`) ||
-		!strings.Contains(out, `"diagnoses":[{"kind":"KIND_UNKNOWN_SECRET","message":"no secret`) {
+		!strings.Contains(out, `"diagnoses":[{"kind":"KIND_UNKNOWN_SECRET","message":"header X-Signature is there and well-formed`) {
 		t.Errorf("%d %s\n%s", code, errOut, out)
 	}
 	for _, c := range []struct{ args, want string }{
