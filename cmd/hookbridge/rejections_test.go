@@ -22,7 +22,8 @@ func TestRejectionsFromTheShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, followed := bufio.NewScanner(stdout), ""
-	for _, path := range []string{"demo", "nowhere\x1b[31m", "other"} {
+	post := func(path string) {
+		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+bridge.http, strings.NewReader(`{"event":"x"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -37,6 +38,9 @@ func TestRejectionsFromTheShell(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
+	}
+	for _, path := range []string{"demo", "nowhere\x1b[31m", "other"} {
+		post(path)
 		// A refusal is written down after its answer: the next one comes when this one is shown.
 		for n := 0; n < 2 && lines.Scan(); n++ {
 			followed += lines.Text() + "\n"
@@ -65,6 +69,18 @@ func TestRejectionsFromTheShell(t *testing.T) {
 	if code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"source":"other","peer":"127.0.0.1","status":401,"reason":"SIGNATURE_MISMATCH"`) ||
 		!strings.Contains(out, `"diagnoses":[{"kind":"KIND_UNKNOWN_SECRET","message":"header X-Signature is there and well-formed`) {
 		t.Errorf("%d %s\n%s", code, errOut, out)
+	}
+	// Ten alike are written down, one of them before; of the others it is said at once that they were only counted.
+	for range 12 {
+		post("other")
+	}
+	for tries := 0; tries == 0 || !strings.Contains(errOut, "at least 3 more like other 127.0.0.1 SIGNATURE_MISMATCH since "); tries++ {
+		if out, errOut, code = execute(t, "rejections", "--server", bridge.grpc, "--source", "other"); code != 0 || tries == 100 {
+			t.Fatalf("after %d tries: %d %s", tries, code, errOut)
+		}
+	}
+	if n := strings.Count(out, "401 SIGNATURE_MISMATCH"); n != 10 || strings.Count(out, "    more: those like this are only counted until ") != 1 {
+		t.Errorf("%d are shown:\n%s", n, out)
 	}
 	for _, c := range []struct{ args, want string }{
 		{"rejections x", "hookbridge: rejections wants no arguments, got \"x\"\n"},
