@@ -113,7 +113,9 @@ func (b *bridge) start() {
 			continue
 		}
 		pack, _ := b.catalogue.Get(s.Provider)
-		b.signer[s.Name], err = provider.NewSource(provider.SourceConfig{Name: s.Name, Pack: pack, Secrets: []string{s.Secrets[0].Reveal()}})
+		b.signer[s.Name], err = provider.NewSource(provider.SourceConfig{
+			Name: s.Name, Pack: pack, Secrets: []string{s.Secrets[0].Reveal()}, Settings: s.Settings, PublicURL: cfg.HTTP.PublicURL != nil,
+		})
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ sources:
 		{"one with a body", "push", "{}", http.Header{"X-Goog-Channel-Id": {"c"}, "X-Goog-Message-Number": {"2"}, "X-Goog-Resource-State": {"sync"}}, "sync", "X-Goog-Channel-Id", hookbridgev1.Decoding_STATE_UNTYPED, true, ""},
 		{"a slash command", "slack", "command=%2Fweather&text=94070", http.Header{"Content-Type": {form}}, "slash_command", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNTYPED, false, ""},
 		{"an interaction", "slack", "payload=%7B%22type%22%3A%22block_actions%22%7D", http.Header{"Content-Type": {form}}, "block_actions", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNTYPED, true, ""},
-		{"an interaction that is cut", "slack", "payload=%7B%22type%22%3A%22block_actions%22", http.Header{"Content-Type": {form}}, "block_actions", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, "not JSON: syntax error after byte 23"},
+		{"an interaction that is cut", "slack", "payload=%7B%22type%22%3A%22block_actions%22", http.Header{"Content-Type": {form}}, "unknown", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, "not JSON: syntax error after byte 23"},
 		{"one that is empty", "slack", "payload=", http.Header{"Content-Type": {form}}, "unknown", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, "not JSON: empty"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -29,7 +29,8 @@ func rejectionsCommand() *cobra.Command {
 		Use:   "rejections",
 		Short: "Show deliveries that were refused, and why",
 		Long: "rejections shows deliveries that the bridge refused because of something that the sender did, the newest last, each with what was found\n" +
-			"out about it and what to do. Under a flood a few of each sender are shown one by one; +N says how many alike were not.",
+			"out about it and what to do. Under a flood a few of each sender are shown one by one; +N says how many alike were not,\n" +
+			"and while they are only counted, that is said too.",
 		Example: "  hookbridge rejections --source stripe-eu --since 2h\n  hookbridge rejections --follow\n  hookbridge rejections --json | jq -r .diagnoses[0].message",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -55,7 +56,11 @@ func rejectionsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.print(list)
+				if err := r.print(list); err != nil {
+					return err
+				}
+				r.sayCounted()
+				return nil
 			})
 		},
 	}
@@ -78,6 +83,8 @@ type rejections struct {
 	// seen are the ids of those that were shown last: when the connection was lost, some come twice.
 	seen []string
 	last *timestamppb.Timestamp
+	// counted are those that the bridge has only counted when it was last asked for a list.
+	counted []*hookbridgev1.CountedRejections
 }
 
 // list returns the newest, the oldest of them first.
@@ -90,6 +97,9 @@ func (r *rejections) list(ctx context.Context, c hookbridgev1.SourceServiceClien
 		})
 		if err != nil {
 			return nil, err
+		}
+		if token == "" {
+			r.counted = page.GetCounted()
 		}
 		list = append(list, page.GetRejections()...)
 		if token = page.GetNextPageToken(); token == "" || len(list) >= limit {
@@ -153,6 +163,7 @@ func (r *rejections) stream(
 		if err := r.print(list); err != nil {
 			return err
 		}
+		r.sayCounted()
 	}
 	connected()
 	for {
@@ -172,6 +183,21 @@ func (r *rejections) stream(
 // say tells the person at the terminal. One that is gone ends the command by itself.
 func (r *rejections) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.errOut, "hookbridge: "+format+"\n", args...)
+}
+
+// sayCounted says what is missing in what was shown.
+func (r *rejections) sayCounted() {
+	for _, c := range r.counted {
+		source, peer := c.GetSource(), c.GetPeer()
+		if source == "" {
+			source = "-"
+		}
+		if peer == "" {
+			peer = "any sender"
+		}
+		r.say("at least %d more like %s %s %s since %s were only counted, because too many came; the next that is shown has them as +N alike",
+			c.GetCount(), visible(source), visible(peer), visible(c.GetReason()), c.GetSince().AsTime().Local().Format(time.DateTime))
+	}
 }
 
 // print shows rejections that were not shown yet.
@@ -226,12 +252,16 @@ func (r *rejections) show(d *hookbridgev1.RefusedDelivery, cells [4]string) erro
 	}
 	line := r.printer.paint(dim, d.GetTime().AsTime().Local().Format(time.DateTime)) + "  " + strings.Join(cells[:], "  ")
 	fmt.Fprintf(&b, "%s\n", strings.TrimRight(line, " "))
-	if len(d.GetDiagnoses()) == 0 {
+	if found := d.GetDiagnoses(); len(found) == 0 || found[0].GetKind() == hookbridgev1.Diagnosis_KIND_NOT_EXAMINED {
 		fmt.Fprintf(&b, "    %s\n", visible(d.GetMessage()))
 	}
 	for _, found := range d.GetDiagnoses() {
 		kind := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(found.GetKind().String(), "KIND_"), "_", " "))
 		fmt.Fprintf(&b, "    %s %s\n", r.printer.paint(yellow, kind+":"), visible(found.GetMessage()))
+	}
+	if until := d.GetCountedUntil(); until != nil {
+		fmt.Fprintf(&b, "    %s those like this are only counted until %s, because so many came; the next that is shown says how many\n",
+			r.printer.paint(yellow, "more:"), until.AsTime().Local().Format(time.TimeOnly))
 	}
 	_, err := io.WriteString(r.printer.out, b.String())
 	return err

@@ -22,7 +22,8 @@ func TestRejectionsFromTheShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, followed := bufio.NewScanner(stdout), ""
-	for _, path := range []string{"demo", "nowhere\x1b[31m", "other"} {
+	post := func(path string) {
+		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+bridge.http, strings.NewReader(`{"event":"x"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -37,6 +38,9 @@ func TestRejectionsFromTheShell(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
+	}
+	for _, path := range []string{"demo", "nowhere\x1b[31m", "other"} {
+		post(path)
 		// A refusal is written down after its answer: the next one comes when this one is shown.
 		for n := 0; n < 2 && lines.Scan(); n++ {
 			followed += lines.Text() + "\n"
@@ -44,7 +48,7 @@ func TestRejectionsFromTheShell(t *testing.T) {
 	}
 	const demo = "TIME  demo   127.0.0.1  401 SIGNATURE_MISSING\n    signature absent: header X-Signature is not there: has the webhook got a secret at the provider? "
 	const nowhere = "\nTIME  -      127.0.0.1  404 UNKNOWN_SOURCE\n    no source of this name is configured\n"
-	const other = "TIME  other  127.0.0.1  401 SIGNATURE_MISMATCH\n    unknown secret: no secret that the bridge knows made this signature, in no form, for no body and URL that were tried. "
+	const other = "TIME  other  127.0.0.1  401 SIGNATURE_MISMATCH\n    unknown secret: header X-Signature is there and well-formed, and matches under none of 2 secrets (1 of this source, 1 of other sources), "
 	// The columns are as wide as what was known when the line was printed.
 	narrow := func(text string) string { return regexp.MustCompile(`(\S)  +`).ReplaceAllString(text, "$1 ") }
 	followed = masked(followed)
@@ -63,8 +67,20 @@ func TestRejectionsFromTheShell(t *testing.T) {
 	}
 	out, errOut, code = execute(t, "rejections", "--server", bridge.grpc, "--source", "other", "--limit", "1", "--json")
 	if code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"source":"other","peer":"127.0.0.1","status":401,"reason":"SIGNATURE_MISMATCH"`) ||
-		!strings.Contains(out, `"diagnoses":[{"kind":"KIND_UNKNOWN_SECRET","message":"no secret`) {
+		!strings.Contains(out, `"diagnoses":[{"kind":"KIND_UNKNOWN_SECRET","message":"header X-Signature is there and well-formed`) {
 		t.Errorf("%d %s\n%s", code, errOut, out)
+	}
+	// Ten alike are written down, one of them before; of the others it is said at once that they were only counted.
+	for range 12 {
+		post("other")
+	}
+	for tries := 0; tries == 0 || !strings.Contains(errOut, "at least 3 more like other 127.0.0.1 SIGNATURE_MISMATCH since "); tries++ {
+		if out, errOut, code = execute(t, "rejections", "--server", bridge.grpc, "--source", "other"); code != 0 || tries == 100 {
+			t.Fatalf("after %d tries: %d %s", tries, code, errOut)
+		}
+	}
+	if n := strings.Count(out, "401 SIGNATURE_MISMATCH"); n != 10 || strings.Count(out, "    more: those like this are only counted until ") != 1 {
+		t.Errorf("%d are shown:\n%s", n, out)
 	}
 	for _, c := range []struct{ args, want string }{
 		{"rejections x", "hookbridge: rejections wants no arguments, got \"x\"\n"},

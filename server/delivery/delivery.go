@@ -94,6 +94,8 @@ type Refusal struct {
 	// Status, Reason and Message are what the sender was told.
 	Status          int
 	Reason, Message string
+	// Cause is why, for who looks into it and not for the sender. What the source found out in proving the delivery is in its chain.
+	Cause error
 	// Request has no body where it was refused before all of it was read; BodyBytes is how much of it was. Host is what the sender called
 	// the listener.
 	Request   *Request

@@ -33,7 +33,8 @@ func classify(err error) error {
 		{provider.ErrMediaType, fault.ErrMediaType},
 	} {
 		if errors.Is(err, c.from) {
-			return fault.Detail(c.to, "%s", err.Error())
+			// What is told is the first; the other one is for who looks into it.
+			return errors.Join(fault.Detail(c.to, "%s", err.Error()), err)
 		}
 	}
 	return fmt.Errorf("receive: %w", err)
@@ -79,7 +80,7 @@ func (h *Handler) tell(r *http.Request, body *watchedBody, e *Endpoint, why refu
 	now := h.cfg.Now()
 	h.cfg.Refused(&delivery.Refusal{
 		RequestID: why.id, Time: now, Source: source, Peer: why.peer,
-		Status: why.status, Reason: reason, Message: text,
+		Status: why.status, Reason: reason, Message: text, Cause: why.err,
 		Request: &delivery.Request{
 			Method: r.Method, Peer: why.peer, URL: h.publicURL(r), Header: r.Header, Body: body.whole, ReceivedAt: now,
 		},

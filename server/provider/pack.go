@@ -24,6 +24,7 @@ type Pack struct {
 	schemes []*signature.Scheme
 	// when has, for each scheme, the conditions under which it is looked at.
 	when       [][]condition
+	untaken    []untaken
 	id         []selector
 	typ        []selector
 	occurred   []instant
@@ -57,6 +58,8 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		}
 	}
 	var err error
+	p.untaken, err = newUntaken(spec.GetUntaken())
+	wrong("", err)
 	p.id, err = newSelectors("id", spec.GetId())
 	wrong("", err)
 	p.typ, err = newSelectors("type", spec.GetType())
@@ -88,6 +91,29 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 		return nil, errors.Join(errs...)
 	}
 	return p, nil
+}
+
+// untaken is a scheme by which nothing is taken.
+type untaken struct {
+	scheme *signature.Scheme
+	when   []condition
+	advice string
+}
+
+func newUntaken(specs []*providerv1.UntakenScheme) ([]untaken, error) {
+	var list []untaken
+	for n, spec := range specs {
+		scheme, err := signature.Compile(spec.GetScheme(), method.Table())
+		if err != nil {
+			return nil, fmt.Errorf("untaken[%d].scheme: %w", n, err)
+		}
+		when, err := newConditions("when", spec.GetScheme().GetWhen())
+		if err != nil {
+			return nil, fmt.Errorf("untaken[%d].scheme.%w", n, err)
+		}
+		list = append(list, untaken{scheme, when, spec.GetAdvice()})
+	}
+	return list, nil
 }
 
 // storedHeaders is the allow-list in canonical form, sorted.

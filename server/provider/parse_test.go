@@ -61,7 +61,7 @@ p.yaml:20:11: max_body: want a whole number, got "1MiB"
 p.yaml:21:11: deadline: want a duration, like 30s or 1h30m, got "soon"
 p.yaml:22:10: answers: want a mapping with the keys success, duplicate, failure; got a list`},
 		{"no value", "retries: true", "retries:", "p.yaml:19:9: retries: has no value; give one or leave the key out"},
-		{"no mapping", sound, "- a\n", "p.yaml:1:1: want a mapping with the keys key, name, docs_url, schemes, id, type, occurred_at, ordering_key, bodies, stored_headers, handshakes, answers, max_body, deadline, retries, evidence, unverified, guide, settings, batch, proof, id_stable, bodies_repeat, unverified_facts, confirmed; got a list"},
+		{"no mapping", sound, "- a\n", "p.yaml:1:1: want a mapping with the keys key, name, docs_url, schemes, id, type, occurred_at, ordering_key, bodies, stored_headers, handshakes, answers, max_body, deadline, retries, evidence, unverified, guide, settings, batch, proof, id_stable, bodies_repeat, unverified_facts, confirmed, untaken, public_secrets; got a list"},
 		{"no YAML", "retries: true", "retries: a: b", "p.yaml:19:1: is no YAML: mapping values are not allowed in this context"},
 		{"lines that end otherwise", "retries: true", "retries:\u2028 true", "p.yaml:19:9: lines end with a line feed, and with nothing else"},
 		{"under another name", "key: p", "key: q", `p.yaml:1:6: key: the file of "q" is called q.yaml`},

@@ -21,7 +21,9 @@ type text struct {
 
 // fixed are the fields of a pack in which no setting counts: what it is called, and what is for people.
 func fixed() []protoreflect.Name {
-	return []protoreflect.Name{"key", "name", "docs_url", "guide", "evidence", "unverified", "unverified_facts", "confirmed", "proof", "id_stable", "settings"}
+	return []protoreflect.Name{
+		"key", "name", "docs_url", "guide", "evidence", "unverified", "unverified_facts", "confirmed", "proof", "id_stable", "settings", "public_secrets",
+	}
 }
 
 // eachText replaces each text in which a setting may stand. It ends with the first error.
@@ -98,7 +100,7 @@ func (t text) mayBeSecret() bool {
 		return true
 	}
 	_, whole := signature.SettingNamed(t.value)
-	return whole && t.name() == "Condition.equals" && !strings.HasPrefix(t.path, "schemes[")
+	return whole && t.name() == "Condition.equals" && !strings.HasPrefix(t.path, "schemes[") && !strings.HasPrefix(t.path, "untaken[")
 }
 
 // isPattern says whether the text is a regular expression.

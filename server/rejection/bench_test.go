@@ -72,7 +72,7 @@ func BenchmarkExamination(b *testing.B) {
 func TestWorkIsBounded(t *testing.T) {
 	l, it := examinable(t, maxBody)
 	found := l.examine(t.Context(), it)
-	if len(found) != 1 || !strings.HasPrefix(found[0].GetMessage(), "of what was tried nothing matches; not everything was, because that takes longer than is allowed.") {
+	if len(found) != 1 || !strings.Contains(found[0].GetMessage(), "; not everything was tried, because that takes longer than is allowed. ") {
 		t.Errorf("found %v", found)
 	}
 	// However many other sources there are, something is left for what else may be wrong.
@@ -85,7 +85,8 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 	l, it = examinable(t, 100)
 	found = l.examine(t.Context(), it)
-	if len(found) != 1 || !strings.HasPrefix(found[0].GetMessage(), "no secret that the bridge knows made this signature") {
+	if len(found) != 1 || !strings.HasPrefix(found[0].GetMessage(), "header X-Hub-Signature-256 is there and well-formed, and matches under none of 500 secrets (10 of this source, 490 of other sources), "+
+		"nor with 50 other readings of this source's secrets, nor with 112 rewrites of the body. ") {
 		t.Errorf("found %v", found)
 	}
 }

@@ -38,10 +38,11 @@ func (x *examination) bodies() bool {
 		}
 		r := *x.request
 		r.Body = body
-		if p, match, ok := x.any(provers, &r); ok {
-			return x.right(p.Scheme, match, hookbridgev1.Diagnosis_KIND_BODY_CHANGED, "it matches %s: something between %s and the bridge, like a proxy or a function "+
+		if p, right, ok := x.whole(provers, &r); ok {
+			return x.right(p, right, hookbridgev1.Diagnosis_KIND_BODY_CHANGED, "it matches %s: something between %s and the bridge, like a proxy or a function "+
 				"that parses the body and writes it anew, changed it. It must pass the bytes on as they came", how, x.own.Pack().Name())
 		}
+		x.tried.bodies++
 	}
 	return false
 }

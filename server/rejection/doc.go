@@ -10,8 +10,9 @@
 //   - It changes nothing of what a sender is told, nor when: Refused is called after the answer, and never blocks.
 //   - What it takes is bounded: the queue in entries and bytes, the time for looking into refusals to a twentieth of one processor, the
 //     work for each of them, the memory of senders and of former secrets, and the store in bytes and age.
-//   - Under a flood a few of each sender, source and reason are written down one by one, the rest is counted: in the next entry alike, or
-//     in one that follows within two minutes.
+//   - Under a flood a few of each sender, source, reason and finding are written down one by one, the rest is counted: in the next entry of
+//     that sender, source and reason, or in one that follows within two minutes. Until then List says how many there are.
+//   - What should be looked into and was not, says so and why.
 //   - A diagnosis is what was tried and found to be so. No secret is in it, and no signature that would have been right.
 //
 // What can't be assumed: that each refusal is written down, beyond a crash or at all. Nothing waits for the log, and where it is in

@@ -1,6 +1,7 @@
 package rejection
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -39,6 +40,35 @@ func entryOf(r *delivery.Refusal, alike int64) *hookbridgev1.RefusedDelivery {
 		e.HeaderNames = e.HeaderNames[:min(len(e.HeaderNames), maxHeaders)]
 	}
 	return e
+}
+
+// unexamined says in an entry, and counts, that it isn't looked into though it should be.
+func (l *Log) unexamined(it *item, why string) {
+	if !diagnosable(it.entry.GetReason()) {
+		return
+	}
+	l.metrics.unlooked.WithLabelValues(why).Inc()
+	text := map[string]string{
+		tooLarge:     fmt.Sprintf("the body is larger than the %d KiB up to which bodies are looked into", maxBody>>10),
+		noRoom:       "too many refusals waited to be looked into at that time, and there was no room for its body",
+		noTime:       "too many refusals came at that time, and the time for looking into them was used up",
+		shuttingDown: "the bridge was shutting down",
+	}[why]
+	it.entry.Diagnoses = []*hookbridgev1.Diagnosis{{
+		Kind: hookbridgev1.Diagnosis_KIND_NOT_EXAMINED, Message: "it was not looked into: " + text + ". All that is known is what the sender was told",
+	}}
+}
+
+// findingOf is what entries have in common that are alike: what was found out, but for the times in it.
+func findingOf(e *hookbridgev1.RefusedDelivery) string {
+	var b strings.Builder
+	for _, d := range e.GetDiagnoses() {
+		b.WriteString(d.GetKind().String())
+		if d.GetKind() != hookbridgev1.Diagnosis_KIND_CLOCK {
+			b.WriteString(d.GetMessage())
+		}
+	}
+	return b.String()
 }
 
 // printable is a text of a sender that can be shown.

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"net/http"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -54,7 +50,10 @@ func (l *Log) examine(ctx context.Context, it *item) (found []*hookbridgev1.Diag
 	if !ok {
 		return nil
 	}
-	x := &examination{sources: known, own: own, request: it.request, host: it.host, left: most}
+	x := &examination{
+		sources: known, own: own, request: it.request, host: it.host, left: most,
+		message: it.entry.GetMessage(), reason: it.entry.GetReason(), cause: it.cause,
+	}
 	x.run()
 	return x.found
 }
@@ -65,130 +64,190 @@ type examination struct {
 	own     *provider.Source
 	request *delivery.Request
 	host    string
+	// message is what the sender was told, cause the error that it is about.
+	message string
+	reason  string
+	cause   error
 	// left is the work that may still be done; cut says that something was left out for want of it.
 	left  int
 	cut   bool
+	tried tried
 	found []*hookbridgev1.Diagnosis
 }
+
+// tried counts what was tried and found wrong.
+type tried struct{ former, others, public, readings, urls, bodies int }
 
 func (x *examination) add(kind hookbridgev1.Diagnosis_Kind, format string, args ...any) {
 	x.found = append(x.found, &hookbridgev1.Diagnosis{Kind: kind, Message: fmt.Sprintf(format, args...)})
 }
 
-// spend takes work, if there is as much.
-func (x *examination) spend(work int) bool {
-	if x.left < work {
-		x.cut = true
-		return false
-	}
-	if before := x.left / slice; before != (x.left-work)/slice {
-		// A core that works at this for 20 ms on end is one that no delivery gets.
-		runtime.Gosched()
-	}
-	x.left -= work
-	return true
-}
-
-// prove tries one scheme with its keys, without regard of the clock.
-func (x *examination) prove(p provider.Prover, r *delivery.Request) (signature.Match, error) {
-	each := perTry + len(r.Body)
-	if name := p.Scheme.Algorithm(); !strings.HasPrefix(name, "hmac-") && !strings.HasPrefix(name, "sha") && p.Scheme.CoversBody() {
-		each += perPublicKey
-	}
-	if !x.spend(each * max(1, p.Keys())) {
-		return signature.Match{}, errors.New("no work left")
-	}
-	return p.Prove(r)
-}
-
-// any tries several and returns the first that is right.
-func (x *examination) any(list []provider.Prover, r *delivery.Request) (provider.Prover, signature.Match, bool) {
-	for _, p := range list {
-		if match, err := x.prove(p, r); err == nil {
-			return p, match, true
-		}
-	}
-	return provider.Prover{}, signature.Match{}, false
-}
-
 // run tries what is likely and cheap first, and ends with the first that is right: one signature has one cause.
 func (x *examination) run() {
 	provers := x.own.Provers()
-	var wrong error
-	for _, p := range provers {
-		match, err := x.prove(p, x.request)
-		if err == nil {
-			x.clock(p.Scheme, match)
-			return
-		}
-		if wrong == nil || errors.Is(wrong, signature.ErrMissing) {
-			wrong = err
-		}
-	}
-	if wrong == nil {
+	if len(provers) == 0 {
 		return // no scheme: the source has no secret yet
 	}
-	if errors.Is(wrong, signature.ErrMissing) {
-		x.absent(provers, wrong)
+	o := x.asIsToday(provers)
+	if o.published && !o.explained {
+		x.publishedKeys()
 		return
 	}
-	for _, try := range []func() bool{x.formerSecrets, x.otherSources, x.keyForms, x.urls, x.otherSchemes, x.bodies} {
+	if o.explained {
+		return
+	}
+	if o.refuted != nil {
+		x.claimed(o)
+		return
+	}
+	if o.wrong == nil {
+		x.absent(provers, o)
+		return
+	}
+	for _, try := range []func() bool{
+		x.formerSecrets, x.otherSources, x.publicSecrets, x.keyForms, x.urls, x.otherSchemes, x.otherSettings, x.bodies,
+	} {
 		if try() {
 			return
 		}
 	}
+	x.offeredSchemes()
 	x.otherProviders()
-	x.nothing(wrong)
+	x.nothing(o)
 }
 
-// right notes what was found, and that the clock is off as well where it is.
-func (x *examination) right(scheme *signature.Scheme, match signature.Match, kind hookbridgev1.Diagnosis_Kind, format string, args ...any) bool {
+// opening is what the source's own schemes and secrets say of the delivery.
+type opening struct {
+	// explained says that they have said all. published, that only the provider has the keys.
+	explained, published bool
+	// refuted is a proof with a claim that isn't what it has to be.
+	refuted *proof
+	// wrong is the error of the scheme that decided, decided that scheme; missing that of one whose signature isn't there.
+	wrong, missing error
+	decided        provider.Prover
+	// unmet are the schemes whose conditions the delivery doesn't meet.
+	unmet []provider.Prover
+}
+
+// asIsToday goes through the source's schemes as the source itself does.
+func (x *examination) asIsToday(provers []provider.Prover) (o opening) {
+	for _, p := range provers {
+		condition, unmet := p.Unmet(x.request)
+		right, err := x.prove(p, x.request)
+		some, partly := errors.AsType[*signature.SomeRight](err)
+		switch {
+		case err == nil && unmet:
+			x.right(p, right, hookbridgev1.Diagnosis_KIND_CONDITION, "it is right by %s's scheme %q, under secrets[%d], but that counts only where %s, which is not so",
+				x.own.Pack().Name(), p.Scheme.Name(), right.Key, condition)
+			o.explained = true
+			return o
+		case unmet:
+			o.unmet = append(o.unmet, p)
+			continue
+		case err == nil && o.wrong != nil:
+			x.right(p, right, hookbridgev1.Diagnosis_KIND_CONDITION, "it is right by the scheme %q, under secrets[%d], but has a signature by the scheme %q as well, which decides and is not right",
+				p.Scheme.Name(), right.Key, o.decided.Scheme.Name())
+			o.explained = true
+			return o
+		case err == nil && right.refuted != nil:
+			o.refuted, o.decided = &right, p
+			return o
+		case err == nil:
+			if x.clock(p.Scheme, right); len(x.found) == 0 {
+				x.add(hookbridgev1.Diagnosis_KIND_CONDITION, "by the source as it is now the signature is right, under secrets[%d]; it was refused for something else, or before a "+
+					"change of the source. The sender was told: %s", right.Key, x.message)
+			}
+			o.explained = true
+			return o
+		case partly:
+			x.parts(some)
+			o.explained = true
+			return o
+		case errors.Is(err, signature.ErrKeyUnavailable):
+			o.published = true
+		case errors.Is(err, signature.ErrMissing):
+			if o.missing == nil {
+				o.missing = err
+			}
+		case o.wrong == nil:
+			o.wrong, o.decided = err, p
+		}
+	}
+	return o
+}
+
+// right notes what was found, and that a claim is wrong or the clock is off as well where it is.
+func (x *examination) right(p provider.Prover, right proof, kind hookbridgev1.Diagnosis_Kind, format string, args ...any) bool {
 	x.add(kind, format, args...)
-	x.clock(scheme, match)
+	if right.refuted != nil {
+		x.claim(right)
+	}
+	x.clock(p.Scheme, right)
 	return true
 }
 
-// clock compares the time of a signature that is right with that of its arrival.
-func (x *examination) clock(scheme *signature.Scheme, match signature.Match) {
-	tolerance := x.own.Tolerance(scheme)
-	if tolerance == 0 {
-		tolerance, _ = scheme.Tolerance()
+// absent is for deliveries without a signature of the source's schemes, or with one that doesn't count.
+func (x *examination) absent(provers []provider.Prover, o opening) {
+	const kind = hookbridgev1.Diagnosis_KIND_SIGNATURE_ABSENT
+	for _, try := range []func() bool{x.otherSources, x.otherSchemes, x.otherSettings} {
+		if try() {
+			return
+		}
 	}
-	age := x.request.ReceivedAt.Sub(match.Time)
-	if match.Time.IsZero() || tolerance == 0 || age.Abs() <= tolerance {
+	if x.unmet(o.unmet) {
 		return
 	}
-	now := x.request.ReceivedAt.UTC().Format(time.RFC3339)
-	if age < 0 {
-		x.add(hookbridgev1.Diagnosis_KIND_CLOCK, "the signature is right, but made %s in the future, where %s are allowed; by the bridge's clock it is %s: "+
-			"see that both machines get the time by NTP", seconds(-age), seconds(tolerance), now)
-		return
-	}
-	x.add(hookbridgev1.Diagnosis_KIND_CLOCK, "the signature is right, but made %s ago, where %s are allowed; by the bridge's clock it is %s: "+
-		"if that is right, the delivery was held back on its way or sent again as it was; if not, see that the machine gets the time by NTP",
-		seconds(age), seconds(tolerance), now)
-}
-
-func seconds(d time.Duration) string { return d.Round(time.Second).String() }
-
-// absent is for deliveries without a signature of the source's schemes.
-func (x *examination) absent(provers []provider.Prover, missing error) {
-	if x.otherSources() || x.otherSchemes() {
+	if x.offeredSchemes() {
 		return
 	}
 	for _, p := range provers {
-		if place, ok := p.Scheme.Carried(x.request); ok {
-			x.add(hookbridgev1.Diagnosis_KIND_SIGNATURE_ABSENT, "%s is there, but not all that belongs to it: %s. Either the provider is set to another version "+
-				"of its signatures, or something on the way drops headers", place, strings.TrimPrefix(missing.Error(), signature.ErrMissing.Error()+": "))
+		place, ok := p.Carried(x.request)
+		if ok && errors.Is(o.missing, signature.ErrOtherKind) {
+			x.add(kind, "%s is there, and none of it is of the kind that is looked for: %s. It is of another version, mode or key of the provider, or not of %s",
+				place, detailOf(o.missing, signature.ErrMissing), x.own.Pack().Name())
+			return
+		}
+		if ok && o.missing != nil {
+			x.add(kind, "%s is there, but not all that belongs to it: %s. Either the provider is set to another version "+
+				"of its signatures, or something on the way drops headers", place, detailOf(o.missing, signature.ErrMissing))
 			return
 		}
 	}
 	x.otherProviders()
-	x.add(hookbridgev1.Diagnosis_KIND_SIGNATURE_ABSENT, "%s there: has the webhook got a secret at the provider? %s",
-		placesOf(provers), x.guide())
+	if places := placesOf(provers); places != "" {
+		x.add(kind, "%s there: has the webhook got a secret at the provider? %s", places, x.guide())
+		return
+	}
+	x.add(kind, "no signature is there: %s. Has the webhook got a secret at the provider? %s", detailOf(o.missing, signature.ErrMissing), x.guide())
 }
 
-// placesOf says that no signature is where one was expected, up to the last word.
+// unmet says which conditions keep what is there from being looked at.
+func (x *examination) unmet(list []provider.Prover) bool {
+	var at string
+	var texts []string
+	for _, p := range list {
+		condition, unmet := p.Unmet(x.request)
+		if place, ok := p.Carried(x.request); ok && unmet {
+			at = place.String()
+			texts = append(texts, fmt.Sprintf("by the scheme %q only where %s", p.Scheme.Name(), condition))
+		}
+	}
+	if len(texts) == 0 {
+		return false
+	}
+	x.add(hookbridgev1.Diagnosis_KIND_CONDITION, "%s is there, and is looked at %s, which is not so", at, strings.Join(texts, ", and "))
+	return true
+}
+
+// detailOf is the text of an error without that of its kind.
+func detailOf(err, kind error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.TrimPrefix(err.Error(), kind.Error()+": ")
+}
+
+// placesOf says that no signature is where one was expected, up to the last word; it is empty where no place is known.
 func placesOf(provers []provider.Prover) string {
 	var names []string
 	for _, p := range provers {
@@ -198,7 +257,10 @@ func placesOf(provers []provider.Prover) string {
 			}
 		}
 	}
-	if len(names) == 1 {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
 		return names[0] + " is not"
 	}
 	return "none of " + fewOf(names) + " is"
@@ -211,145 +273,4 @@ func (x *examination) guide() string {
 		return pack.Name() + ": " + text
 	}
 	return "See " + pack.Spec().GetDocsUrl()
-}
-
-// formerSecrets tries what the source had before a reload.
-func (x *examination) formerSecrets() bool {
-	for _, f := range x.former {
-		if f.source.Name() != x.own.Name() {
-			continue
-		}
-		if p, match, ok := x.any(f.source.Provers(), x.request); ok {
-			return x.right(p.Scheme, match, hookbridgev1.Diagnosis_KIND_PREVIOUS_SECRET,
-				"it is signed with a secret that this source had until the configuration was reloaded at %s (the secrets[%d] of then): the provider still uses it. "+
-					"Put it back behind the new one, and take it out when the provider has changed over",
-				f.until.UTC().Format(time.RFC3339), match.Key)
-		}
-	}
-	return false
-}
-
-// otherSources tries the secrets of the other sources, in their providers' schemes and in this one's.
-func (x *examination) otherSources() bool {
-	const kind = hookbridgev1.Diagnosis_KIND_OTHER_SOURCE
-	for _, other := range x.others(x.own) {
-		// There may be very many; the rest is for what else may be wrong.
-		if x.left < most/2 {
-			x.cut = true
-			break
-		}
-		p, match, ok := x.any(other.Provers(), x.request)
-		switch {
-		case ok && other.Provider() == x.own.Provider():
-			return x.right(p.Scheme, match, kind, "it is signed with secrets[%d] of the source %q: either the provider should send it to /webhooks/%s, "+
-				"or two webhooks' secrets were mixed up", match.Key, other.Name(), other.Name())
-		case ok:
-			return x.right(p.Scheme, match, kind, "it is a delivery of %s, signed with secrets[%d] of the source %q: set the webhook's URL to /webhooks/%s",
-				other.Pack().Name(), match.Key, other.Name(), other.Name())
-		}
-		if other.Provider() == x.own.Provider() {
-			continue
-		}
-		if p, match, ok = x.any(x.own.ProversUnder(other), x.request); ok {
-			return x.right(p.Scheme, match, kind, "it is %s's, signed with secrets[%d] of the source %q, which is of %s: two webhooks' secrets were mixed up",
-				x.own.Pack().Name(), match.Key, other.Name(), other.Pack().Name())
-		}
-	}
-	return false
-}
-
-// keyForms tries the secrets read in other ways.
-func (x *examination) keyForms() bool {
-	for _, p := range x.own.Readings() {
-		match, err := x.prove(p, x.request)
-		if err != nil {
-			continue
-		}
-		return x.right(p.Scheme, match, hookbridgev1.Diagnosis_KIND_KEY_FORM, "it matches when secrets[%d] is read %s, and %s's is %s: copy the secret again. %s",
-			match.Key, p.How, x.own.Pack().Name(), p.Scheme.KeyForm(), x.guide())
-	}
-	return false
-}
-
-// otherSchemes tries the provider's schemes that the source doesn't use.
-func (x *examination) otherSchemes() bool {
-	const kind = hookbridgev1.Diagnosis_KIND_OTHER_SCHEME
-	for _, p := range x.own.UnusedProvers() {
-		place, ok := p.Scheme.Carried(x.request)
-		if !ok {
-			continue
-		}
-		match, err := x.prove(p, x.request)
-		if err == nil {
-			return x.right(p.Scheme, match, kind, "it is right by %s's scheme %q (%s), with what is secrets[%d]; the source doesn't use that scheme. "+
-				"Its secrets are: %s", x.own.Pack().Name(), p.Scheme.Name(), place, match.Key, p.Scheme.KeyForm())
-		}
-		if errors.Is(err, signature.ErrMismatch) {
-			x.add(kind, "it has what %s's scheme %q looks for (%s), for which the source has no secret: add it to secrets, as %s, or let the provider sign by the scheme %q",
-				x.own.Pack().Name(), p.Scheme.Name(), place, p.Scheme.KeyForm(), x.own.Provers()[0].Scheme.Name())
-			return true
-		}
-	}
-	return false
-}
-
-// otherProviders looks for signature headers that this provider doesn't use.
-func (x *examination) otherProviders() {
-	mine := headersOf(x.own.Pack())
-	for _, name := range slices.Sorted(headerNames(x.request.Header)) {
-		packs := x.packs()[name]
-		if len(packs) == 0 || slices.Contains(mine, name) {
-			continue
-		}
-		var names, here []string
-		for _, pack := range packs {
-			names = append(names, pack.Name())
-			for _, source := range x.names {
-				if x.byName[source].Provider() == pack.Key() {
-					here = append(here, "/webhooks/"+source)
-				}
-			}
-		}
-		todo := "there is no source of that provider yet"
-		if len(here) > 0 {
-			todo = "such deliveries go to " + fewOf(here)
-		}
-		x.add(hookbridgev1.Diagnosis_KIND_OTHER_PROVIDER, "the header %s is there, which is a signature of %s, and this source is of %s: %s",
-			name, fewOf(names), x.own.Pack().Name(), todo)
-		return
-	}
-}
-
-// fewOf names at most three.
-func fewOf(names []string) string {
-	const few = 3
-	if len(names) > few {
-		return strings.Join(names[:few], ", ") + fmt.Sprintf(" or %d others", len(names)-few)
-	}
-	return strings.Join(names, " or ")
-}
-
-func headerNames(h http.Header) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for name := range h {
-			if !yield(name) {
-				return
-			}
-		}
-	}
-}
-
-// nothing is what is left to say.
-func (x *examination) nothing(wrong error) {
-	const kind = hookbridgev1.Diagnosis_KIND_UNKNOWN_SECRET
-	switch {
-	case errors.Is(wrong, signature.ErrMalformed):
-		x.add(kind, "%s: whoever sent it signs in another way than %s", strings.TrimPrefix(wrong.Error(), signature.ErrMalformed.Error()+": "), x.own.Pack().Name())
-	case x.cut:
-		x.add(kind, "of what was tried nothing matches; not everything was, because that takes longer than is allowed. If %s sent it, copy the secret again. %s",
-			x.own.Pack().Name(), x.guide())
-	default:
-		x.add(kind, "no secret that the bridge knows made this signature, in no form, for no body and URL that were tried. If %s sent it, copy the secret again; else it is forged. %s",
-			x.own.Pack().Name(), x.guide())
-	}
 }

@@ -33,6 +33,9 @@ func (l *Log) List(ctx context.Context, req *hookbridgev1.ListRejectionsRequest)
 		return nil, err
 	}
 	resp := &hookbridgev1.ListRejectionsResponse{}
+	if before == 0 {
+		resp.Counted = l.sampler.counted(req.GetSource())
+	}
 	left, size := defaultPage, pageBytes
 	if n := int(req.GetPageSize()); n > 0 {
 		left = min(n, mostPage)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -68,7 +69,11 @@ type item struct {
 	// request is nil where it can't be looked into.
 	request *delivery.Request
 	host    string
+	cause   error
 	bytes   int64
+	// refusal is what it is of, without the request; passed is how many the sampler passed over before it. nil for one that only counts others.
+	refusal *delivery.Refusal
+	passed  int64
 }
 
 // New returns an empty log. Nothing is written before Run.
@@ -92,22 +97,24 @@ func New(cfg Config) (*Log, error) {
 
 // Refused takes a refusal. It doesn't block, and keeps of the request what the queue has room for.
 func (l *Log) Refused(r *delivery.Refusal) {
-	alike, ok := l.sampler.take(r, l.cfg.Now())
+	passed, ok := l.sampler.take(r, l.cfg.Now())
 	if !ok {
 		l.metrics.alike.Inc()
 		return
 	}
-	l.put(l.itemOf(r, alike))
+	l.put(l.itemOf(r, passed))
 }
 
 // itemOf copies what is needed of a refusal: its own memory is accounted for by nobody.
-func (l *Log) itemOf(r *delivery.Refusal, alike int64) *item {
-	it := &item{entry: entryOf(r, alike), host: r.Host}
+func (l *Log) itemOf(r *delivery.Refusal, passed int64) *item {
+	bare := *r
+	bare.Request, bare.Cause = nil, nil
+	it := &item{entry: entryOf(r, 0), host: r.Host, cause: r.Cause, refusal: &bare, passed: passed}
 	if r.Request == nil || !diagnosable(r.Reason) && !l.cfg.Bodies {
 		return it
 	}
 	if len(r.Request.Body) > maxBody {
-		l.metrics.unexamined(tooLarge, diagnosable(r.Reason))
+		l.unexamined(it, tooLarge)
 		return it
 	}
 	size := int64(len(r.Request.Body) + len(r.Host))
@@ -121,12 +128,13 @@ func (l *Log) itemOf(r *delivery.Refusal, alike int64) *item {
 	}
 	if l.bytes.Add(size) > maxQueuedBytes {
 		l.bytes.Add(-size)
-		l.metrics.unexamined(noRoom, diagnosable(r.Reason))
+		l.unexamined(it, noRoom)
 		return it
 	}
 	it.bytes = size
 	kept := *r.Request
-	kept.Header, kept.Body = r.Request.Header.Clone(), append([]byte(nil), r.Request.Body...)
+	// The document may be in memory that belongs to the request.
+	kept.Header, kept.Body, kept.Document = r.Request.Header.Clone(), append([]byte(nil), r.Request.Body...), nil
 	if l.cfg.Bodies {
 		it.entry.Body = kept.Body
 	}
@@ -172,7 +180,10 @@ func (l *Log) drain(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case it := <-l.queue:
-			it.request = nil
+			if it.request != nil {
+				it.request = nil
+				l.unexamined(it, shuttingDown)
+			}
 			l.work(ctx, it)
 		default:
 			return
@@ -199,8 +210,12 @@ func (l *Log) work(ctx context.Context, it *item) {
 				l.metrics.diagnosed(d.GetKind())
 			}
 		} else {
-			l.metrics.unexamined(noTime, true)
+			l.unexamined(it, noTime)
 		}
+	}
+	if !l.kept(it) {
+		l.metrics.alike.Inc()
+		return
 	}
 	l.line(ctx, it.entry)
 	l.followers.send(it.entry)
@@ -210,6 +225,18 @@ func (l *Log) work(ctx context.Context, it *item) {
 		return
 	}
 	l.metrics.written.Inc()
+}
+
+// kept says whether a refusal is written down, and puts into its entry what is only counted before and after it.
+func (l *Log) kept(it *item) bool {
+	if it.refusal == nil {
+		return true
+	}
+	alike, until, ok := l.sampler.keep(it.refusal, findingOf(it.entry), it.passed, l.cfg.Now())
+	if it.entry.Alike = alike; !until.IsZero() {
+		it.entry.CountedUntil = timestamppb.New(until)
+	}
+	return ok
 }
 
 func (l *Log) store(ctx context.Context, entry *hookbridgev1.RefusedDelivery) error {

@@ -43,7 +43,7 @@ func refusal(peer string, n int, body []byte) *delivery.Refusal {
 // written is what a store has, the oldest first, each as its request id, source and alike.
 func written(t *testing.T, store journal.RingLog) []string {
 	t.Helper()
-	l := &Log{cfg: Config{Store: store, Logger: slog.New(slog.DiscardHandler)}}
+	l := &Log{cfg: Config{Store: store, Logger: slog.New(slog.DiscardHandler)}, sampler: newSampler()}
 	var all []string
 	for token := ""; ; {
 		page, err := l.List(t.Context(), &hookbridgev1.ListRejectionsRequest{PageSize: 1000, PageToken: token})

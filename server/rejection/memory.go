@@ -23,8 +23,9 @@ type memory struct{ current atomic.Pointer[sources] }
 type sources struct {
 	byName map[string]*provider.Source
 	// names are those of byName, sorted.
-	names  []string
-	former []former
+	names     []string
+	former    []former
+	catalogue *provider.Catalogue
 	// packs are the providers by the header that their signatures are in. All of them are read when they are first asked for.
 	packs func() map[string][]*provider.Pack
 }
@@ -39,7 +40,7 @@ type former struct {
 // configured before is remembered for a day, in memory only.
 func (l *Log) SetSources(catalogue *provider.Catalogue, list []*provider.Source) {
 	now := l.cfg.Now()
-	next := &sources{byName: map[string]*provider.Source{}, packs: sync.OnceValue(func() map[string][]*provider.Pack { return byHeader(catalogue) })}
+	next := &sources{catalogue: catalogue, byName: map[string]*provider.Source{}, packs: sync.OnceValue(func() map[string][]*provider.Pack { return byHeader(catalogue) })}
 	for _, s := range list {
 		next.byName[s.Name()] = s
 	}
@@ -83,10 +84,10 @@ func (s *sources) remember(f former) {
 	}
 }
 
-// headersOf returns the headers in which a provider's signatures are, each once. Authorization is everybody's and says nothing.
+// headersOf returns the headers in which a provider's signatures are, or were, each once. Authorization is everybody's and says nothing.
 func headersOf(pack *provider.Pack) []string {
 	var names []string
-	for _, scheme := range pack.Schemes() {
+	for _, scheme := range pack.AllSchemes() {
 		for _, place := range scheme.Places() {
 			if name := place.Header(); name != "" && name != "Authorization" && !slices.Contains(names, name) {
 				names = append(names, name)

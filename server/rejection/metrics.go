@@ -16,6 +16,8 @@ const (
 	tooLarge  = "too_large"
 	noRoom    = "no_room"
 	noTime    = "no_time"
+	// shuttingDown is at the end of the bridge.
+	shuttingDown = "shutting_down"
 )
 
 // metrics counts what becomes of refusals.
@@ -40,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, l *Log) (*metrics, error) {
 		}, []string{"reason"}),
 		unlooked: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbridge_rejections_undiagnosed_total",
-			Help: "Refused deliveries that were written down and not looked into: the body was too large, or there was no room or time.",
+			Help: "Refused deliveries that were written down and not looked into: the body was too large, there was no room or time, or the bridge ended.",
 		}, []string{"reason"}),
 		diagnosedN: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbridge_rejection_diagnoses_total",
@@ -64,13 +66,6 @@ func newMetrics(reg prometheus.Registerer, l *Log) (*metrics, error) {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
-}
-
-// unexamined counts a refusal that would have been looked into.
-func (m *metrics) unexamined(reason string, wanted bool) {
-	if wanted {
-		m.unlooked.WithLabelValues(reason).Inc()
-	}
 }
 
 func (m *metrics) diagnosed(kind hookbridgev1.Diagnosis_Kind) {

@@ -17,10 +17,11 @@ func (x *examination) urls() bool {
 		for _, u := range urlsLike(x.request.URL, x.host, x.request.Header.Get("X-Forwarded-Host"), x.request.Header.Get("X-Original-Host")) {
 			r := *x.request
 			r.URL = u
-			if match, err := x.prove(p, &r); err == nil {
-				return x.right(p.Scheme, match, hookbridgev1.Diagnosis_KIND_URL, "it is signed for %s, and the bridge takes the URL for %s: set http.public_url, or the webhook's URL at %s, "+
+			if right, err := x.prove(p, &r); err == nil && right.refuted == nil {
+				return x.right(p, right, hookbridgev1.Diagnosis_KIND_URL, "it is signed for %s, and the bridge takes the URL for %s: set http.public_url, or the webhook's URL at %s, "+
 					"so that they agree", shown(u, x.request.URL), shown(x.request.URL, u), x.own.Pack().Name())
 			}
+			x.tried.urls++
 		}
 	}
 	return false

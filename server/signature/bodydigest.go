@@ -81,7 +81,8 @@ func (s *Scheme) checkBody(r *delivery.Request) error {
 			return fmt.Errorf("%w: %s is no %s", ErrMalformed, d.at, d.encoding.name)
 		}
 		if subtle.ConstantTimeCompare(got, d.sum(r.Body)) != 1 {
-			return fmt.Errorf("%w: %s is not the %s of the body", ErrMismatch, d.at, d.algorithm)
+			cause := fmt.Errorf("%w: %s is not the %s of the body", ErrMismatch, d.at, d.algorithm)
+			return &AfterProof{What: d.at.String(), Want: "the " + d.algorithm + " of the body", Body: true, cause: cause}
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -149,13 +151,15 @@ func (c claim) check(t *Token, r *delivery.Request) error {
 	case !value.Exists() && c.optional:
 		return nil
 	case !value.Exists():
-		return fmt.Errorf("%w: the token has no claim %s", ErrMismatch, c.name)
+		err := c.wrong(fmt.Errorf("%w: the token has no claim %s", ErrMismatch, c.name), "", r)
+		err.Absent = true
+		return err
 	case len(c.equals) == 0:
 		return nil
 	}
 	want, err := c.want(r)
 	if err != nil {
-		return err
+		return c.wrong(err, "", r)
 	}
 	if text, ok := scalar(value); ok && text == want {
 		return nil
@@ -163,5 +167,41 @@ func (c claim) check(t *Token, r *delivery.Request) error {
 	if value.IsArray() && slices.ContainsFunc(value.Array(), func(e gjson.Result) bool { return e.Type == gjson.String && e.Str == want }) {
 		return nil
 	}
-	return fmt.Errorf("%w: the token's claim %s is for something else", ErrMismatch, c.name)
+	got, _ := scalar(value)
+	return c.wrong(fmt.Errorf("%w: the token's claim %s is for something else", ErrMismatch, c.name), got, r)
+}
+
+// wrong says what the claim is and what it had to be.
+func (c claim) wrong(cause error, got string, r *delivery.Request) *AfterProof {
+	e := &AfterProof{What: "the claim " + c.name, Want: c.describe(r), cause: cause}
+	digest := false
+	for _, p := range c.equals {
+		e.Body, e.URL = e.Body || p.kind == wholeBody, e.URL || p.kind == wholeURL
+		digest = digest || p.digest != nil || p.kind == wholeBody
+	}
+	if !digest && got != "" {
+		e.Got = bareText(got)
+	}
+	return e
+}
+
+// describe says, for people, what the claim has to be.
+func (c claim) describe(r *delivery.Request) string {
+	var parts []string
+	for _, p := range c.equals {
+		text := map[demandKind]string{wholeBody: "the body", wholeURL: "the URL " + BareURL(r.URL), demandMethod: "the method " + r.Method}[p.kind]
+		switch p.kind {
+		case demandText:
+			text = strconv.Quote(p.text)
+		case demandPlace:
+			text = "the value of " + p.at.String()
+		case unset:
+			text = "the setting " + p.text + ", which has no value"
+		}
+		if p.digest != nil {
+			text = "the SHA-256 of " + text
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, " and behind it ")
 }

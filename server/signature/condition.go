@@ -62,6 +62,23 @@ func SettingNamed(text string) (name string, ok bool) {
 	return name, ok && !strings.ContainsAny(name, "{}")
 }
 
+// String says, for people, what the condition wants. Of a secret setting it has the name only.
+func (c Condition) String() string {
+	switch {
+	case c.absent:
+		return c.place.String() + " is not there"
+	case c.setting != "":
+		return c.place.String() + " is the setting " + c.setting
+	case c.equals != nil && strings.Contains(*c.equals, Absent):
+		return c.place.String() + " is what a setting says that the source doesn't have"
+	case c.equals != nil:
+		return fmt.Sprintf("%s is %q", c.place, *c.equals)
+	case c.matches != nil:
+		return fmt.Sprintf("all of %s matches %s", c.place, strings.TrimSuffix(strings.TrimPrefix(c.matches.String(), `\A(?:`), `)\z`))
+	}
+	return c.place.String() + " is there"
+}
+
 // Place returns what the condition looks at.
 func (c Condition) Place() Place { return c.place }
 

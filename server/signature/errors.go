@@ -6,6 +6,9 @@ import "errors"
 var (
 	// ErrMissing means that the delivery carries no signature of the scheme, or not what the signature is made over.
 	ErrMissing = errors.New("signature missing")
+	// ErrOtherKind comes with ErrMissing where something is in the place of the signature, and none of it is of the kind that the scheme takes: its
+	// marks in front are others.
+	ErrOtherKind = errors.New("holds none of this scheme")
 	// ErrMalformed means that there is one which can't be read: wrong prefix, encoding, length or grammar, or ambiguous.
 	ErrMalformed = errors.New("signature malformed")
 	// ErrMismatch means that it matches under none of the keys.

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -14,6 +15,9 @@ import (
 
 // maxElements bounds the elements whose token is compared; a batch has no more events.
 const maxElements = 10_000
+
+// few is how many wrong elements are named.
+const few = 3
 
 // every is a place in each element of a list: a token that stands there once for each event of a delivery.
 type every struct {
@@ -61,29 +65,42 @@ func (e *every) verify(r *delivery.Request, keys []*Key, want string) (Match, er
 		return Match{}, fmt.Errorf("%w: want %s", ErrMissing, want)
 	}
 	elements, found, right, first := 0, 0, 0, 0
+	var wrong []string
 	list.ForEach(func(_, element gjson.Result) bool {
 		elements++
 		token, ok := e.token(element)
-		if !ok {
-			return elements <= maxElements
+		key := -1
+		if ok {
+			found++
+			key = position(token, keys)
 		}
-		found++
-		if key := position(token, keys); key >= 0 {
+		switch {
+		case key >= 0:
 			if right++; right == 1 {
 				first = key
 			}
+		case len(wrong) < few:
+			wrong = append(wrong, strings.Replace(e.name, "*", strconv.Itoa(elements-1), 1))
 		}
 		return elements <= maxElements
 	})
+	partly := func(err error) error {
+		if right == 0 {
+			return err
+		}
+		some := NewSomeRight(err, first, right, elements, wrong)
+		some.Absent = elements - found
+		return some
+	}
 	switch {
 	case elements > maxElements:
 		return Match{}, fmt.Errorf("%w: %s holds more than %d values", ErrMalformed, e, maxElements)
 	case found == 0:
 		return Match{}, fmt.Errorf("%w: want %s", ErrMissing, want)
 	case found < elements:
-		return Match{}, fmt.Errorf("%w: %s is absent in an element", ErrMismatch, e)
+		return Match{}, partly(fmt.Errorf("%w: %s is absent in an element", ErrMismatch, e))
 	case right < elements:
-		return Match{}, fmt.Errorf("%w: %s is under none of the secrets (%d)", ErrMismatch, e, len(keys))
+		return Match{}, partly(fmt.Errorf("%w: %s is under none of the secrets (%d)", ErrMismatch, e, len(keys)))
 	}
 	return Match{Key: first}, nil
 }

@@ -164,11 +164,11 @@ func (j *jws) verify(ctx context.Context, c Check, text string) (Match, error) {
 	}
 	if j.form == Compact {
 		if err := t.Timely(c.Request.ReceivedAt); err != nil {
-			return Match{}, err
+			return Match{}, ProvenBy(m.Key, err)
 		}
 		for _, claim := range j.claims {
 			if err := claim.check(t, c.Request); err != nil {
-				return Match{}, err
+				return Match{}, ProvenBy(m.Key, err)
 			}
 		}
 	}

@@ -70,8 +70,18 @@ func (s *Scheme) trimmings(secret string) []trimming {
 	return list
 }
 
-// Places returns where signatures of the scheme are.
+// Places returns where signatures of the scheme are. Of code, nothing is known of it but the headers that are its credentials.
 func (s *Scheme) Places() []Place {
+	if s.every != nil {
+		return []Place{{kind: inJSON, name: s.every.name}}
+	}
+	if s.algorithm.family == codes {
+		var places []Place
+		for _, name := range s.method.Traits().Credentials {
+			places = append(places, header(name))
+		}
+		return places
+	}
 	places := make([]Place, len(s.places))
 	for i, p := range s.places {
 		places[i] = p.at
@@ -81,12 +91,30 @@ func (s *Scheme) Places() []Place {
 
 // Carried returns the first place of a request that holds something where the scheme has signatures, whatever it is.
 func (s *Scheme) Carried(r *delivery.Request) (Place, bool) {
-	for _, p := range s.places {
-		if _, ok := p.at.Lookup(r, r.Body); ok {
-			return p.at, true
+	if s.every != nil {
+		if list, ok := s.every.elements(r.Document); ok {
+			for _, element := range list.Array() {
+				if _, ok := s.every.token(element); ok {
+					return s.Places()[0], true
+				}
+			}
+		}
+		return Place{}, false
+	}
+	for _, p := range s.Places() {
+		if _, ok := p.Lookup(r, r.Document); ok {
+			return p, true
 		}
 	}
 	return Place{}, false
+}
+
+// Marks reports whether a header's value may be a signature of the scheme by what it begins with.
+func (s *Scheme) Marks(name, value string) bool {
+	if s.algorithm.family == codes {
+		return slices.ContainsFunc(s.Places(), func(p Place) bool { return p.Header() == name })
+	}
+	return slices.ContainsFunc(s.places, func(p signaturePlace) bool { return p.at.Header() == name && strings.HasPrefix(value, p.prefix) })
 }
 
 // Want says, for people, where a signature is expected and in which form.

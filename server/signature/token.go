@@ -183,7 +183,8 @@ func scalar(r gjson.Result) (string, bool) {
 	return "", false
 }
 
-// Timely checks exp and nbf, where the payload has them. Errors: ErrStale, ErrMalformed.
+// Timely checks exp and nbf, where the payload has them. Errors: ErrStale, in which there is an AfterProof, and ErrMalformed. It is for tokens that
+// are proven.
 func (t *Token) Timely(now time.Time) error {
 	for _, name := range []string{"exp", "nbf"} {
 		value := gjson.GetBytes(t.payload, name)
@@ -195,9 +196,9 @@ func (t *Token) Timely(now time.Time) error {
 		case !ok:
 			return fmt.Errorf("%w: the claim %s is no time", ErrMalformed, name)
 		case name == "exp" && now.Sub(at) >= leeway:
-			return fmt.Errorf("%w: the token expired %v ago", ErrStale, now.Sub(at).Round(time.Second))
+			return &AfterProof{What: "the claim exp", At: at, cause: fmt.Errorf("%w: the token expired %v ago", ErrStale, now.Sub(at).Round(time.Second))}
 		case name == "nbf" && at.Sub(now) > leeway:
-			return fmt.Errorf("%w: the token is not valid for another %v", ErrStale, at.Sub(now).Round(time.Second))
+			return &AfterProof{What: "the claim nbf", At: at, cause: fmt.Errorf("%w: the token is not valid for another %v", ErrStale, at.Sub(now).Round(time.Second))}
 		}
 	}
 	return nil

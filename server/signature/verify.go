@@ -143,7 +143,7 @@ func (s *Scheme) try(r *delivery.Request, keys []*Key, v *verification, toleranc
 				m.Key = i
 				return m, nil
 			}
-			refused = err
+			refused = ProvenBy(i, err)
 		}
 	}
 	return Match{}, refused
@@ -173,7 +173,7 @@ func (s *Scheme) collect(r *delivery.Request, v *verification) error {
 	case v.unfit != nil:
 		return fmt.Errorf("%w: %w; want %s", ErrMalformed, v.unfit, s.want)
 	case v.present != Place{}:
-		return fmt.Errorf("%w: %s holds none of this scheme; want %s", ErrMissing, v.present, s.want)
+		return fmt.Errorf("%w: %s %w; want %s", ErrMissing, v.present, ErrOtherKind, s.want)
 	}
 	return fmt.Errorf("%w: want %s", ErrMissing, s.want)
 }

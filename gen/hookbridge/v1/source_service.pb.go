@@ -31,9 +31,9 @@ type Diagnosis_Kind int32
 const (
 	// Never used.
 	Diagnosis_KIND_UNSPECIFIED Diagnosis_Kind = 0
-	// The header with the signature is not there.
+	// The signature is not there, or not all that belongs to it.
 	Diagnosis_KIND_SIGNATURE_ABSENT Diagnosis_Kind = 1
-	// The signature header of another provider is there.
+	// A header is there in which another provider's signatures are.
 	Diagnosis_KIND_OTHER_PROVIDER Diagnosis_Kind = 2
 	// It matches under a secret of another source.
 	Diagnosis_KIND_OTHER_SOURCE Diagnosis_Kind = 3
@@ -45,12 +45,25 @@ const (
 	Diagnosis_KIND_BODY_CHANGED Diagnosis_Kind = 6
 	// The signature is right, but the clocks are apart.
 	Diagnosis_KIND_CLOCK Diagnosis_Kind = 7
-	// It is right in another of the provider's schemes, for which the source has no secret or which it is restricted from.
+	// It is in another of the provider's forms than the source takes: a scheme that it has no secret for or is restricted from, an older
+	// signature, or a place that other settings than the source's have.
 	Diagnosis_KIND_OTHER_SCHEME Diagnosis_Kind = 8
 	// It matches with another URL than the one that is configured: host, scheme, port or path.
 	Diagnosis_KIND_URL Diagnosis_Kind = 9
-	// Nothing of this: the secret is none that the bridge knows, or the delivery is forged.
+	// It is well-formed, and nothing that was tried makes it right: another secret, something else that changed, or a forgery.
 	Diagnosis_KIND_UNKNOWN_SECRET Diagnosis_Kind = 10
+	// A token is right, and one of its claims is not what it has to be; or a signature is, and a digest of the body under it is not.
+	Diagnosis_KIND_CLAIM Diagnosis_Kind = 11
+	// Each part of the delivery has a signature, and some of them are right.
+	Diagnosis_KIND_PART Diagnosis_Kind = 12
+	// The signature counts only under a condition that the delivery doesn't meet, or it is refused for something else than its signature.
+	Diagnosis_KIND_CONDITION Diagnosis_Kind = 13
+	// It is signed with a secret that everybody knows, which the provider uses for tests.
+	Diagnosis_KIND_PUBLIC_SECRET Diagnosis_Kind = 14
+	// What is where the signature should be is none in the form that is wanted.
+	Diagnosis_KIND_MALFORMED Diagnosis_Kind = 15
+	// It was not looked into, or could not be: too large a body, no time, no room, or keys that only the provider has.
+	Diagnosis_KIND_NOT_EXAMINED Diagnosis_Kind = 16
 )
 
 // Enum value maps for Diagnosis_Kind.
@@ -67,6 +80,12 @@ var (
 		8:  "KIND_OTHER_SCHEME",
 		9:  "KIND_URL",
 		10: "KIND_UNKNOWN_SECRET",
+		11: "KIND_CLAIM",
+		12: "KIND_PART",
+		13: "KIND_CONDITION",
+		14: "KIND_PUBLIC_SECRET",
+		15: "KIND_MALFORMED",
+		16: "KIND_NOT_EXAMINED",
 	}
 	Diagnosis_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":      0,
@@ -80,6 +99,12 @@ var (
 		"KIND_OTHER_SCHEME":     8,
 		"KIND_URL":              9,
 		"KIND_UNKNOWN_SECRET":   10,
+		"KIND_CLAIM":            11,
+		"KIND_PART":             12,
+		"KIND_CONDITION":        13,
+		"KIND_PUBLIC_SECRET":    14,
+		"KIND_MALFORMED":        15,
+		"KIND_NOT_EXAMINED":     16,
 	}
 )
 
@@ -107,7 +132,7 @@ func (x Diagnosis_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Diagnosis_Kind.Descriptor instead.
 func (Diagnosis_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_hookbridge_v1_source_service_proto_rawDescGZIP(), []int{10, 0}
+	return file_hookbridge_v1_source_service_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // ListSourcesRequest asks for all sources.
@@ -456,6 +481,8 @@ type ListRejectionsResponse struct {
 	Rejections []*RefusedDelivery `protobuf:"bytes,1,rep,name=rejections,proto3" json:"rejections,omitempty"`
 	// What continues after this page. Empty: nothing more.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// On the first page: what this bridge has only counted up to now, of the source that was asked for, those with the most first, at most 64.
+	Counted       []*CountedRejections `protobuf:"bytes,3,rep,name=counted,proto3" json:"counted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +529,13 @@ func (x *ListRejectionsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListRejectionsResponse) GetCounted() []*CountedRejections {
+	if x != nil {
+		return x.Counted
+	}
+	return nil
 }
 
 // FollowRejectionsRequest selects refused deliveries.
@@ -622,18 +656,21 @@ type RefusedDelivery struct {
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The reason in words, as in the answer.
 	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
-	// What was found out afterwards, the most likely first. Empty where it was not looked into: the body was larger than 64 KiB, there were
-	// too many at once, or the reason is none of signatures and timestamps.
+	// What was found out afterwards, the most likely first. Where it should have been looked into and was not, KIND_NOT_EXAMINED says why. Empty
+	// where the reason is none of signatures and timestamps: there is nothing to be found out.
 	Diagnoses []*Diagnosis `protobuf:"bytes,8,rep,name=diagnoses,proto3" json:"diagnoses,omitempty"`
-	// How many alike (same source, peer and reason) were not written down one by one since the one before, because there were too many. When there are
-	// very many peers, those of a source and reason count as one.
+	// How many of the same source, peer and reason were not written down one by one since the one before, because there were too many. When there
+	// are very many peers, those of a source and reason count as one.
 	Alike int64 `protobuf:"varint,9,opt,name=alike,proto3" json:"alike,omitempty"`
 	// The names of the headers that came, sorted, at most 64.
 	HeaderNames []string `protobuf:"bytes,10,rep,name=header_names,json=headerNames,proto3" json:"header_names,omitempty"`
 	// The size of the body in bytes, as far as it was read.
 	BodyBytes int64 `protobuf:"varint,11,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
 	// The body, where the operator has it kept; at most 64 KiB.
-	Body          []byte `protobuf:"bytes,12,opt,name=body,proto3" json:"body,omitempty"`
+	Body []byte `protobuf:"bytes,12,opt,name=body,proto3" json:"body,omitempty"`
+	// Until then those alike (same source, peer, reason and finding) are only counted: this is the last that was written down for now. Absent
+	// where it is not. The next entry of the same source, peer and reason says in `alike` how many there were.
+	CountedUntil  *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=counted_until,json=countedUntil,proto3" json:"counted_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -752,6 +789,95 @@ func (x *RefusedDelivery) GetBody() []byte {
 	return nil
 }
 
+func (x *RefusedDelivery) GetCountedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CountedUntil
+	}
+	return nil
+}
+
+// CountedRejections are refused deliveries that were counted and not written down one by one, and that no entry says the number of yet.
+type CountedRejections struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source's name; empty where the path named none that exists.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The senders' address, of IPv6 their network (/64); empty for all senders together, when there are very many.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The reason.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many, at least: refusals that the bridge is busy with are not in it, nor what other bridges of a cluster count.
+	Count int64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// When the first of them came.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountedRejections) Reset() {
+	*x = CountedRejections{}
+	mi := &file_hookbridge_v1_source_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountedRejections) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountedRejections) ProtoMessage() {}
+
+func (x *CountedRejections) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_v1_source_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountedRejections.ProtoReflect.Descriptor instead.
+func (*CountedRejections) Descriptor() ([]byte, []int) {
+	return file_hookbridge_v1_source_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CountedRejections) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CountedRejections) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *CountedRejections) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CountedRejections) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *CountedRejections) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // Diagnosis is something that was found out about a refused delivery by trying it, not by guessing.
 type Diagnosis struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -765,7 +891,7 @@ type Diagnosis struct {
 
 func (x *Diagnosis) Reset() {
 	*x = Diagnosis{}
-	mi := &file_hookbridge_v1_source_service_proto_msgTypes[10]
+	mi := &file_hookbridge_v1_source_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +903,7 @@ func (x *Diagnosis) String() string {
 func (*Diagnosis) ProtoMessage() {}
 
 func (x *Diagnosis) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_v1_source_service_proto_msgTypes[10]
+	mi := &file_hookbridge_v1_source_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +916,7 @@ func (x *Diagnosis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnosis.ProtoReflect.Descriptor instead.
 func (*Diagnosis) Descriptor() ([]byte, []int) {
-	return file_hookbridge_v1_source_service_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_v1_source_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Diagnosis) GetKind() Diagnosis_Kind {
@@ -832,17 +958,18 @@ const file_hookbridge_v1_source_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"\x80\x01\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"\xbc\x01\n" +
 	"\x16ListRejectionsResponse\x12>\n" +
 	"\n" +
 	"rejections\x18\x01 \x03(\v2\x1e.hookbridge.v1.RefusedDeliveryR\n" +
 	"rejections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\":\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12:\n" +
+	"\acounted\x18\x03 \x03(\v2 .hookbridge.v1.CountedRejectionsR\acounted\":\n" +
 	"\x17FollowRejectionsRequest\x12\x1f\n" +
 	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06source\"p\n" +
 	"\x18FollowRejectionsResponse\x12<\n" +
 	"\trejection\x18\x01 \x01(\v2\x1e.hookbridge.v1.RefusedDeliveryR\trejection\x12\x16\n" +
-	"\x06missed\x18\x02 \x01(\x03R\x06missed\"\xfa\x02\n" +
+	"\x06missed\x18\x02 \x01(\x03R\x06missed\"\xbb\x03\n" +
 	"\x0fRefusedDelivery\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12.\n" +
@@ -858,10 +985,17 @@ const file_hookbridge_v1_source_service_proto_rawDesc = "" +
 	" \x03(\tR\vheaderNames\x12\x1d\n" +
 	"\n" +
 	"body_bytes\x18\v \x01(\x03R\tbodyBytes\x12\x12\n" +
-	"\x04body\x18\f \x01(\fR\x04body\"\xd4\x02\n" +
+	"\x04body\x18\f \x01(\fR\x04body\x12?\n" +
+	"\rcounted_until\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\fcountedUntil\"\x9f\x01\n" +
+	"\x11CountedRejections\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x03R\x05count\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xca\x03\n" +
 	"\tDiagnosis\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.hookbridge.v1.Diagnosis.KindR\x04kind\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xf9\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xef\x02\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15KIND_SIGNATURE_ABSENT\x10\x01\x12\x17\n" +
@@ -875,7 +1009,14 @@ const file_hookbridge_v1_source_service_proto_rawDesc = "" +
 	"\x11KIND_OTHER_SCHEME\x10\b\x12\f\n" +
 	"\bKIND_URL\x10\t\x12\x17\n" +
 	"\x13KIND_UNKNOWN_SECRET\x10\n" +
-	"2\xd7\x03\n" +
+	"\x12\x0e\n" +
+	"\n" +
+	"KIND_CLAIM\x10\v\x12\r\n" +
+	"\tKIND_PART\x10\f\x12\x12\n" +
+	"\x0eKIND_CONDITION\x10\r\x12\x16\n" +
+	"\x12KIND_PUBLIC_SECRET\x10\x0e\x12\x12\n" +
+	"\x0eKIND_MALFORMED\x10\x0f\x12\x15\n" +
+	"\x11KIND_NOT_EXAMINED\x10\x102\xd7\x03\n" +
 	"\rSourceService\x12i\n" +
 	"\vListSources\x12!.hookbridge.v1.ListSourcesRequest\x1a\".hookbridge.v1.ListSourcesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x12}\n" +
 	"\vOpenCapture\x12!.hookbridge.v1.OpenCaptureRequest\x1a\".hookbridge.v1.OpenCaptureResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{source}/capture\x12u\n" +
@@ -896,7 +1037,7 @@ func file_hookbridge_v1_source_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_v1_source_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hookbridge_v1_source_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_hookbridge_v1_source_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_hookbridge_v1_source_service_proto_goTypes = []any{
 	(Diagnosis_Kind)(0),              // 0: hookbridge.v1.Diagnosis.Kind
 	(*ListSourcesRequest)(nil),       // 1: hookbridge.v1.ListSourcesRequest
@@ -909,34 +1050,38 @@ var file_hookbridge_v1_source_service_proto_goTypes = []any{
 	(*FollowRejectionsRequest)(nil),  // 8: hookbridge.v1.FollowRejectionsRequest
 	(*FollowRejectionsResponse)(nil), // 9: hookbridge.v1.FollowRejectionsResponse
 	(*RefusedDelivery)(nil),          // 10: hookbridge.v1.RefusedDelivery
-	(*Diagnosis)(nil),                // 11: hookbridge.v1.Diagnosis
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 13: google.protobuf.Duration
+	(*CountedRejections)(nil),        // 11: hookbridge.v1.CountedRejections
+	(*Diagnosis)(nil),                // 12: hookbridge.v1.Diagnosis
+	(*timestamppb.Timestamp)(nil),    // 13: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 14: google.protobuf.Duration
 }
 var file_hookbridge_v1_source_service_proto_depIdxs = []int32{
 	3,  // 0: hookbridge.v1.ListSourcesResponse.sources:type_name -> hookbridge.v1.Source
-	12, // 1: hookbridge.v1.Source.capture_until:type_name -> google.protobuf.Timestamp
-	13, // 2: hookbridge.v1.OpenCaptureRequest.window:type_name -> google.protobuf.Duration
-	12, // 3: hookbridge.v1.OpenCaptureResponse.until:type_name -> google.protobuf.Timestamp
-	12, // 4: hookbridge.v1.ListRejectionsRequest.since:type_name -> google.protobuf.Timestamp
+	13, // 1: hookbridge.v1.Source.capture_until:type_name -> google.protobuf.Timestamp
+	14, // 2: hookbridge.v1.OpenCaptureRequest.window:type_name -> google.protobuf.Duration
+	13, // 3: hookbridge.v1.OpenCaptureResponse.until:type_name -> google.protobuf.Timestamp
+	13, // 4: hookbridge.v1.ListRejectionsRequest.since:type_name -> google.protobuf.Timestamp
 	10, // 5: hookbridge.v1.ListRejectionsResponse.rejections:type_name -> hookbridge.v1.RefusedDelivery
-	10, // 6: hookbridge.v1.FollowRejectionsResponse.rejection:type_name -> hookbridge.v1.RefusedDelivery
-	12, // 7: hookbridge.v1.RefusedDelivery.time:type_name -> google.protobuf.Timestamp
-	11, // 8: hookbridge.v1.RefusedDelivery.diagnoses:type_name -> hookbridge.v1.Diagnosis
-	0,  // 9: hookbridge.v1.Diagnosis.kind:type_name -> hookbridge.v1.Diagnosis.Kind
-	1,  // 10: hookbridge.v1.SourceService.ListSources:input_type -> hookbridge.v1.ListSourcesRequest
-	4,  // 11: hookbridge.v1.SourceService.OpenCapture:input_type -> hookbridge.v1.OpenCaptureRequest
-	6,  // 12: hookbridge.v1.SourceService.ListRejections:input_type -> hookbridge.v1.ListRejectionsRequest
-	8,  // 13: hookbridge.v1.SourceService.FollowRejections:input_type -> hookbridge.v1.FollowRejectionsRequest
-	2,  // 14: hookbridge.v1.SourceService.ListSources:output_type -> hookbridge.v1.ListSourcesResponse
-	5,  // 15: hookbridge.v1.SourceService.OpenCapture:output_type -> hookbridge.v1.OpenCaptureResponse
-	7,  // 16: hookbridge.v1.SourceService.ListRejections:output_type -> hookbridge.v1.ListRejectionsResponse
-	9,  // 17: hookbridge.v1.SourceService.FollowRejections:output_type -> hookbridge.v1.FollowRejectionsResponse
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 6: hookbridge.v1.ListRejectionsResponse.counted:type_name -> hookbridge.v1.CountedRejections
+	10, // 7: hookbridge.v1.FollowRejectionsResponse.rejection:type_name -> hookbridge.v1.RefusedDelivery
+	13, // 8: hookbridge.v1.RefusedDelivery.time:type_name -> google.protobuf.Timestamp
+	12, // 9: hookbridge.v1.RefusedDelivery.diagnoses:type_name -> hookbridge.v1.Diagnosis
+	13, // 10: hookbridge.v1.RefusedDelivery.counted_until:type_name -> google.protobuf.Timestamp
+	13, // 11: hookbridge.v1.CountedRejections.since:type_name -> google.protobuf.Timestamp
+	0,  // 12: hookbridge.v1.Diagnosis.kind:type_name -> hookbridge.v1.Diagnosis.Kind
+	1,  // 13: hookbridge.v1.SourceService.ListSources:input_type -> hookbridge.v1.ListSourcesRequest
+	4,  // 14: hookbridge.v1.SourceService.OpenCapture:input_type -> hookbridge.v1.OpenCaptureRequest
+	6,  // 15: hookbridge.v1.SourceService.ListRejections:input_type -> hookbridge.v1.ListRejectionsRequest
+	8,  // 16: hookbridge.v1.SourceService.FollowRejections:input_type -> hookbridge.v1.FollowRejectionsRequest
+	2,  // 17: hookbridge.v1.SourceService.ListSources:output_type -> hookbridge.v1.ListSourcesResponse
+	5,  // 18: hookbridge.v1.SourceService.OpenCapture:output_type -> hookbridge.v1.OpenCaptureResponse
+	7,  // 19: hookbridge.v1.SourceService.ListRejections:output_type -> hookbridge.v1.ListRejectionsResponse
+	9,  // 20: hookbridge.v1.SourceService.FollowRejections:output_type -> hookbridge.v1.FollowRejectionsResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_v1_source_service_proto_init() }
@@ -950,7 +1095,7 @@ func file_hookbridge_v1_source_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_v1_source_service_proto_rawDesc), len(file_hookbridge_v1_source_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -80,12 +80,19 @@ func (adyen) Verify(_ context.Context, c signature.Check) (signature.Match, erro
 			return signature.Match{}, err
 		}
 	}
+	err := fmt.Errorf("%w: not all items match under one of the secrets (%d)", signature.ErrMismatch, len(c.Keys))
+	most := 0
 	for k, key := range c.Keys {
-		if adyenMatches(key.Secret(), contents, signed) {
+		right, wrong := adyenMatches(key.Secret(), contents, signed)
+		if right == len(items) {
 			return signature.Match{Key: k}, nil
 		}
+		if right > most {
+			most = right
+			err = signature.NewSomeRight(fmt.Errorf("%w: not all items match under one of the secrets (%d)", signature.ErrMismatch, len(c.Keys)), k, right, len(items), wrong)
+		}
 	}
-	return signature.Match{}, fmt.Errorf("%w: not all items match under one of the secrets (%d)", signature.ErrMismatch, len(c.Keys))
+	return signature.Match{}, err
 }
 
 // adyenContent is what is signed of an item, the nth. What is absent is empty. The values are joined as they are, so that a signed item could be cut into
@@ -102,13 +109,19 @@ func adyenContent(n int, item gjson.Result) (string, error) {
 	return strings.Join(values, ":"), nil
 }
 
-func adyenMatches(secret []byte, contents []string, signed [][]byte) bool {
+// adyenMatches returns how many items a secret signed, and where the first of the others are.
+func adyenMatches(secret []byte, contents []string, signed [][]byte) (right int, wrong []string) {
+	const few = 3
 	mac := hmac.New(sha256.New, secret)
-	all := true
 	for n, content := range contents {
 		mac.Reset()
 		mac.Write([]byte(content))
-		all = hmac.Equal(mac.Sum(nil), signed[n]) && all
+		switch {
+		case hmac.Equal(mac.Sum(nil), signed[n]):
+			right++
+		case len(wrong) < few:
+			wrong = append(wrong, fmt.Sprintf("notificationItems.%d", n))
+		}
 	}
-	return all
+	return right, wrong
 }

@@ -69,10 +69,12 @@ func (j *jiraConnect) Verify(_ context.Context, c signature.Check) (signature.Ma
 		return signature.Match{}, fmt.Errorf("%w: the token matches under none of the secrets (%d)", signature.ErrMismatch, len(c.Keys))
 	}
 	if err := t.Timely(c.Request.ReceivedAt); err != nil {
-		return signature.Match{}, err
+		return signature.Match{}, signature.ProvenBy(m.Key, err)
 	}
 	if claimed, _ := t.Claim("qsh"); claimed != j.hash(c.Request.Method, c.Request.URL) {
-		return signature.Match{}, fmt.Errorf("%w: the token is for another method, path or query", signature.ErrMismatch)
+		want := "the digest of " + c.Request.Method + " and path and query of " + signature.BareURL(c.Request.URL)
+		err := fmt.Errorf("%w: the token is for another method, path or query", signature.ErrMismatch)
+		return signature.Match{}, signature.ProvenBy(m.Key, signature.Mismatched(err, "the claim qsh", want, true))
 	}
 	if m.Time, ok = t.Instant("iat"); !ok {
 		return signature.Match{}, fmt.Errorf("%w: the token has no time", signature.ErrMalformed)

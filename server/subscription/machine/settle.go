@@ -24,7 +24,7 @@ const (
 	// Stale: the event was sent again since, or is going to be, by a deadline, a seek, an injection or a later life of the
 	// subscription. Of a Reject or an Extend also: it was settled; of an Extend: the lease is over. Nothing changed.
 	Stale
-	// Invalid: no such ack_id was ever made. Nothing changed.
+	// Invalid: no such ack_id was ever made, or what it was made for was injected and is lost. Nothing changed.
 	Invalid
 	// Repeated, only of a Reject: the attempt was rejected before, or the event is a dead letter already. Nothing changed.
 	Repeated

@@ -91,7 +91,13 @@ type Pack struct {
 	// signature is and what stands around it, "body" the forms of the body, "headers" those that are stored, "guide" what is for people.
 	UnverifiedFacts []string `protobuf:"bytes,24,rep,name=unverified_facts,json=unverifiedFacts,proto3" json:"unverified_facts,omitempty"`
 	// Facts on which sources differ or are silent, and what confirms them.
-	Confirmed     []*Confirmation `protobuf:"bytes,25,rep,name=confirmed,proto3" json:"confirmed,omitempty"`
+	Confirmed []*Confirmation `protobuf:"bytes,25,rep,name=confirmed,proto3" json:"confirmed,omitempty"`
+	// Signatures of the provider that no delivery is taken by: older ones that it sends beside those of `schemes`, or did. They are tried on
+	// refused deliveries only, so that the operator is told what came and what to do about it.
+	Untaken []*UntakenScheme `protobuf:"bytes,26,rep,name=untaken,proto3" json:"untaken,omitempty"`
+	// Secrets that everybody knows, with which the provider signs its tests. No delivery is taken by one. They are tried on refused
+	// deliveries only, so that the operator is told what it was.
+	PublicSecrets []*PublicSecret `protobuf:"bytes,27,rep,name=public_secrets,json=publicSecrets,proto3" json:"public_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -301,6 +307,20 @@ func (x *Pack) GetConfirmed() []*Confirmation {
 	return nil
 }
 
+func (x *Pack) GetUntaken() []*UntakenScheme {
+	if x != nil {
+		return x.Untaken
+	}
+	return nil
+}
+
+func (x *Pack) GetPublicSecrets() []*PublicSecret {
+	if x != nil {
+		return x.PublicSecrets
+	}
+	return nil
+}
+
 // Confirmation says what confirms a fact of a description.
 type Confirmation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -356,6 +376,116 @@ func (x *Confirmation) GetBy() string {
 	return ""
 }
 
+// UntakenScheme is a way of proving a delivery by which none is taken.
+type UntakenScheme struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The scheme. It is tried with the source's secrets as far as they have its form.
+	Scheme *Scheme `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	// What it is, and what to do so that a signature is there which is taken: for people, a sentence without a full stop.
+	Advice        string `protobuf:"bytes,2,opt,name=advice,proto3" json:"advice,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UntakenScheme) Reset() {
+	*x = UntakenScheme{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UntakenScheme) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UntakenScheme) ProtoMessage() {}
+
+func (x *UntakenScheme) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UntakenScheme.ProtoReflect.Descriptor instead.
+func (*UntakenScheme) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UntakenScheme) GetScheme() *Scheme {
+	if x != nil {
+		return x.Scheme
+	}
+	return nil
+}
+
+func (x *UntakenScheme) GetAdvice() string {
+	if x != nil {
+		return x.Advice
+	}
+	return ""
+}
+
+// PublicSecret is a secret that everybody knows.
+type PublicSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret, as it would be configured.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// What the provider signs with it: for people, for example "a test of a webhook that is not saved yet".
+	Use           string `protobuf:"bytes,2,opt,name=use,proto3" json:"use,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicSecret) Reset() {
+	*x = PublicSecret{}
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicSecret) ProtoMessage() {}
+
+func (x *PublicSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicSecret.ProtoReflect.Descriptor instead.
+func (*PublicSecret) Descriptor() ([]byte, []int) {
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PublicSecret) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *PublicSecret) GetUse() string {
+	if x != nil {
+		return x.Use
+	}
+	return ""
+}
+
 // Setting is a value that the source's configuration gives.
 type Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -379,7 +509,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +521,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[2]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +534,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{2}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Setting) GetName() string {
@@ -464,7 +594,7 @@ type Answers struct {
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +606,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[3]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +619,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{3}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Answers) GetSuccess() *Response {
@@ -526,7 +656,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +668,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[4]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +681,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{4}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Refusal) GetStatus() int32 {
@@ -592,7 +722,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +734,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[5]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +747,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Batch) GetEvents() string {
@@ -665,7 +795,7 @@ type Guide struct {
 
 func (x *Guide) Reset() {
 	*x = Guide{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +807,7 @@ func (x *Guide) String() string {
 func (*Guide) ProtoMessage() {}
 
 func (x *Guide) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[6]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +820,7 @@ func (x *Guide) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guide.ProtoReflect.Descriptor instead.
 func (*Guide) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{6}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Guide) GetEndpoint() string {
@@ -780,7 +910,7 @@ type Scheme struct {
 
 func (x *Scheme) Reset() {
 	*x = Scheme{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +922,7 @@ func (x *Scheme) String() string {
 func (*Scheme) ProtoMessage() {}
 
 func (x *Scheme) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[7]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +935,7 @@ func (x *Scheme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheme.ProtoReflect.Descriptor instead.
 func (*Scheme) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{7}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Scheme) GetName() string {
@@ -940,7 +1070,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1082,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[8]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1095,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{8}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Parameter) GetName() string {
@@ -996,7 +1126,7 @@ type ContentPart struct {
 
 func (x *ContentPart) Reset() {
 	*x = ContentPart{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1138,7 @@ func (x *ContentPart) String() string {
 func (*ContentPart) ProtoMessage() {}
 
 func (x *ContentPart) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[9]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1151,7 @@ func (x *ContentPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentPart.ProtoReflect.Descriptor instead.
 func (*ContentPart) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{9}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ContentPart) GetText() string {
@@ -1060,7 +1190,7 @@ type BodyDigest struct {
 
 func (x *BodyDigest) Reset() {
 	*x = BodyDigest{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1202,7 @@ func (x *BodyDigest) String() string {
 func (*BodyDigest) ProtoMessage() {}
 
 func (x *BodyDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[10]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1215,7 @@ func (x *BodyDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyDigest.ProtoReflect.Descriptor instead.
 func (*BodyDigest) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{10}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BodyDigest) GetPlace() isBodyDigest_Place {
@@ -1169,7 +1299,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1311,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[11]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1324,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{11}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Jws) GetForm() string {
@@ -1234,7 +1364,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1376,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[12]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1389,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{12}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Claim) GetName() string {
@@ -1298,7 +1428,7 @@ type KeySource struct {
 
 func (x *KeySource) Reset() {
 	*x = KeySource{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1440,7 @@ func (x *KeySource) String() string {
 func (*KeySource) ProtoMessage() {}
 
 func (x *KeySource) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[13]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1453,7 @@ func (x *KeySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
 func (*KeySource) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{13}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *KeySource) GetUrl() string {
@@ -1363,7 +1493,7 @@ type SignaturePlace struct {
 
 func (x *SignaturePlace) Reset() {
 	*x = SignaturePlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1505,7 @@ func (x *SignaturePlace) String() string {
 func (*SignaturePlace) ProtoMessage() {}
 
 func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[14]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1518,7 @@ func (x *SignaturePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignaturePlace.ProtoReflect.Descriptor instead.
 func (*SignaturePlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{14}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SignaturePlace) GetPlace() isSignaturePlace_Place {
@@ -1518,7 +1648,7 @@ type List struct {
 
 func (x *List) Reset() {
 	*x = List{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1660,7 @@ func (x *List) String() string {
 func (*List) ProtoMessage() {}
 
 func (x *List) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[15]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1673,7 @@ func (x *List) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use List.ProtoReflect.Descriptor instead.
 func (*List) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{15}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *List) GetSeparator() string {
@@ -1599,7 +1729,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1741,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[16]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1754,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{16}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Location) GetPlace() isLocation_Place {
@@ -1722,7 +1852,7 @@ type ClaimedLocation struct {
 
 func (x *ClaimedLocation) Reset() {
 	*x = ClaimedLocation{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1864,7 @@ func (x *ClaimedLocation) String() string {
 func (*ClaimedLocation) ProtoMessage() {}
 
 func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[17]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1877,7 @@ func (x *ClaimedLocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimedLocation.ProtoReflect.Descriptor instead.
 func (*ClaimedLocation) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{17}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ClaimedLocation) GetPlace() isClaimedLocation_Place {
@@ -1857,7 +1987,7 @@ type Timestamp struct {
 
 func (x *Timestamp) Reset() {
 	*x = Timestamp{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +1999,7 @@ func (x *Timestamp) String() string {
 func (*Timestamp) ProtoMessage() {}
 
 func (x *Timestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[18]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2012,7 @@ func (x *Timestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timestamp.ProtoReflect.Descriptor instead.
 func (*Timestamp) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{18}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Timestamp) GetAt() []*TimestampPlace {
@@ -1927,7 +2057,7 @@ type TimestampPlace struct {
 
 func (x *TimestampPlace) Reset() {
 	*x = TimestampPlace{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2069,7 @@ func (x *TimestampPlace) String() string {
 func (*TimestampPlace) ProtoMessage() {}
 
 func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[19]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2082,7 @@ func (x *TimestampPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampPlace.ProtoReflect.Descriptor instead.
 func (*TimestampPlace) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{19}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TimestampPlace) GetPlace() isTimestampPlace_Place {
@@ -2099,7 +2229,7 @@ type KeyForm struct {
 
 func (x *KeyForm) Reset() {
 	*x = KeyForm{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2241,7 @@ func (x *KeyForm) String() string {
 func (*KeyForm) ProtoMessage() {}
 
 func (x *KeyForm) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[20]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2254,7 @@ func (x *KeyForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyForm.ProtoReflect.Descriptor instead.
 func (*KeyForm) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{20}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *KeyForm) GetPrefixes() []string {
@@ -2175,7 +2305,7 @@ type Selector struct {
 
 func (x *Selector) Reset() {
 	*x = Selector{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2317,7 @@ func (x *Selector) String() string {
 func (*Selector) ProtoMessage() {}
 
 func (x *Selector) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[21]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2330,7 @@ func (x *Selector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selector.ProtoReflect.Descriptor instead.
 func (*Selector) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{21}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Selector) GetWhen() []*Condition {
@@ -2240,7 +2370,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2252,7 +2382,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[22]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2265,7 +2395,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{22}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Part) GetPlace() isPart_Place {
@@ -2422,7 +2552,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +2564,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[23]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2447,7 +2577,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{23}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Condition) GetPlace() isCondition_Place {
@@ -2566,7 +2696,7 @@ type Instant struct {
 
 func (x *Instant) Reset() {
 	*x = Instant{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2708,7 @@ func (x *Instant) String() string {
 func (*Instant) ProtoMessage() {}
 
 func (x *Instant) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[24]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2721,7 @@ func (x *Instant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instant.ProtoReflect.Descriptor instead.
 func (*Instant) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{24}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Instant) GetPlace() isInstant_Place {
@@ -2698,7 +2828,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +2840,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[25]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +2853,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{25}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Body) GetMediaType() string {
@@ -2778,7 +2908,7 @@ type Handshake struct {
 
 func (x *Handshake) Reset() {
 	*x = Handshake{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2790,7 +2920,7 @@ func (x *Handshake) String() string {
 func (*Handshake) ProtoMessage() {}
 
 func (x *Handshake) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[26]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2803,7 +2933,7 @@ func (x *Handshake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handshake.ProtoReflect.Descriptor instead.
 func (*Handshake) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{26}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Handshake) GetMethod() string {
@@ -2870,7 +3000,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +3012,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[27]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3025,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{27}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Response) GetStatus() int32 {
@@ -2946,7 +3076,7 @@ type ResponseHeader struct {
 
 func (x *ResponseHeader) Reset() {
 	*x = ResponseHeader{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +3088,7 @@ func (x *ResponseHeader) String() string {
 func (*ResponseHeader) ProtoMessage() {}
 
 func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[28]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +3101,7 @@ func (x *ResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHeader.ProtoReflect.Descriptor instead.
 func (*ResponseHeader) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{28}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResponseHeader) GetName() string {
@@ -3005,7 +3135,7 @@ type Computed struct {
 
 func (x *Computed) Reset() {
 	*x = Computed{}
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3017,7 +3147,7 @@ func (x *Computed) String() string {
 func (*Computed) ProtoMessage() {}
 
 func (x *Computed) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[29]
+	mi := &file_hookbridge_provider_v1_pack_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3030,7 +3160,7 @@ func (x *Computed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Computed.ProtoReflect.Descriptor instead.
 func (*Computed) Descriptor() ([]byte, []int) {
-	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{29}
+	return file_hookbridge_provider_v1_pack_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Computed) GetName() string {
@@ -3065,7 +3195,7 @@ var File_hookbridge_provider_v1_pack_proto protoreflect.FileDescriptor
 
 const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\n" +
-	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x80\x0e\n" +
+	"!hookbridge/provider/v1/pack.proto\x12\x16hookbridge.provider.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa2\x0f\n" +
 	"\x04Pack\x12/\n" +
 	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x03key\x12\x1b\n" +
 	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12#\n" +
@@ -3100,14 +3230,25 @@ const file_hookbridge_provider_v1_pack_proto_rawDesc = "" +
 	"\tid_stable\x18\x16 \x01(\tB\x19\xbaH\x16r\x14R\x00R\aunknownR\x03yesR\x02noR\bidStable\x12#\n" +
 	"\rbodies_repeat\x18\x17 \x01(\bR\fbodiesRepeat\x12\xfe\x01\n" +
 	"\x10unverified_facts\x18\x18 \x03(\tB\xd2\x01\xbaH\xce\x01\x92\x01\xca\x01\x18\x01\"\xc5\x01r\xc2\x01R\tsignatureR\talgorithmR\bencodingR\acontentR\x03keyR\ttimestampR\ttoleranceR\x04bodyR\x05batchR\x02idR\tid_stableR\x04typeR\voccurred_atR\fordering_keyR\aheadersR\thandshakeR\aanswersR\bdeadlineR\aretriesR\bdocs_urlR\x05guideR\x0funverifiedFacts\x12L\n" +
-	"\tconfirmed\x18\x19 \x03(\v2$.hookbridge.provider.v1.ConfirmationB\b\xbaH\x05\x92\x01\x02\x10 R\tconfirmed:}\xbaHz\x1ax\n" +
+	"\tconfirmed\x18\x19 \x03(\v2$.hookbridge.provider.v1.ConfirmationB\b\xbaH\x05\x92\x01\x02\x10 R\tconfirmed\x12I\n" +
+	"\auntaken\x18\x1a \x03(\v2%.hookbridge.provider.v1.UntakenSchemeB\b\xbaH\x05\x92\x01\x02\x10\x04R\auntaken\x12U\n" +
+	"\x0epublic_secrets\x18\x1b \x03(\v2$.hookbridge.provider.v1.PublicSecretB\b\xbaH\x05\x92\x01\x02\x10\x04R\rpublicSecrets:}\xbaHz\x1ax\n" +
 	"\x0epack.confirmed\x12+a fact is confirmed or unverified, not both\x1a9this.confirmed.all(c, !(c.fact in this.unverified_facts))B\n" +
 	"\n" +
 	"\b_retries\"U\n" +
 	"\fConfirmation\x12)\n" +
 	"\x04fact\x18\x01 \x01(\tB\x15\xbaH\x12r\x102\x0e^[a-z_]{1,32}$R\x04fact\x12\x1a\n" +
 	"\x02by\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02by\"\xdc\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02by\"s\n" +
+	"\rUntakenScheme\x12>\n" +
+	"\x06scheme\x18\x01 \x01(\v2\x1e.hookbridge.provider.v1.SchemeB\x06\xbaH\x03\xc8\x01\x01R\x06scheme\x12\"\n" +
+	"\x06advice\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06advice\"P\n" +
+	"\fPublicSecret\x12\"\n" +
+	"\x06secret\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06secret\x12\x1c\n" +
+	"\x03use\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x03use\"\xdc\x01\n" +
 	"\aSetting\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\x04name\x12,\n" +
 	"\vdescription\x18\x02 \x01(\tB\n" +
@@ -3330,84 +3471,89 @@ func file_hookbridge_provider_v1_pack_proto_rawDescGZIP() []byte {
 	return file_hookbridge_provider_v1_pack_proto_rawDescData
 }
 
-var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_hookbridge_provider_v1_pack_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_hookbridge_provider_v1_pack_proto_goTypes = []any{
 	(*Pack)(nil),                // 0: hookbridge.provider.v1.Pack
 	(*Confirmation)(nil),        // 1: hookbridge.provider.v1.Confirmation
-	(*Setting)(nil),             // 2: hookbridge.provider.v1.Setting
-	(*Answers)(nil),             // 3: hookbridge.provider.v1.Answers
-	(*Refusal)(nil),             // 4: hookbridge.provider.v1.Refusal
-	(*Batch)(nil),               // 5: hookbridge.provider.v1.Batch
-	(*Guide)(nil),               // 6: hookbridge.provider.v1.Guide
-	(*Scheme)(nil),              // 7: hookbridge.provider.v1.Scheme
-	(*Parameter)(nil),           // 8: hookbridge.provider.v1.Parameter
-	(*ContentPart)(nil),         // 9: hookbridge.provider.v1.ContentPart
-	(*BodyDigest)(nil),          // 10: hookbridge.provider.v1.BodyDigest
-	(*Jws)(nil),                 // 11: hookbridge.provider.v1.Jws
-	(*Claim)(nil),               // 12: hookbridge.provider.v1.Claim
-	(*KeySource)(nil),           // 13: hookbridge.provider.v1.KeySource
-	(*SignaturePlace)(nil),      // 14: hookbridge.provider.v1.SignaturePlace
-	(*List)(nil),                // 15: hookbridge.provider.v1.List
-	(*Location)(nil),            // 16: hookbridge.provider.v1.Location
-	(*ClaimedLocation)(nil),     // 17: hookbridge.provider.v1.ClaimedLocation
-	(*Timestamp)(nil),           // 18: hookbridge.provider.v1.Timestamp
-	(*TimestampPlace)(nil),      // 19: hookbridge.provider.v1.TimestampPlace
-	(*KeyForm)(nil),             // 20: hookbridge.provider.v1.KeyForm
-	(*Selector)(nil),            // 21: hookbridge.provider.v1.Selector
-	(*Part)(nil),                // 22: hookbridge.provider.v1.Part
-	(*Condition)(nil),           // 23: hookbridge.provider.v1.Condition
-	(*Instant)(nil),             // 24: hookbridge.provider.v1.Instant
-	(*Body)(nil),                // 25: hookbridge.provider.v1.Body
-	(*Handshake)(nil),           // 26: hookbridge.provider.v1.Handshake
-	(*Response)(nil),            // 27: hookbridge.provider.v1.Response
-	(*ResponseHeader)(nil),      // 28: hookbridge.provider.v1.ResponseHeader
-	(*Computed)(nil),            // 29: hookbridge.provider.v1.Computed
-	(*durationpb.Duration)(nil), // 30: google.protobuf.Duration
+	(*UntakenScheme)(nil),       // 2: hookbridge.provider.v1.UntakenScheme
+	(*PublicSecret)(nil),        // 3: hookbridge.provider.v1.PublicSecret
+	(*Setting)(nil),             // 4: hookbridge.provider.v1.Setting
+	(*Answers)(nil),             // 5: hookbridge.provider.v1.Answers
+	(*Refusal)(nil),             // 6: hookbridge.provider.v1.Refusal
+	(*Batch)(nil),               // 7: hookbridge.provider.v1.Batch
+	(*Guide)(nil),               // 8: hookbridge.provider.v1.Guide
+	(*Scheme)(nil),              // 9: hookbridge.provider.v1.Scheme
+	(*Parameter)(nil),           // 10: hookbridge.provider.v1.Parameter
+	(*ContentPart)(nil),         // 11: hookbridge.provider.v1.ContentPart
+	(*BodyDigest)(nil),          // 12: hookbridge.provider.v1.BodyDigest
+	(*Jws)(nil),                 // 13: hookbridge.provider.v1.Jws
+	(*Claim)(nil),               // 14: hookbridge.provider.v1.Claim
+	(*KeySource)(nil),           // 15: hookbridge.provider.v1.KeySource
+	(*SignaturePlace)(nil),      // 16: hookbridge.provider.v1.SignaturePlace
+	(*List)(nil),                // 17: hookbridge.provider.v1.List
+	(*Location)(nil),            // 18: hookbridge.provider.v1.Location
+	(*ClaimedLocation)(nil),     // 19: hookbridge.provider.v1.ClaimedLocation
+	(*Timestamp)(nil),           // 20: hookbridge.provider.v1.Timestamp
+	(*TimestampPlace)(nil),      // 21: hookbridge.provider.v1.TimestampPlace
+	(*KeyForm)(nil),             // 22: hookbridge.provider.v1.KeyForm
+	(*Selector)(nil),            // 23: hookbridge.provider.v1.Selector
+	(*Part)(nil),                // 24: hookbridge.provider.v1.Part
+	(*Condition)(nil),           // 25: hookbridge.provider.v1.Condition
+	(*Instant)(nil),             // 26: hookbridge.provider.v1.Instant
+	(*Body)(nil),                // 27: hookbridge.provider.v1.Body
+	(*Handshake)(nil),           // 28: hookbridge.provider.v1.Handshake
+	(*Response)(nil),            // 29: hookbridge.provider.v1.Response
+	(*ResponseHeader)(nil),      // 30: hookbridge.provider.v1.ResponseHeader
+	(*Computed)(nil),            // 31: hookbridge.provider.v1.Computed
+	(*durationpb.Duration)(nil), // 32: google.protobuf.Duration
 }
 var file_hookbridge_provider_v1_pack_proto_depIdxs = []int32{
-	7,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
-	21, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
-	21, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
-	24, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
-	21, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
-	25, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
-	26, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
-	3,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
-	30, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
-	6,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
-	2,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
-	5,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
+	9,  // 0: hookbridge.provider.v1.Pack.schemes:type_name -> hookbridge.provider.v1.Scheme
+	23, // 1: hookbridge.provider.v1.Pack.id:type_name -> hookbridge.provider.v1.Selector
+	23, // 2: hookbridge.provider.v1.Pack.type:type_name -> hookbridge.provider.v1.Selector
+	26, // 3: hookbridge.provider.v1.Pack.occurred_at:type_name -> hookbridge.provider.v1.Instant
+	23, // 4: hookbridge.provider.v1.Pack.ordering_key:type_name -> hookbridge.provider.v1.Selector
+	27, // 5: hookbridge.provider.v1.Pack.bodies:type_name -> hookbridge.provider.v1.Body
+	28, // 6: hookbridge.provider.v1.Pack.handshakes:type_name -> hookbridge.provider.v1.Handshake
+	5,  // 7: hookbridge.provider.v1.Pack.answers:type_name -> hookbridge.provider.v1.Answers
+	32, // 8: hookbridge.provider.v1.Pack.deadline:type_name -> google.protobuf.Duration
+	8,  // 9: hookbridge.provider.v1.Pack.guide:type_name -> hookbridge.provider.v1.Guide
+	4,  // 10: hookbridge.provider.v1.Pack.settings:type_name -> hookbridge.provider.v1.Setting
+	7,  // 11: hookbridge.provider.v1.Pack.batch:type_name -> hookbridge.provider.v1.Batch
 	1,  // 12: hookbridge.provider.v1.Pack.confirmed:type_name -> hookbridge.provider.v1.Confirmation
-	27, // 13: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
-	27, // 14: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
-	4,  // 15: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
-	14, // 16: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
-	15, // 17: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
-	17, // 18: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
-	18, // 19: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
-	20, // 20: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
-	9,  // 21: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
-	23, // 22: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
-	10, // 23: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
-	11, // 24: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
-	13, // 25: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
-	8,  // 26: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
-	12, // 27: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
-	19, // 28: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
-	30, // 29: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
-	23, // 30: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
-	22, // 31: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
-	23, // 32: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
-	27, // 33: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
-	23, // 34: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
-	16, // 35: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
-	28, // 36: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
-	29, // 37: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	2,  // 13: hookbridge.provider.v1.Pack.untaken:type_name -> hookbridge.provider.v1.UntakenScheme
+	3,  // 14: hookbridge.provider.v1.Pack.public_secrets:type_name -> hookbridge.provider.v1.PublicSecret
+	9,  // 15: hookbridge.provider.v1.UntakenScheme.scheme:type_name -> hookbridge.provider.v1.Scheme
+	29, // 16: hookbridge.provider.v1.Answers.success:type_name -> hookbridge.provider.v1.Response
+	29, // 17: hookbridge.provider.v1.Answers.duplicate:type_name -> hookbridge.provider.v1.Response
+	6,  // 18: hookbridge.provider.v1.Answers.failure:type_name -> hookbridge.provider.v1.Refusal
+	16, // 19: hookbridge.provider.v1.Scheme.signature:type_name -> hookbridge.provider.v1.SignaturePlace
+	17, // 20: hookbridge.provider.v1.Scheme.list:type_name -> hookbridge.provider.v1.List
+	19, // 21: hookbridge.provider.v1.Scheme.id:type_name -> hookbridge.provider.v1.ClaimedLocation
+	20, // 22: hookbridge.provider.v1.Scheme.timestamp:type_name -> hookbridge.provider.v1.Timestamp
+	22, // 23: hookbridge.provider.v1.Scheme.key:type_name -> hookbridge.provider.v1.KeyForm
+	11, // 24: hookbridge.provider.v1.Scheme.content_parts:type_name -> hookbridge.provider.v1.ContentPart
+	25, // 25: hookbridge.provider.v1.Scheme.when:type_name -> hookbridge.provider.v1.Condition
+	12, // 26: hookbridge.provider.v1.Scheme.body_digests:type_name -> hookbridge.provider.v1.BodyDigest
+	13, // 27: hookbridge.provider.v1.Scheme.jws:type_name -> hookbridge.provider.v1.Jws
+	15, // 28: hookbridge.provider.v1.Scheme.key_source:type_name -> hookbridge.provider.v1.KeySource
+	10, // 29: hookbridge.provider.v1.Scheme.parameters:type_name -> hookbridge.provider.v1.Parameter
+	14, // 30: hookbridge.provider.v1.Jws.claims:type_name -> hookbridge.provider.v1.Claim
+	21, // 31: hookbridge.provider.v1.Timestamp.at:type_name -> hookbridge.provider.v1.TimestampPlace
+	32, // 32: hookbridge.provider.v1.Timestamp.tolerance:type_name -> google.protobuf.Duration
+	25, // 33: hookbridge.provider.v1.Selector.when:type_name -> hookbridge.provider.v1.Condition
+	24, // 34: hookbridge.provider.v1.Selector.parts:type_name -> hookbridge.provider.v1.Part
+	25, // 35: hookbridge.provider.v1.Handshake.when:type_name -> hookbridge.provider.v1.Condition
+	29, // 36: hookbridge.provider.v1.Handshake.respond:type_name -> hookbridge.provider.v1.Response
+	25, // 37: hookbridge.provider.v1.Handshake.require:type_name -> hookbridge.provider.v1.Condition
+	18, // 38: hookbridge.provider.v1.Handshake.captures:type_name -> hookbridge.provider.v1.Location
+	30, // 39: hookbridge.provider.v1.Response.headers:type_name -> hookbridge.provider.v1.ResponseHeader
+	31, // 40: hookbridge.provider.v1.Response.values:type_name -> hookbridge.provider.v1.Computed
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_hookbridge_provider_v1_pack_proto_init() }
@@ -3416,31 +3562,31 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		return
 	}
 	file_hookbridge_provider_v1_pack_proto_msgTypes[0].OneofWrappers = []any{}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[10].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[12].OneofWrappers = []any{
 		(*BodyDigest_Header)(nil),
 		(*BodyDigest_Query)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[14].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[16].OneofWrappers = []any{
 		(*SignaturePlace_Header)(nil),
 		(*SignaturePlace_Query)(nil),
 		(*SignaturePlace_Form)(nil),
 		(*SignaturePlace_Json)(nil),
 		(*SignaturePlace_Body)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[16].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[18].OneofWrappers = []any{
 		(*Location_Header)(nil),
 		(*Location_Query)(nil),
 		(*Location_Form)(nil),
 		(*Location_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[17].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[19].OneofWrappers = []any{
 		(*ClaimedLocation_Header)(nil),
 		(*ClaimedLocation_Query)(nil),
 		(*ClaimedLocation_Form)(nil),
 		(*ClaimedLocation_Json)(nil),
 		(*ClaimedLocation_Claim)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[19].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[21].OneofWrappers = []any{
 		(*TimestampPlace_Header)(nil),
 		(*TimestampPlace_Query)(nil),
 		(*TimestampPlace_Form)(nil),
@@ -3449,7 +3595,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*TimestampPlace_Claim)(nil),
 		(*TimestampPlace_JwsHeader)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[22].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[24].OneofWrappers = []any{
 		(*Part_Header)(nil),
 		(*Part_Query)(nil),
 		(*Part_Form)(nil),
@@ -3458,13 +3604,13 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 		(*Part_Envelope)(nil),
 		(*Part_KeyMatching)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[23].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[25].OneofWrappers = []any{
 		(*Condition_Header)(nil),
 		(*Condition_Query)(nil),
 		(*Condition_Form)(nil),
 		(*Condition_Json)(nil),
 	}
-	file_hookbridge_provider_v1_pack_proto_msgTypes[24].OneofWrappers = []any{
+	file_hookbridge_provider_v1_pack_proto_msgTypes[26].OneofWrappers = []any{
 		(*Instant_Header)(nil),
 		(*Instant_Query)(nil),
 		(*Instant_Form)(nil),
@@ -3476,7 +3622,7 @@ func file_hookbridge_provider_v1_pack_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_provider_v1_pack_proto_rawDesc), len(file_hookbridge_provider_v1_pack_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
