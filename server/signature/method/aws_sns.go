@@ -61,7 +61,7 @@ func newSNS(spec *providerv1.Scheme) (signature.Method, error) {
 
 // Traits implements signature.Method.
 func (s *sns) Traits() signature.Traits {
-	return signature.Traits{Keyless: true, Stamped: true}
+	return signature.Traits{Keyless: true, Fetched: true, Stamped: true}
 }
 
 // Covers implements signature.Method.
