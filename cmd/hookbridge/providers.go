@@ -30,21 +30,21 @@ func providersCommand() *cobra.Command {
 		},
 	}
 	cmd := &cobra.Command{
-		Use:   "providers [list | show KEY]",
+		Use:   "providers [list | show KEY | keypair KEY FILE]",
 		Short: "See which providers there are, what each needs, and where to paste what",
 		Long: "providers lists the providers that this build knows; show says what one of them needs, where to paste what in its settings,\n" +
 			"what its signature covers, how it retries, and what nobody has confirmed. It asks no bridge.",
 		Example: "  hookbridge providers\n  hookbridge providers show stripe",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("providers wants list or show, got %q", args[0])}
+				return usageError{fmt.Errorf("providers wants list, show or keypair, got %q", args[0])}
 			}
 			return nil
 		},
 		RunE: list.RunE,
 	}
 	cmd.PersistentFlags().StringVar(&like, "like", "", "only those with this `TEXT` in their key or name")
-	cmd.AddCommand(list, &cobra.Command{
+	cmd.AddCommand(list, keyPairCommand(), &cobra.Command{
 		Use:     "show KEY",
 		Short:   "Show what a provider needs, and where to paste what",
 		Example: "  hookbridge providers show github",
