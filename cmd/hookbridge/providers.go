@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -99,74 +98,6 @@ func listProviders(w io.Writer, catalogue *provider.Catalogue, like string) erro
 	}
 	_, err := fmt.Fprintf(w, "\n%d providers: %s\n", shown, cmp.Or(strings.Join(counts, ", "), "none like this"))
 	return err
-}
-
-// showProvider prints a provider's traits for a terminal, without the marks of Markdown.
-func showProvider(w io.Writer, pack *provider.Pack) error {
-	spec := pack.Spec()
-	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", spec.GetName(), spec.GetDocsUrl()); err != nil {
-		return err
-	}
-	plain := strings.NewReplacer("`", "", "**", "")
-	for _, trait := range pack.Traits() {
-		if _, err := fmt.Fprintf(w, "%s\n%s\n", plain.Replace(trait.Name), wrap(plain.Replace(trait.Text), "  ", 100)); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(w, "\nIn the configuration\n  sources:\n    - {name: %s, provider: %s%s%s}\n",
-		strings.ReplaceAll(spec.GetKey(), "_", "-"), spec.GetKey(), secretsExample(spec), settingsExample(spec))
-	return err
-}
-
-// secretsExample is empty for a provider that publishes its keys.
-func secretsExample(spec *providerv1.Pack) string {
-	needed := slices.ContainsFunc(spec.GetSchemes(), func(s *providerv1.Scheme) bool { return s.GetKeySource() == nil })
-	switch {
-	case !needed:
-		return ""
-	case slices.ContainsFunc(spec.GetHandshakes(), func(h *providerv1.Handshake) bool { return h.GetCaptures() != nil }):
-		return `, secrets: ["captured"]`
-	}
-	return fmt.Sprintf(`, secrets: ["env:%s_SECRET"]`, strings.ToUpper(spec.GetKey()))
-}
-
-// settingsExample has the settings that must be given.
-func settingsExample(spec *providerv1.Pack) string {
-	var settings []string
-	for _, s := range spec.GetSettings() {
-		switch {
-		case s.GetDefault() != "" || s.GetOptional():
-		case s.GetSecret():
-			settings = append(settings, fmt.Sprintf("%s: \"env:%s_%s\"", s.GetName(), strings.ToUpper(spec.GetKey()), strings.ToUpper(s.GetName())))
-		default:
-			settings = append(settings, s.GetName()+": ...")
-		}
-	}
-	if len(settings) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", settings: {%s}", strings.Join(settings, ", "))
-}
-
-// wrap breaks a text into lines of at most width characters where it has spaces, each after an indent.
-func wrap(text, indent string, width int) string {
-	var b strings.Builder
-	line := 0
-	for n, word := range strings.Fields(text) {
-		switch {
-		case n == 0:
-			b.WriteString(indent)
-		case line+1+len(word) > width:
-			b.WriteString("\n" + indent)
-			line = 0
-		default:
-			b.WriteByte(' ')
-			line++
-		}
-		b.WriteString(word)
-		line += len(word)
-	}
-	return b.String()
 }
 
 // noProvider says which key was perhaps meant.

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hookbridge/hookbridge/server/signature"
 )
@@ -14,6 +15,19 @@ import (
 func (p *Pack) NewPrivateKey() (crypto.Signer, error) {
 	return pairing(p, "", (*signature.Scheme).NewPrivateKey)
 }
+
+// SignsWithSecret reports whether a source's secret signs, too, by one of the schemes.
+func (p *Pack) SignsWithSecret() bool {
+	return slices.ContainsFunc(p.schemes, (*signature.Scheme).SignsWithSecret)
+}
+
+// NeedsSecret reports whether a source needs a secret: where not, the provider publishes what it verifies with.
+func (p *Pack) NeedsSecret() bool {
+	return slices.ContainsFunc(p.schemes, func(s *signature.Scheme) bool { return !s.Keyless() })
+}
+
+// UsesURL reports whether a signature covers the URL that the provider calls, so that the configuration has to name it.
+func (p *Pack) UsesURL() bool { return slices.ContainsFunc(p.schemes, (*signature.Scheme).UsesURL) }
 
 // PublicSecret returns the public half of a pair as a secret of a source. Errors are those of NewPrivateKey, and signature.ErrKey for a key of
 // another kind than the provider's.

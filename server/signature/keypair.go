@@ -67,6 +67,18 @@ func (s *Scheme) Pair(private crypto.Signer) (secret string, key *Key, err error
 	return secret, key, nil
 }
 
+// SignsWithSecret reports whether a secret that verifies also signs: it is shared, and the bridge knows how to use it.
+func (s *Scheme) SignsWithSecret() bool {
+	switch j, ok := s.method.(*jws); {
+	case ok:
+		return slices.ContainsFunc(j.algorithms, isShared)
+	case s.method != nil:
+		_, signs := s.method.(Signer)
+		return signs
+	}
+	return s.algorithm.family != publicKeys
+}
+
 // pairOf returns the algorithm that a pair of keys signs with, or why there is none.
 func (s *Scheme) pairOf() (string, error) {
 	switch j, ok := s.method.(*jws); {
