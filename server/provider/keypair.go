@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hookbridge/hookbridge/server/signature"
 )
@@ -34,7 +35,7 @@ func (p *Pack) UsesURL() bool { return slices.ContainsFunc(p.schemes, (*signatur
 func (p *Pack) PublicSecret(private crypto.Signer) (string, error) {
 	return pairing(p, "", func(s *signature.Scheme) (string, error) {
 		secret, _, err := s.Pair(private)
-		return secret, err
+		return withoutNewline(secret), err
 	})
 }
 
@@ -46,6 +47,7 @@ func (s *Source) WithPair(private crypto.Signer) (own *Source, secret string, er
 		if secret, key, err = scheme.Pair(private); err != nil {
 			return "", err
 		}
+		secret = withoutNewline(secret)
 		cfg := s.cfg
 		cfg.Secrets, cfg.Scheme, cfg.Captured = []string{secret}, scheme.Name(), false
 		if own, err = NewSource(cfg); err != nil {
@@ -59,6 +61,9 @@ func (s *Source) WithPair(private crypto.Signer) (own *Source, secret string, er
 	}
 	return own, secret, nil
 }
+
+// withoutNewline writes a PEM block as it is read from a file with a secret.
+func withoutNewline(secret string) string { return strings.TrimSuffix(secret, "\n") }
 
 // HasSecret reports whether a text is, by any scheme, the same key as one of the source's secrets. Two texts can be one key: the last bits of
 // base64 count for nothing, and a prefix may be left out. It is no check of what strangers send: how long it takes depends on the secrets.

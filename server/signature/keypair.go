@@ -15,7 +15,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // GenerateKey makes a pair of keys for a scheme whose secret is a public key: secret is that one as a source is configured with it, and key signs as
@@ -115,7 +114,7 @@ func (s *Scheme) publicText(public crypto.PublicKey) (string, error) {
 	}
 	switch encoding {
 	case "pem":
-		return prefix + strings.TrimSuffix(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: data})), "\n"), nil
+		return prefix + string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: data})), nil
 	case "hex":
 		return prefix + hex.EncodeToString(data), nil
 	case "base64":
