@@ -60,8 +60,8 @@ func tryIt(pack *provider.Pack, source string) string {
 	case pack.SignsWithSecret():
 		return send
 	case err == nil:
-		return wrap("Only the provider has the private key. A pair of your own stands in for it, at a source for tests:", "  ", 100) +
-			fmt.Sprintf("\n  hookbridge providers keypair %s ./%s.pem\n%s --keypair ./%s.pem", pack.Key(), source, send, source)
+		return wrap("Only the provider has the private key. A pair of your own stands in for it, as the secret of a source for tests:", "  ", 100) +
+			fmt.Sprintf("\n  hookbridge providers keypair %s ./%s.pem\n%s-test --keypair ./%s.pem", pack.Key(), source, send, source)
 	case errors.Is(err, provider.ErrKeysFetched):
 		return wrap("Only with the provider: hookbridge send can't sign, because what verifies is fetched from it.", "  ", 100)
 	}
