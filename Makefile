@@ -9,7 +9,7 @@ GOOGLEAPIS := github.com/grpc-ecosystem/grpc-gateway@v1.16.0
 # The folders with Go sources.
 GO := bench client cmd examples internal proto server
 
-.PHONY: run build test race soak fuzz bench examples sdks workspace generate lint lint-proto breaking fmt clean
+.PHONY: run build test race soak fuzz bench examples sdks signer workspace generate lint lint-proto breaking fmt clean
 
 build: ## Build the hookbridge binary into bin/.
 	go build -o bin/hookbridge ./cmd/hookbridge
@@ -30,6 +30,11 @@ sdks: ## Let the providers' own libraries sign and verify; needs node and npm.
 	@mkdir -p .build/sdk && cp server/provider/testdata/sdk/* .build/sdk/
 	@cd .build/sdk && { npm install --no-audit --no-fund --ignore-scripts --silent || npm install --no-audit --no-fund --ignore-scripts; }
 	HOOKBRIDGE_SDKS=$(CURDIR)/.build/sdk go test -count=1 -timeout 20m -run '^TestOfficialSDKs' ./server/provider ./cmd/hookbridge
+
+signer: ## Compare the fixtures' signatures with those of a signer that has nothing of the bridge; needs python3 with venv.
+	@test -x .build/signer/bin/pip || python3 -m venv .build/signer
+	@.build/signer/bin/pip install --quiet --disable-pip-version-check -r server/provider/testdata/signer/requirements.txt
+	.build/signer/bin/python -B server/provider/testdata/signer/signer.py
 
 workspace:
 	@rm -rf $(WORKSPACE) && mkdir -p $(WORKSPACE)/deps/google/api $(WORKSPACE)/deps/buf/validate

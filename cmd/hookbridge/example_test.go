@@ -29,7 +29,8 @@ func TestExampleOfEachProvider(t *testing.T) {
 				t.Fatalf("providers show: exit code %d: %s", code, errOut)
 			}
 			_, example, found := strings.Cut(out, "\nIn the configuration\n")
-			if !found {
+			example, _, whole := strings.Cut(example, "Try it\n")
+			if !found || !whole {
 				t.Fatalf("providers show has no configuration:\n%s", out)
 			}
 			signed := signedCase(t, key)

@@ -29,21 +29,21 @@ func providersCommand() *cobra.Command {
 		},
 	}
 	cmd := &cobra.Command{
-		Use:   "providers [list | show KEY]",
+		Use:   "providers [list | show KEY | keypair KEY FILE]",
 		Short: "See which providers there are, what each needs, and where to paste what",
 		Long: "providers lists the providers that this build knows; show says what one of them needs, where to paste what in its settings,\n" +
 			"what its signature covers, how it retries, and what nobody has confirmed. It asks no bridge.",
 		Example: "  hookbridge providers\n  hookbridge providers show stripe",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("providers wants list or show, got %q", args[0])}
+				return usageError{fmt.Errorf("providers wants list, show or keypair, got %q", args[0])}
 			}
 			return nil
 		},
 		RunE: list.RunE,
 	}
 	cmd.PersistentFlags().StringVar(&like, "like", "", "only those with this `TEXT` in their key or name")
-	cmd.AddCommand(list, &cobra.Command{
+	cmd.AddCommand(list, keyPairCommand(), &cobra.Command{
 		Use:     "show KEY",
 		Short:   "Show what a provider needs, and where to paste what",
 		Example: "  hookbridge providers show github",
@@ -98,51 +98,6 @@ func listProviders(w io.Writer, catalogue *provider.Catalogue, like string) erro
 	}
 	_, err := fmt.Fprintf(w, "\n%d providers: %s\n", shown, cmp.Or(strings.Join(counts, ", "), "none like this"))
 	return err
-}
-
-// showProvider prints a provider's traits for a terminal, without the marks of Markdown.
-func showProvider(w io.Writer, pack *provider.Pack) error {
-	spec := pack.Spec()
-	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", spec.GetName(), spec.GetDocsUrl()); err != nil {
-		return err
-	}
-	plain := strings.NewReplacer("`", "", "**", "")
-	for _, trait := range append(pack.Traits(), storedHeaders(spec.GetStoredHeaders())) {
-		if _, err := fmt.Fprintf(w, "%s\n%s\n", plain.Replace(trait.Name), wrap(plain.Replace(trait.Text), "  ", 100)); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(w, "\nIn the configuration\n%s", indented(pack.Example(), "  "))
-	return err
-}
-
-func indented(text, indent string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(indent + line)
-	}
-	return b.String()
-}
-
-// wrap breaks a text into lines of at most width characters where it has spaces, each after an indent.
-func wrap(text, indent string, width int) string {
-	var b strings.Builder
-	line := 0
-	for n, word := range strings.Fields(text) {
-		switch {
-		case n == 0:
-			b.WriteString(indent)
-		case line+1+len(word) > width:
-			b.WriteString("\n" + indent)
-			line = 0
-		default:
-			b.WriteByte(' ')
-			line++
-		}
-		b.WriteString(word)
-		line += len(word)
-	}
-	return b.String()
 }
 
 // noProvider says which key was perhaps meant.

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/sjson"
 	"golang.org/x/time/rate"
 
 	"github.com/hookbridge/hookbridge/server/provider"
@@ -46,29 +45,6 @@ func (s salvo) check() error {
 	return nil
 }
 
-// set puts values into a JSON body. What is JSON by itself (a number, true, a list) stays what it is, everything else is a text.
-func set(body []byte, sets []string) ([]byte, error) {
-	for _, assignment := range sets {
-		path, value, ok := strings.Cut(assignment, "=")
-		if !ok || path == "" {
-			return nil, usageError{fmt.Errorf("--set wants PATH=VALUE, got %q", assignment)}
-		}
-		if !json.Valid(body) {
-			return nil, fmt.Errorf("--set %s: the body is no JSON", path)
-		}
-		var err error
-		if json.Valid([]byte(value)) {
-			body, err = sjson.SetRawBytes(body, path, []byte(value))
-		} else {
-			body, err = sjson.SetBytes(body, path, value)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("--set %s: %w", path, err)
-		}
-	}
-	return body, nil
-}
-
 // answered is what came back for one delivery.
 type answered struct {
 	status int
@@ -76,7 +52,8 @@ type answered struct {
 	took   time.Duration
 }
 
-// duplicate says that the bridge knew it. A provider that is particular about its answers has its own, which says nothing.
+// duplicate says that the bridge knew it. A provider that is particular about its answers gets the one that it wants, which says nothing: says is
+// false then.
 func (a answered) duplicate() (is, says bool) {
 	var receipt struct{ Duplicate *bool }
 	if json.Unmarshal(a.body, &receipt) != nil || receipt.Duplicate == nil {
@@ -94,8 +71,8 @@ func (a answered) reason() string {
 	return refusal.Details[0].Reason
 }
 
-// send sends the draft and prints each answer, or of many how they were answered.
-func (s salvo) send(ctx context.Context, out io.Writer, d *draft, u *url.URL, id string) error {
+// send sends the draft and prints each answer, or of many how they were answered. What the answers leave open it says to errOut.
+func (s salvo) send(ctx context.Context, out, errOut io.Writer, d *draft, u *url.URL, id string) error {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.authorities}}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: sendTimeout}
@@ -104,6 +81,7 @@ func (s salvo) send(ctx context.Context, out io.Writer, d *draft, u *url.URL, id
 		pace = rate.NewLimiter(rate.Limit(s.rate), 1)
 	}
 	var all []answered
+	silent := 0 // answers to second copies that don't say whether they are known
 	for n := range s.count {
 		if err := pace.Wait(ctx); err != nil {
 			return err
@@ -131,14 +109,24 @@ func (s salvo) send(ctx context.Context, out io.Writer, d *draft, u *url.URL, id
 				}
 			}
 			if err := s.judge(a, copies == 1, d.source); err != nil {
-				return fmt.Errorf("delivery %d: %w", n+1, err)
+				return fmt.Errorf("delivery %d: %w%s", n+1, err, d.advice(a))
+			}
+			if _, says := a.duplicate(); copies == 1 && !says {
+				silent++
 			}
 		}
 	}
-	if s.count == 1 {
-		return nil
+	if s.count > 1 {
+		if err := summary(out, all, silent); err != nil {
+			return err
+		}
 	}
-	return summary(out, all)
+	if silent > 0 {
+		_, err := fmt.Fprintf(errOut, "hookbridge: the answers that this provider gets don't say whether a copy is known: that it was taken once is not shown here; "+
+			"hookbridge events list --source %s shows it\n", d.source.Name())
+		return err
+	}
+	return nil
 }
 
 // sign makes the delivery, damaged where that is wanted.
@@ -201,7 +189,7 @@ func transmit(ctx context.Context, client *http.Client, signed provider.Signed) 
 }
 
 // summary says how many deliveries were answered in which way, and how fast.
-func summary(out io.Writer, all []answered) error {
+func summary(out io.Writer, all []answered, silent int) error {
 	statuses, duplicates := map[int]int{}, 0
 	took := make([]time.Duration, 0, len(all))
 	for _, a := range all {
@@ -220,6 +208,10 @@ func summary(out io.Writer, all []answered) error {
 	at := func(q float64) time.Duration {
 		return took[min(len(took)-1, int(q*float64(len(took))))].Round(10 * time.Microsecond)
 	}
-	_, err := fmt.Fprintf(out, "%d deliveries: %s; %d duplicates; p50 %v, p99 %v\n", len(all), strings.Join(texts, ", "), duplicates, at(0.5), at(0.99))
+	known := fmt.Sprintf("%d duplicates", duplicates)
+	if silent > 0 {
+		known = "duplicates not told"
+	}
+	_, err := fmt.Fprintf(out, "%d deliveries: %s; %s; p50 %v, p99 %v\n", len(all), strings.Join(texts, ", "), known, at(0.5), at(0.99))
 	return err
 }

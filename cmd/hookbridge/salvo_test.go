@@ -14,6 +14,7 @@ import (
 // What send does beside sending, against the real bridge.
 func TestSend(t *testing.T) {
 	config := configFile(t, `  - {name: hooks, provider: standard_webhooks, secrets: ["file:./standard"]}
+  - {name: terse, provider: dropbox_sign, secrets: ["file:./secret"]}
 `)
 	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "standard"), []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), 0o600); err != nil {
 		t.Fatal(err)
@@ -46,7 +47,14 @@ func TestSend(t *testing.T) {
 		},
 		{[]string{"demo", "user_created", "--count", "20", "--rate", "500"}, `20 deliveries: 20 with 200; 0 duplicates; p50 [0-9.µms]+, p99 [0-9.µms]+\n`, ``, 0},
 		{[]string{"demo", "user_created", "--count", "3", "--duplicate"}, `6 deliveries: 6 with 200; 3 duplicates; .*\n`, ``, 0},
+		{
+			[]string{"terse", "--duplicate"}, `200 Hello API Event Received\n200 Hello API Event Received\n`,
+			`hookbridge: the answers that this provider gets don't say whether a copy is known: that it was taken once is not shown here; hookbridge events list --source terse shows it\n`, 0,
+		},
+		{[]string{"terse", "--duplicate", "--count", "2"}, `4 deliveries: 4 with 200; duplicates not told; .*\n`, `hookbridge: the answers .*\n`, 0},
 		{[]string{"demo", "user_created", "--set", "x"}, ``, `hookbridge: --set wants PATH=VALUE, got "x"\n`, 2},
+		{[]string{"demo", "user_created", "--set", "a..b=1"}, ``, `hookbridge: --set a\.\.b: want names and numbers with a dot between each two, and element 2 is empty\n`, 2},
+		{[]string{"demo", "user_created", "--set", "event.name=x"}, ``, `hookbridge: --set event\.name: event is a text: want an object or a list there\n`, 1},
 		{[]string{"demo", "user_created", "--count", "0"}, ``, `hookbridge: --count wants 1 or more, got 0\n`, 2},
 		{[]string{"demo", "user_created", "--tamper", "all"}, ``, `hookbridge: --tamper wants body, signature or timestamp, got "all"\n`, 2},
 		{[]string{"demo", "user_created", "--tamper", "body", "--duplicate"}, ``, `hookbridge: --tamper and --duplicate: what is refused has no duplicate\n`, 2},

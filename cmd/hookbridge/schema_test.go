@@ -46,6 +46,7 @@ func call(ctx context.Context, args ...string) (out, errOut string, code int) {
 	cmd := root()
 	cmd.SetArgs(args)
 	cmd.SetOut(&stdout)
+	cmd.SetErr(&stderr)
 	code = report(&stderr, cmd.ExecuteContext(ctx))
 	return stdout.String(), stderr.String(), code
 }

@@ -19,17 +19,19 @@ import (
 const sendTimeout = 30 * time.Second
 
 func sendCommand() *cobra.Command {
-	var file, configFile, target, id, ca string
+	var file, configFile, target, id, ca, pair string
 	var sets []string
 	var how salvo
 	cmd := &cobra.Command{
 		Use:   "send SOURCE [TYPE]",
 		Short: "Sign an event like its provider would, and post it",
 		Long: "send signs a body with the source's first secret, like its provider would, and posts it to the bridge.\n" +
+			"Where the secret only verifies, because the provider alone has the private key, --keypair signs with one of yours.\n" +
 			"Without --file the body is a sample of the type. Without --config the source is the one of serve --demo.\n" +
 			"With --tamper it succeeds if the bridge refuses what was damaged, with --duplicate if the bridge knows the second copy.",
 		Example: "  hookbridge send demo payment_succeeded\n  hookbridge send --config hookbridge.yaml github pull_request.opened\n  hookbridge send demo --file body.json\n" +
-			"  hookbridge send --config hookbridge.yaml stripe invoice.paid --set data.object.amount_paid=4200\n  hookbridge send demo --count 1000 --rate 200\n  hookbridge send demo --tamper signature",
+			"  hookbridge send --config hookbridge.yaml stripe invoice.paid --set data.object.amount_paid=4200\n  hookbridge send demo --count 1000 --rate 200\n  hookbridge send demo --tamper signature\n" +
+			"  hookbridge send --config hookbridge.yaml discord --keypair ./discord.pem",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return usageError{fmt.Errorf("send wants SOURCE [TYPE], got %d arguments", len(args))}
@@ -51,6 +53,9 @@ func sendCommand() *cobra.Command {
 			if err := how.check(); err != nil {
 				return err
 			}
+			if err := d.pairWith(cmd.ErrOrStderr(), pair); err != nil {
+				return err
+			}
 			if d.body, err = set(d.body, sets); err != nil {
 				return err
 			}
@@ -61,7 +66,7 @@ func sendCommand() *cobra.Command {
 			if err != nil {
 				return usageError{fmt.Errorf("--url: %w", err)}
 			}
-			return how.send(cmd.Context(), cmd.OutOrStdout(), d, u, id)
+			return how.send(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), d, u, id)
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "send the body in `FILE` (- for standard input)")
@@ -72,6 +77,7 @@ func sendCommand() *cobra.Command {
 	cmd.Flags().IntVar(&how.count, "count", 1, "how many deliveries to send, each with an id of its own")
 	cmd.Flags().Float64Var(&how.rate, "rate", 0, "at most so many a second (default: one after the other)")
 	cmd.Flags().BoolVar(&how.duplicate, "duplicate", false, "send each delivery twice, as a provider does that got no answer")
+	cmd.Flags().StringVar(&pair, "keypair", "", "sign with the private key in `FILE`, which is made where it isn't there; FILE.pub is the source's secret")
 	cmd.Flags().StringVar(&how.tamper, "tamper", "", "damage the delivery: its `PART` body, signature or timestamp")
 	cmd.Flags().StringVar(&id, "id", "", "the delivery's `ID`, where the provider sends one in a header (default: a new one)")
 	return cmd
@@ -82,8 +88,10 @@ type draft struct {
 	source *provider.Source
 	// forged is the source with another secret, for a wrong signature.
 	forged func() (*provider.Source, error)
-	typ    string
-	body   []byte
+	// pair signs in the provider's place; nil where the source's secret does.
+	pair *keyPair
+	typ  string
+	body []byte
 	// authorities are nil for those of the system.
 	authorities *x509.CertPool
 }
@@ -110,12 +118,42 @@ func newDraft(cfg *config.Config, args []string, file string) (*draft, error) {
 		if d.source, err = cfg.Open(s, catalogue); err != nil {
 			return nil, err
 		}
-		d.forged = func() (*provider.Source, error) { return d.source.Forged() }
+		d.forged = d.source.Forged
 	}
 	if d.source == nil {
 		return nil, fmt.Errorf("no source %q in the configuration, which has %s", args[0], strings.Join(names, ", "))
 	}
 	return d, d.fill(catalogue, file)
+}
+
+// pairWith has the draft signed with the pair in a file, and says what to do where the configuration's source doesn't know it.
+func (d *draft) pairWith(w io.Writer, file string) error {
+	if file == "" {
+		return nil
+	}
+	pack := d.source.Pack()
+	pair, err := openPair(file, pack)
+	if err != nil {
+		return err
+	}
+	own, secret, err := d.source.WithPair(pair.private)
+	if err != nil {
+		return err
+	}
+	known := d.source.HasSecret(secret)
+	d.pair, d.source = pair, own
+	d.forged = func() (*provider.Source, error) {
+		other, err := pack.NewPrivateKey()
+		if err != nil {
+			return nil, err
+		}
+		forged, _, err := own.WithPair(other)
+		return forged, err
+	}
+	if known {
+		return nil
+	}
+	return pair.explain(w, pack)
 }
 
 // fill gets the body.

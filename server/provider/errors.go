@@ -25,4 +25,6 @@ var (
 	ErrMediaType = errors.New("media type not taken")
 	// ErrCannotSign means that no scheme of the source can sign with what it has.
 	ErrCannotSign = signature.ErrCannotSign
+	// ErrKeysFetched is an ErrCannotSign: what verifies is fetched from the provider and can't be given, so that nobody else ever signs.
+	ErrKeysFetched = signature.ErrKeysFetched
 )

@@ -2,18 +2,15 @@ package provider
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/hookbridge/hookbridge/server/signature"
 )
 
 // Example is what a configuration has for a source of the provider, as YAML: the secret and the settings that must be given, and
 // http.public_url where the provider signs the URL. Where a value is the operator's to fill in there are three dots.
 func (p *Pack) Example() string {
 	text := ""
-	if slices.ContainsFunc(p.schemes, (*signature.Scheme).UsesURL) {
-		text = "http: {public_url: \"https://hooks.example.com\"}\n"
+	if p.UsesURL() {
+		text = "http: {public_url: \"https://YOUR-HOST\"} # the URL is signed: as it is entered there, up to /webhooks\n"
 	}
 	key := p.Key()
 	return text + fmt.Sprintf("sources:\n  - {name: %s, provider: %s%s%s}\n", strings.ReplaceAll(key, "_", "-"), key, p.exampleSecrets(), p.exampleSettings())
@@ -22,7 +19,7 @@ func (p *Pack) Example() string {
 // exampleSecrets is empty for a provider all of whose schemes have published keys.
 func (p *Pack) exampleSecrets() string {
 	switch {
-	case !slices.ContainsFunc(p.schemes, func(s *signature.Scheme) bool { return !s.Keyless() }):
+	case !p.NeedsSecret():
 		return ""
 	case p.Captures():
 		return `, secrets: ["captured"]`

@@ -224,7 +224,7 @@ func (p *Pack) handshakeText() string {
 		}
 		text += " is answered"
 		if h.GetRespond().GetBody() != "" {
-			text += " with `" + h.GetRespond().GetBody() + "`"
+			text += " with `" + unescaped.Replace(h.GetRespond().GetBody()) + "`"
 		}
 		text += " and is no event"
 		var require []string
@@ -241,6 +241,9 @@ func (p *Pack) handshakeText() string {
 	}
 	return strings.Join(texts, " ")
 }
+
+// unescaped writes a template's braces as the answer has them.
+var unescaped = strings.NewReplacer("{{", "{", "}}", "}")
 
 func answersText(a *providerv1.Answers) string {
 	var texts []string
@@ -276,7 +279,7 @@ func responseText(r *providerv1.Response) string {
 	if r.GetBody() == "" {
 		return fmt.Sprintf("%d and no body", status)
 	}
-	return fmt.Sprintf("%d and `%s`", status, strings.ReplaceAll(r.GetBody(), "\n", " "))
+	return fmt.Sprintf("%d and `%s`", status, strings.ReplaceAll(unescaped.Replace(r.GetBody()), "\n", " "))
 }
 
 func limitsText(p *Pack) string {

@@ -238,7 +238,8 @@ func (p *Pack) PlaceSettings() []string {
 	return names
 }
 
-// Forged returns the source with another secret of the same form, whose signatures it refuses itself. ErrCannotSign where no other has it.
+// Forged returns the source with one secret of the same form, which is as a key none of those that the source has. ErrCannotSign where
+// no other has the form.
 func (s *Source) Forged() (*Source, error) {
 	for _, secret := range s.cfg.Secrets {
 		for at := len(secret) / 2; at < len(secret); at++ {
@@ -247,7 +248,7 @@ func (s *Source) Forged() (*Source, error) {
 				if cfg.Secrets = []string{secret[:at] + letter + secret[at+1:]}; cfg.Secrets[0] == secret {
 					continue
 				}
-				if forged, err := NewSource(cfg); err == nil {
+				if forged, err := NewSource(cfg); err == nil && !s.HasSecret(cfg.Secrets[0]) {
 					return forged, nil
 				}
 			}

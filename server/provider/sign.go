@@ -81,8 +81,12 @@ func (s *Source) sign(r *delivery.Request, kind body, typ, id string) (Signed, e
 }
 
 // sign signs by one scheme. Where that reads the document and doesn't sign the bytes around it, the document is signed first and then
-// put into its form.
+// put into its form. Where the signature is the body, it is made of the document.
 func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id string, at time.Time) (Signed, error) {
+	if a.scheme.Wraps() {
+		wrapped, err := a.scheme.Wrap(r.Document, key)
+		return Signed{URL: r.URL, Header: r.Header, Body: wrapped}, err
+	}
 	inside := a.scheme.ReadsDocument() && !a.scheme.CoversBody() && !bytes.Equal(r.Body, r.Document)
 	if inside {
 		own := *r

@@ -1,6 +1,9 @@
 package signature
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers tell apart with errors.Is. Their wrapping text is fit for the sender.
 var (
@@ -22,4 +25,6 @@ var (
 	ErrKey = errors.New("unfit secret")
 	// ErrCannotSign means that a scheme or a key can verify and not sign.
 	ErrCannotSign = errors.New("cannot sign")
+	// ErrKeysFetched is an ErrCannotSign: what verifies is fetched from the provider and can't be given, so that nobody else ever signs.
+	ErrKeysFetched = fmt.Errorf("%w: the keys are fetched from the provider, and no other pair is taken", ErrCannotSign)
 )

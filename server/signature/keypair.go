@@ -20,28 +20,19 @@ import (
 // GenerateKey makes a pair of keys for a scheme whose secret is a public key: secret is that one as a source is configured with it, and key signs as
 // only the provider can otherwise. It is for tests of one's own set-up. ErrCannotSign for schemes of other kinds.
 func (s *Scheme) GenerateKey() (secret string, key *Key, err error) {
-	private, err := s.generate()
+	private, err := s.NewPrivateKey()
 	if err != nil {
 		return "", nil, err
 	}
-	if secret, err = s.publicText(private.Public()); err != nil {
-		return "", nil, err
-	}
-	if key, err = s.Key(secret); err != nil {
-		return "", nil, err
-	}
-	key.private = private
-	return secret, key, nil
+	return s.Pair(private)
 }
 
-func (s *Scheme) generate() (crypto.Signer, error) {
-	name := s.algorithm.name
-	if j, ok := s.method.(*jws); ok {
-		n := slices.IndexFunc(j.algorithms, func(a string) bool { return !isShared(a) })
-		if n < 0 {
-			return nil, fmt.Errorf("%w: %s is signed with the shared secret, which needs no pair", ErrCannotSign, s.name)
-		}
-		name = j.algorithms[n]
+// NewPrivateKey makes a private key of the kind that the scheme's public keys are of; where it takes several kinds, of the first. ErrCannotSign for
+// schemes that no pair proves, ErrKeysFetched for those that take none but the provider's.
+func (s *Scheme) NewPrivateKey() (crypto.Signer, error) {
+	name, err := s.pairOf()
+	if err != nil {
+		return nil, err
 	}
 	switch name {
 	case "ed25519", "EdDSA":
@@ -57,6 +48,51 @@ func (s *Scheme) generate() (crypto.Signer, error) {
 		return rsa.GenerateKey(rand.Reader, 2048)
 	}
 	return nil, fmt.Errorf("%w: %s has no pair of keys", ErrCannotSign, name)
+}
+
+// Pair makes a private key ready: secret is its public half as a source is configured with it, and key signs. Errors are those of NewPrivateKey, and
+// ErrKey for a key of another kind than the scheme's.
+func (s *Scheme) Pair(private crypto.Signer) (secret string, key *Key, err error) {
+	if _, err := s.pairOf(); err != nil {
+		return "", nil, err
+	}
+	if secret, err = s.publicText(private.Public()); err != nil {
+		return "", nil, err
+	}
+	if key, err = s.Key(secret); err != nil {
+		return "", nil, err
+	}
+	key.private = private
+	return secret, key, nil
+}
+
+// SignsWithSecret reports whether a secret that verifies also signs: it is shared, and the bridge knows how to use it.
+func (s *Scheme) SignsWithSecret() bool {
+	switch j, ok := s.method.(*jws); {
+	case ok:
+		return slices.ContainsFunc(j.algorithms, isShared)
+	case s.method != nil:
+		_, signs := s.method.(Signer)
+		return signs
+	}
+	return s.algorithm.family != publicKeys
+}
+
+// pairOf returns the algorithm that a pair of keys signs with, or why there is none.
+func (s *Scheme) pairOf() (string, error) {
+	switch j, ok := s.method.(*jws); {
+	case ok:
+		n := slices.IndexFunc(j.algorithms, func(a string) bool { return !isShared(a) })
+		if n < 0 {
+			return "", fmt.Errorf("%w: %s is signed with the shared secret, which needs no pair", ErrCannotSign, s.name)
+		}
+		return j.algorithms[n], nil
+	case s.method != nil && s.method.Traits().Fetched:
+		return "", ErrKeysFetched
+	case s.algorithm.family != publicKeys:
+		return "", fmt.Errorf("%w: %s is proven by a shared secret, which needs no pair", ErrCannotSign, s.name)
+	}
+	return s.algorithm.name, nil
 }
 
 // publicText writes a public key as the scheme's secrets are written.

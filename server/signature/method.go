@@ -42,6 +42,8 @@ type Check struct {
 type Traits struct {
 	// Keyless: it needs no secret, because the provider publishes its keys.
 	Keyless bool
+	// Fetched: it verifies with what is fetched from the provider, and with nothing that a source could be given instead.
+	Fetched bool
 	// Body says that the proof covers the body's bytes, URL that it covers the URL.
 	Body, URL bool
 	// Stamped says that a time of sending is signed, which may be Tolerance from now by the provider's word; 0: it gives none.

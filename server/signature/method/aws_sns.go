@@ -62,7 +62,7 @@ func newSNS(spec *providerv1.Scheme) (signature.Method, error) {
 // Traits implements signature.Method.
 func (s *sns) Traits() signature.Traits {
 	return signature.Traits{
-		Keyless: true, Stamped: true,
+		Keyless: true, Fetched: true, Stamped: true,
 		Confirms: "A signed POST of the type `SubscriptionConfirmation` is an event. Where the setting `confirm` is true its `SubscribeURL` is visited first, which " +
 			"confirms the subscription; while that fails, the answer is 503 and SNS asks again.",
 	}

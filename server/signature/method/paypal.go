@@ -54,7 +54,7 @@ var payPalSigned = []string{"Paypal-Transmission-Id", "Paypal-Transmission-Time"
 
 // Traits implements signature.Method.
 func (p *payPal) Traits() signature.Traits {
-	return signature.Traits{Keyless: true, Stamped: true}
+	return signature.Traits{Keyless: true, Fetched: true, Stamped: true}
 }
 
 // Covers implements signature.Method.

@@ -51,7 +51,7 @@ func newPlaid(spec *providerv1.Scheme) (signature.Method, error) {
 
 // Traits implements signature.Method.
 func (p *plaid) Traits() signature.Traits {
-	return signature.Traits{Body: true, Stamped: true, Tolerance: plaidTolerance}
+	return signature.Traits{Fetched: true, Body: true, Stamped: true, Tolerance: plaidTolerance}
 }
 
 // Covers implements signature.Method.
