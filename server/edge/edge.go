@@ -211,9 +211,7 @@ func (h *Handler) serve(
 		return err
 	}
 	in.whole = body
-	fetching, fetched := context.WithTimeout(ctx, e.Source.FetchUntil(started).Sub(h.cfg.Now()))
-	defer fetched()
-	outcome, err := e.Source.Receive(fetching, &delivery.Request{
+	outcome, err := e.Source.Receive(ctx, &delivery.Request{
 		Method:     r.Method,
 		Peer:       peer(r, h.cfg.TrustedProxies),
 		URL:        h.publicURL(r),

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hookbridge/hookbridge/server/publickey"
@@ -38,9 +39,14 @@ func (s *Source) Origins() []publickey.Origin {
 // usualDeadline is how long a provider waits for an answer that publishes no deadline.
 const usualDeadline = 8 * time.Second
 
-// FetchUntil returns until when a delivery that began to arrive at a time may wait for a public key: there is time left then to store it, or to
+// fetches reports whether a delivery may have to wait for a public key, or for a confirmation.
+func (s *Source) fetches() bool {
+	return slices.ContainsFunc(s.schemes, func(a active) bool { return a.scheme.Keyless() })
+}
+
+// fetchUntil returns until when a delivery that began to arrive at a time may wait for a public key: there is time left then to store it, or to
 // refuse it, before its provider gives up.
-func (s *Source) FetchUntil(started time.Time) time.Time {
+func (s *Source) fetchUntil(started time.Time) time.Time {
 	deadline := s.Deadline()
 	if deadline == 0 {
 		deadline = usualDeadline

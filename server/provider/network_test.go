@@ -95,7 +95,7 @@ func TestFetchUntil(t *testing.T) {
 	} {
 		pack, _ := catalogue(t).Get(key)
 		s := &Source{cfg: SourceConfig{Pack: pack}}
-		if got := s.FetchUntil(now).Sub(now); got != want {
+		if got := s.fetchUntil(now).Sub(now); got != want {
 			t.Errorf("%s: %v, want %v", key, got, want)
 		}
 	}

@@ -43,11 +43,16 @@ type Outcome struct {
 
 // Receive verifies a request and reads from it what the pack says. Errors: ErrSignatureMissing, ErrSignatureMalformed,
 // ErrSignatureMismatch, ErrTimestamp, ErrKeyUnavailable, ErrHandshakeRefused, ErrHandshakeForbidden, ErrMediaType, ErrTooManyEvents. It waits for
-// nothing but a provider's public key, and for that no longer than ctx says.
+// nothing but a provider's public key, and for that until shortly before the provider gives up.
 func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, error) {
 	kind, err := s.cfg.Pack.bodyOf(r.Header.Get("Content-Type"))
 	if err != nil && r.Method == http.MethodPost {
 		return Outcome{}, err
+	}
+	if s.fetches() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.fetchUntil(startOf(r)).Sub(r.ReceivedAt))
+		defer cancel()
 	}
 	content := &reading{kind: kind, request: r}
 	outcome, err := s.handshake(r, content, false)
@@ -155,12 +160,17 @@ func (s *Source) verify(ctx context.Context, r *delivery.Request, content *readi
 	return signature.Match{}, nil, missing
 }
 
+// startOf is since when the sender waits.
+func startOf(r *delivery.Request) time.Time {
+	if r.StartedAt.IsZero() {
+		return r.ReceivedAt
+	}
+	return r.StartedAt
+}
+
 // common is what all events of a verified delivery have in common.
 func (s *Source) common(r *delivery.Request, proof signature.Match, scheme *signature.Scheme) delivery.Verified {
-	started := r.StartedAt
-	if started.IsZero() {
-		started = r.ReceivedAt
-	}
+	started := startOf(r)
 	return delivery.Verified{
 		Source:       s.cfg.Name,
 		Provider:     s.cfg.Pack.Key(),
