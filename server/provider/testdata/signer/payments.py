@@ -121,9 +121,11 @@ def chargebee(c):
 
 
 def recurly(c):
-    """While a key is rotated there is a signature of the new one, too."""
-    timestamp = f"{AT}123"
-    signatures = [hexed(mac(key, f"{timestamp}.".encode() + c.body)) for key in ("a newer key", c.secret)]
+    """While a key is rotated there is a signature of the new one, too. The time is in milliseconds or, as others say, in seconds."""
+    rotated = len(c.secrets) > 1
+    timestamp = f"{AT}123" if rotated else str(AT)
+    keys = ("a newer key", c.secret) if rotated else (c.secret,)
+    signatures = [hexed(mac(key, f"{timestamp}.".encode() + c.body)) for key in keys]
     return {"recurly-signature": ",".join([timestamp, *signatures])}
 
 
