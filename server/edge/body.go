@@ -23,11 +23,12 @@ const firstRead = 16 << 10
 
 // budget bounds the bytes of bodies that are in memory at the same time. What a body takes is what was allocated for it, not what
 // its Content-Length promises; while it grows, the quarter that it had before is briefly there as well. Room is always taken before
-// it is allocated.
+// it is allocated. What is given back stays in memory for the bodies that come next, or until the garbage collector has been through.
 type budget struct {
-	room *semaphore.Weighted
-	most int64
-	used atomic.Int64
+	room   *semaphore.Weighted
+	most   int64
+	used   atomic.Int64
+	spares spares
 }
 
 func newBudget(bytes int64) *budget { return &budget{room: semaphore.NewWeighted(bytes), most: bytes} }
@@ -62,7 +63,8 @@ func (b *budget) release(bytes int64) {
 
 // read reads the whole body of a request, from in, of at most limit bytes. One byte more is ErrBodyTooLarge: nothing is ever cut off. The caller gives the
 // bytes back with release when it is done with them, also after an error.
-func (b *budget) read(r *http.Request, in io.Reader, limit int64, patience time.Duration) (body []byte, release func(), err error) {
+func (b *budget) read(r *http.Request, in io.Reader, limit int64, patience time.Duration) (whole []byte, release func(), err error) {
+	var body []byte
 	taken := int64(0)
 	release = func() { b.release(taken) }
 	if r.ContentLength > limit {
@@ -77,11 +79,18 @@ func (b *budget) read(r *http.Request, in io.Reader, limit int64, patience time.
 			return false
 		}
 		taken = size
-		next := make([]byte, len(body), size)
+		next := b.spares.get(size)[:len(body)]
 		copy(next, body)
+		b.spares.put(body)
 		body = next
 		return true
 	}
+	defer func() {
+		if err != nil { // nobody gets to see what was read
+			whole = nil
+			b.spares.put(body)
+		}
+	}()
 	if !grow(min(most, firstRead)) {
 		return nil, release, fault.ErrOverloaded
 	}

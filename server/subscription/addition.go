@@ -35,6 +35,36 @@ func (b *burier) addAll(ctx, adds context.Context, entries []journal.SideEntry) 
 	}
 }
 
+// quiet waits until nothing is being stored of what was to be stored before. Of a subscription that was condemned before that, nothing
+// is stored after it.
+func (b *burier) quiet(ctx context.Context) error {
+	if err := b.digging.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	adding := b.adding
+	b.digging.Release(1)
+	if adding == nil {
+		return nil
+	}
+	select {
+	case <-adding.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// forgo says that no dead letters are left of a condemned subscription, so that it doesn't matter any more which were stored.
+func (b *burier) forgo(ctx context.Context, s *subscription) error {
+	if err := b.digging.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer b.digging.Release(1)
+	delete(b.unsure, s)
+	b.complete(ctx)
+	return nil
+}
+
 // known waits until it is known what became of all that was to be stored. The caller holds digging.
 func (b *burier) known(ctx context.Context) error {
 	if b.adding == nil {

@@ -140,6 +140,7 @@ func (c *committer) write(ctx context.Context, one *commit) error {
 		s        *subscription
 		snapshot snapshot
 	}
+	marks := map[string][]byte{}
 	records, noted := make(map[string][]byte, len(one.subs)), make([]written, 0, len(one.subs))
 	var errs []error
 	for s := range one.subs {
@@ -149,9 +150,18 @@ func (c *committer) write(ctx context.Context, one *commit) error {
 			continue
 		}
 		records[recordPrefix+s.name] = value
+		if value == nil {
+			if marks[deletedPrefix+s.name], err = deletedMark(s.name); err != nil {
+				errs = append(errs, fmt.Errorf("encode the deletion of %q: %w", s.name, err))
+			}
+		}
 		noted = append(noted, written{s, snapshot})
 	}
 	err := errors.Join(errs...)
+	if err == nil && len(marks) > 0 {
+		// On disk before the records go, whose dead letters nobody would know to be anybody's: a crash may leave a part of one commit.
+		err = c.put(ctx, marks)
+	}
 	if err == nil {
 		err = c.put(ctx, records)
 	}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/fault"
 )
@@ -24,6 +26,9 @@ func (v *Service) DeleteSubscription(ctx context.Context, req *hookbridgev1.Dele
 		// Somebody else was faster. The name is free when this is answered, as it would be for them.
 		select {
 		case <-s.gone:
+			if s.unfinished != nil {
+				return nil, s.unfinished
+			}
 			return nil, err
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -39,14 +44,14 @@ func (v *Service) DeleteSubscription(ctx context.Context, req *hookbridgev1.Dele
 	members := len(s.members)
 	s.condemn()
 	s.mu.Unlock()
-	if m.spawn(s.vanish) {
-		select {
-		case <-s.gone:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	} else {
-		err = fault.ErrShuttingDown // the last commit deletes it, if that succeeds
+	if !m.spawn(s.vanish) {
+		s.unfinish()
+	}
+	select {
+	case <-s.gone:
+		err = s.unfinished
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
 	m.audit(ctx, "delete subscription", s.name, err, slog.Int("dead_letters", purged), slog.Int("members", members))
 	if err != nil {
@@ -90,13 +95,15 @@ func (s *subscription) deletion() *commit {
 }
 
 const (
-	// vanishAgain is how long to wait after the record of a deleted subscription could not be written; the committer tries on.
+	// vanishAgain is how long to wait after the record of a deleted subscription could not be written; the committer tries on. It is also
+	// how long at first where its dead letters could not be removed.
 	vanishAgain = 50 * time.Millisecond
-	// purgeTimeout is how long the dead letters of one may take to be removed.
+	// purgeTimeout is how long the dead letters of one may take to be removed, before it is tried again.
 	purgeTimeout = 30 * time.Second
 )
 
-// vanish frees the name of a subscription that was condemned, when its record and its dead letters are gone.
+// vanish frees the name of a subscription that was condemned, when its record and its dead letters are gone: the next one of its name
+// has none of them. What the bridge's end leaves of that is done by the next start, before anything is served.
 func (s *subscription) vanish(ctx context.Context) {
 	m := s.m
 	for {
@@ -110,21 +117,55 @@ func (s *subscription) vanish(ctx context.Context) {
 			select {
 			case <-time.After(vanishAgain):
 			case <-ctx.Done():
+				s.unfinish()
 				return
 			}
 		}
 	}
-	// What became a dead letter just before that. A crash here leaves it, and so it is found: with nobody's record, nothing is removed
-	// at a start, because a record that is missing for another reason would take them with it.
-	purging, cancel := context.WithTimeout(ctx, purgeTimeout)
-	defer cancel()
-	if _, err := m.journal.DeadLetters().Purge(purging, s.name); err != nil {
-		m.log.Warn("dead letters of a deleted subscription may be left; the next one of its name would have them", "subscription", s.name, "error", err)
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = vanishAgain, time.Minute
+	for told := false; ; told = true {
+		err := s.clear(ctx)
+		if err == nil {
+			break
+		}
+		if !told && ctx.Err() == nil {
+			m.log.Warn("the dead letters of a deleted subscription can't be removed; its name isn't free until they are", "subscription", s.name, "error", err)
+		}
+		select {
+		case <-time.After(pause.NextBackOff()):
+		case <-ctx.Done():
+			s.unfinish()
+			return
+		}
 	}
-	m.deadCount.touch()
 	m.mu.Lock()
 	delete(m.subs, s.name)
 	m.mu.Unlock()
 	m.totals.forget(s.label)
+	close(s.gone)
+}
+
+// clear removes what became a dead letter of a condemned subscription just before that, and the mark of its deletion.
+func (s *subscription) clear(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, purgeTimeout)
+	defer cancel()
+	if err := s.m.burier.quiet(ctx); err != nil {
+		return err
+	}
+	_, err := s.m.journal.DeadLetters().Purge(ctx, s.name)
+	s.m.deadCount.touch()
+	if err != nil {
+		return err
+	}
+	if err := s.m.burier.forgo(ctx, s); err != nil {
+		return err
+	}
+	return s.m.journal.PutRecords(ctx, map[string][]byte{deletedPrefix + s.name: nil})
+}
+
+// unfinish says that the bridge ends before the subscription is gone. The last commit deletes its record, if that succeeds.
+func (s *subscription) unfinish() {
+	s.unfinished = fault.ErrShuttingDown
 	close(s.gone)
 }

@@ -133,6 +133,9 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if err := m.finishErasures(ctx, records[erasedKey]); err != nil {
 		return nil, err
 	}
+	if err := m.finishDeletions(ctx, records); err != nil {
+		return nil, err
+	}
 	letters, err := cfg.Journal.DeadLetters().Count(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("count the dead letters of the subscriptions: %w", err)

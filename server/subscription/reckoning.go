@@ -63,7 +63,8 @@ func (s *subscription) reckon(ctx context.Context, again bool, erased map[int64]
 }
 
 // found settles the event of a dead letter that is stored, and that nobody knew of; or has the copy removed, where that was settled
-// otherwise. Those of an earlier subscription of the same name are left as they are.
+// otherwise. Those of an earlier subscription of the same name whose record was lost, for what is deleted leaves none, are left as they are:
+// somebody may want them, and they are listed with the others.
 func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

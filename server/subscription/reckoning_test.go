@@ -47,7 +47,7 @@ func TestADeadLetterFromBeforeACrashCounts(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before     func(b *bridge) // events 1 to 3 are given up, acknowledged and outstanding; 4 was not read
 		seq, epoch int64
-		other      bool // of an earlier subscription of the name
+		other      bool // of an earlier subscription of the name, whose record was lost
 		want       []dead
 		sent       []int64
 	}{
@@ -55,7 +55,7 @@ func TestADeadLetterFromBeforeACrashCounts(t *testing.T) {
 		"of an event that was read since":  {nil, 4, 0, false, []dead{first, of(stray, 4)}, []int64{3}},
 		"of an acknowledged event":         {nil, 2, 0, false, []dead{first}, []int64{3, 4}},
 		"of a dead letter":                 {nil, 1, 0, false, []dead{first}, []int64{3, 4}},
-		"of an earlier subscription":       {nil, 3, 0, true, []dead{first, of(stray, 3)}, []int64{3, 4}},
+		"of one whose record was lost":     {nil, 3, 0, true, []dead{first, of(stray, 3)}, []int64{3, 4}},
 		"of an event that a seek brings":   {func(b *bridge) { b.seek("a", at(1)) }, 2, 0, false, []dead{first}, []int64{1, 2, 3, 4}},
 		"of an event that a seek brought":  {func(b *bridge) { b.seek("a", at(1)) }, 2, 1, false, []dead{first, of(stray, 2)}, []int64{1, 3, 4}},
 		"of an event that a seek left out": {func(b *bridge) { b.seek("a", at(5)) }, 4, 0, false, []dead{first}, nil},

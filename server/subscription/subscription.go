@@ -61,8 +61,9 @@ type subscription struct {
 	// deleted says that it is being deleted, or was; removal is the commit that deletes its record.
 	deleted bool
 	removal *commit
-	// gone is closed when nothing is left of it, and its name is free.
-	gone chan struct{}
+	// gone is closed when nothing is left of it, and its name is free; or when the bridge ends before that, as unfinished says then.
+	gone       chan struct{}
+	unfinished error
 	// broken says why the filter can't be used: nothing is read, and nothing passed over.
 	broken  error
 	members map[machine.MemberID]*member

@@ -56,7 +56,8 @@ type SubscriptionServiceClient interface {
 	// from then on.
 	UpdateSubscription(ctx context.Context, in *UpdateSubscriptionRequest, opts ...grpc.CallOption) (*UpdateSubscriptionResponse, error)
 	// DeleteSubscription removes a subscription, its dead letters and its replays. Its streams end with NotFound
-	// (SUBSCRIPTION_DELETED). Its name is free when this is answered.
+	// (SUBSCRIPTION_DELETED). Its name is free when this is answered, and the next one of that name has none of its dead letters. After
+	// Unavailable (SHUTTING_DOWN) the next start finishes it, or the subscription is still there.
 	DeleteSubscription(ctx context.Context, in *DeleteSubscriptionRequest, opts ...grpc.CallOption) (*DeleteSubscriptionResponse, error)
 	// PauseSubscription stops sending. Streams stay open, and what is outstanding can be settled. Pausing twice is no error.
 	PauseSubscription(ctx context.Context, in *PauseSubscriptionRequest, opts ...grpc.CallOption) (*PauseSubscriptionResponse, error)
@@ -242,7 +243,8 @@ type SubscriptionServiceServer interface {
 	// from then on.
 	UpdateSubscription(context.Context, *UpdateSubscriptionRequest) (*UpdateSubscriptionResponse, error)
 	// DeleteSubscription removes a subscription, its dead letters and its replays. Its streams end with NotFound
-	// (SUBSCRIPTION_DELETED). Its name is free when this is answered.
+	// (SUBSCRIPTION_DELETED). Its name is free when this is answered, and the next one of that name has none of its dead letters. After
+	// Unavailable (SHUTTING_DOWN) the next start finishes it, or the subscription is still there.
 	DeleteSubscription(context.Context, *DeleteSubscriptionRequest) (*DeleteSubscriptionResponse, error)
 	// PauseSubscription stops sending. Streams stay open, and what is outstanding can be settled. Pausing twice is no error.
 	PauseSubscription(context.Context, *PauseSubscriptionRequest) (*PauseSubscriptionResponse, error)

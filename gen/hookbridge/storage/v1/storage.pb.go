@@ -766,6 +766,63 @@ func (x *StoredRejection) GetRejection() *v1.RefusedDelivery {
 	return nil
 }
 
+// DeletedSubscription is the record of a subscription that was deleted, while its dead letters may be left. It is on disk before the
+// subscription's own record goes, and goes itself before the name is free. A start that finds it, and no record of a subscription of that
+// name, removes the dead letters of the name; beside such a record it says nothing, for the deletion came to nothing.
+type DeletedSubscription struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format's number, 1.
+	Format int32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	// The subscription's name.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletedSubscription) Reset() {
+	*x = DeletedSubscription{}
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletedSubscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletedSubscription) ProtoMessage() {}
+
+func (x *DeletedSubscription) ProtoReflect() protoreflect.Message {
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletedSubscription.ProtoReflect.Descriptor instead.
+func (*DeletedSubscription) Descriptor() ([]byte, []int) {
+	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DeletedSubscription) GetFormat() int32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *DeletedSubscription) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // ErasedEvents is the record of erasures that may not be complete: a dead letter that is a copy of one of these events may have been stored
 // although storing it failed. It is there only while that isn't known. A start erases the copies that it finds.
 type ErasedEvents struct {
@@ -780,7 +837,7 @@ type ErasedEvents struct {
 
 func (x *ErasedEvents) Reset() {
 	*x = ErasedEvents{}
-	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[5]
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +849,7 @@ func (x *ErasedEvents) String() string {
 func (*ErasedEvents) ProtoMessage() {}
 
 func (x *ErasedEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[5]
+	mi := &file_hookbridge_storage_v1_storage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +862,7 @@ func (x *ErasedEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasedEvents.ProtoReflect.Descriptor instead.
 func (*ErasedEvents) Descriptor() ([]byte, []int) {
-	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{5}
+	return file_hookbridge_storage_v1_storage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ErasedEvents) GetFormat() int32 {
@@ -893,7 +950,10 @@ const file_hookbridge_storage_v1_storage_proto_rawDesc = "" +
 	" \x01(\x03R\tseekEpoch\"g\n" +
 	"\x0fStoredRejection\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12<\n" +
-	"\trejection\x18\x02 \x01(\v2\x1e.hookbridge.v1.RefusedDeliveryR\trejection\"D\n" +
+	"\trejection\x18\x02 \x01(\v2\x1e.hookbridge.v1.RefusedDeliveryR\trejection\"A\n" +
+	"\x13DeletedSubscription\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"D\n" +
 	"\fErasedEvents\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\x05R\x06format\x12\x1c\n" +
 	"\tsequences\x18\x02 \x03(\x03R\tsequences*>\n" +
@@ -915,7 +975,7 @@ func file_hookbridge_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_hookbridge_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_hookbridge_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_hookbridge_storage_v1_storage_proto_goTypes = []any{
 	(Compression)(0),              // 0: hookbridge.storage.v1.Compression
 	(*StoredEvent)(nil),           // 1: hookbridge.storage.v1.StoredEvent
@@ -923,25 +983,26 @@ var file_hookbridge_storage_v1_storage_proto_goTypes = []any{
 	(*SubscriptionRecord)(nil),    // 3: hookbridge.storage.v1.SubscriptionRecord
 	(*StoredDeadLetter)(nil),      // 4: hookbridge.storage.v1.StoredDeadLetter
 	(*StoredRejection)(nil),       // 5: hookbridge.storage.v1.StoredRejection
-	(*ErasedEvents)(nil),          // 6: hookbridge.storage.v1.ErasedEvents
-	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
-	(*v1.Filter)(nil),             // 8: hookbridge.v1.Filter
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*v1.Replay)(nil),             // 10: hookbridge.v1.Replay
-	(v1.DeadLetter_Reason)(0),     // 11: hookbridge.v1.DeadLetter.Reason
-	(*v1.RefusedDelivery)(nil),    // 12: hookbridge.v1.RefusedDelivery
+	(*DeletedSubscription)(nil),   // 6: hookbridge.storage.v1.DeletedSubscription
+	(*ErasedEvents)(nil),          // 7: hookbridge.storage.v1.ErasedEvents
+	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	(*v1.Filter)(nil),             // 9: hookbridge.v1.Filter
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*v1.Replay)(nil),             // 11: hookbridge.v1.Replay
+	(v1.DeadLetter_Reason)(0),     // 12: hookbridge.v1.DeadLetter.Reason
+	(*v1.RefusedDelivery)(nil),    // 13: hookbridge.v1.RefusedDelivery
 }
 var file_hookbridge_storage_v1_storage_proto_depIdxs = []int32{
-	7,  // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
+	8,  // 0: hookbridge.storage.v1.StoredEvent.dedupe_window:type_name -> google.protobuf.Duration
 	0,  // 1: hookbridge.storage.v1.StoredEvent.compression:type_name -> hookbridge.storage.v1.Compression
-	8,  // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
-	9,  // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
-	7,  // 4: hookbridge.storage.v1.SubscriptionRecord.ack_deadline:type_name -> google.protobuf.Duration
-	7,  // 5: hookbridge.storage.v1.SubscriptionRecord.backoff:type_name -> google.protobuf.Duration
-	10, // 6: hookbridge.storage.v1.SubscriptionRecord.replay:type_name -> hookbridge.v1.Replay
-	11, // 7: hookbridge.storage.v1.StoredDeadLetter.reason:type_name -> hookbridge.v1.DeadLetter.Reason
-	9,  // 8: hookbridge.storage.v1.StoredDeadLetter.dead_lettered_at:type_name -> google.protobuf.Timestamp
-	12, // 9: hookbridge.storage.v1.StoredRejection.rejection:type_name -> hookbridge.v1.RefusedDelivery
+	9,  // 2: hookbridge.storage.v1.SubscriptionRecord.filter:type_name -> hookbridge.v1.Filter
+	10, // 3: hookbridge.storage.v1.SubscriptionRecord.created_at:type_name -> google.protobuf.Timestamp
+	8,  // 4: hookbridge.storage.v1.SubscriptionRecord.ack_deadline:type_name -> google.protobuf.Duration
+	8,  // 5: hookbridge.storage.v1.SubscriptionRecord.backoff:type_name -> google.protobuf.Duration
+	11, // 6: hookbridge.storage.v1.SubscriptionRecord.replay:type_name -> hookbridge.v1.Replay
+	12, // 7: hookbridge.storage.v1.StoredDeadLetter.reason:type_name -> hookbridge.v1.DeadLetter.Reason
+	10, // 8: hookbridge.storage.v1.StoredDeadLetter.dead_lettered_at:type_name -> google.protobuf.Timestamp
+	13, // 9: hookbridge.storage.v1.StoredRejection.rejection:type_name -> hookbridge.v1.RefusedDelivery
 	10, // [10:10] is the sub-list for method output_type
 	10, // [10:10] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
@@ -960,7 +1021,7 @@ func file_hookbridge_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookbridge_storage_v1_storage_proto_rawDesc), len(file_hookbridge_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
