@@ -20,7 +20,7 @@ run: build ## Start a bridge with a demo source on an embedded journal in ./data
 test: ## Run every test.
 	go test ./...
 
-bench: build ## Measure the bridge against what the machine could do at most; about ten minutes.
+bench: build ## Measure the bridge against what the machine could do at most; about a quarter of an hour.
 	go run ./bench
 
 examples: ## Run the subscribers in other languages against the real bridge; needs node, npm, python3 with venv, java and mvn.

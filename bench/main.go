@@ -1,6 +1,6 @@
 // Command bench measures a bridge against what the machine could do at most, in one run, and prints one table.
 //
-//	make bench                            everything, about ten minutes
+//	make bench                            everything, about a quarter of an hour
 //	go run ./bench -quick                 a minute, for a first impression
 //	go run ./bench -only ingest,latency   some of it
 //
