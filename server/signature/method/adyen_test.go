@@ -109,7 +109,9 @@ func TestAdyenCovers(t *testing.T) {
 func TestAdyenSigns(t *testing.T) {
 	scheme := compile(t, "{code: adyen, key: {encoding: hex}}")
 	keys := secrets(t, scheme, adyenSecret)
-	wrap := func(items ...string) string { return `{"live":"false","notificationItems":[` + strings.Join(items, ",") + `]}` }
+	wrap := func(items ...string) string {
+		return `{"live":"false","notificationItems":[` + strings.Join(items, ",") + `]}`
+	}
 	const right, where = `"additionalData":{"hmacSignature":"coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="}`, "want an object in NotificationRequestItem, and one or nothing in its additionalData"
 	unsigned := strings.Replace(adyenFirst, ","+right, "", 1)
 	for _, tc := range []struct{ name, body, want, err string }{
