@@ -23,9 +23,26 @@ type Signed struct {
 }
 
 // Deliver makes of a JSON document what the provider would send at a time: the body in its form, the signature, and id and type where
-// they are in headers. Where the provider's bodies carry no document it is the body as it is. u is the URL by which the provider calls. ErrCannotSign where the source's secrets only verify.
+// they are in headers. Where the provider's bodies carry no document it is the body as it is. The form is the first of the pack's that can be signed by
+// the source's schemes. u is the URL by which the provider calls. ErrCannotSign where the source's secrets only verify.
 func (s *Source) Deliver(u *url.URL, document []byte, typ, id string, at time.Time) (Signed, error) {
-	kind := s.cfg.Pack.bodies[0]
+	signed, err := s.deliver(s.cfg.Pack.bodies[0], u, document, typ, id, at)
+	if !errors.Is(err, ErrCannotSign) {
+		return signed, err
+	}
+	for _, kind := range s.cfg.Pack.bodies[1:] {
+		if kind.format == "opaque" {
+			continue // which would take anything for what the provider sends
+		}
+		if signed, other := s.deliver(kind, u, document, typ, id, at); other == nil {
+			return signed, nil
+		}
+	}
+	return Signed{}, err
+}
+
+// deliver is Deliver in one form.
+func (s *Source) deliver(kind body, u *url.URL, document []byte, typ, id string, at time.Time) (Signed, error) {
 	raw, contentType, err := kind.wrap(document)
 	if err != nil {
 		return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, err)

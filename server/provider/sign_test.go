@@ -51,6 +51,45 @@ func TestDeliverUnderConditions(t *testing.T) {
 	}
 }
 
+// Every scheme with a shared secret signs what it verifies, where a source names it, and with the secrets of a case of the fixture that it takes.
+func TestDeliverByEveryScheme(t *testing.T) {
+	c := catalogue(t)
+	for _, key := range c.Keys() {
+		pack, _ := c.Get(key)
+		sample, ok := c.Sample(key, "")
+		if !ok {
+			t.Errorf("%s has no sample", key)
+		}
+		for _, scheme := range pack.schemes {
+			if !scheme.SignsWithSecret() {
+				continue
+			}
+			t.Run(key+"/"+scheme.Name(), func(t *testing.T) {
+				var s *Source
+				for _, f := range readFixture(t, key).GetCases() {
+					cfg := SourceConfig{Name: "test", Pack: pack, Secrets: f.GetSecrets(), Settings: f.GetSettings(), Scheme: scheme.Name(), PublicURL: true}
+					if own, err := NewSource(cfg); err == nil && len(f.GetSecrets()) > 0 {
+						s = own
+						break
+					}
+				}
+				if s == nil {
+					t.Fatal("no case of the fixture has secrets that it takes")
+				}
+				signed, err := s.Deliver(&url.URL{Scheme: "https", Host: "hooks.example.com", Path: "/webhooks/test"}, sample.Body, sample.Type, "id-1", now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := post(signed.Header, signed.Body)
+				r.URL = signed.URL
+				if _, err := s.Receive(t.Context(), r); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
 // An id that stands in several headers is another one for each id that is asked for, though the body says nothing.
 func TestDeliverWithAnIDInHeaders(t *testing.T) {
 	s := source(t, "google_push")
