@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -82,15 +81,7 @@ func TestKeyPairs(t *testing.T) {
 	if len(paired) != 12 || strings.Join(fetched, " ") != "aws_sns paypal plaid" {
 		t.Errorf("pairs for %v, fetched for %v", paired, fetched)
 	}
-	config := configFile(t, more.String())
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = bytes.Replace(text, []byte(`http: {listen: "127.0.0.1:0"}`), []byte(`http: {listen: "127.0.0.1:0", public_url: "`+publicURL+`"}`), 1)
-	if err := os.WriteFile(config, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	config := publicConfig(t, more.String())
 	bridge := start(t, config)
 	for _, key := range paired {
 		t.Run(key, func(t *testing.T) {

@@ -55,7 +55,7 @@ func TestProvidersShow(t *testing.T) {
 		{[]string{"show", "hmac"}, []string{"\nHeaders stored\n  Content-Type, X-Delivery-Id; Traceparent where it has its valid form.\n"}, 0},
 		{[]string{"show", "slack"}, []string{"\n  What to paste there: https://YOUR-HOST/webhooks/slack\n", "\nTry it\n  hookbridge send --config hookbridge.yaml slack\n\nSignature\n"}, 0},
 		{[]string{"show", "aws_sns"}, []string{"- {name: aws-sns, provider: aws_sns, settings: {topic_arn: ...}}\nTry it\n  Only with the provider: hookbridge send can't sign, because what verifies is fetched from it.\n\n"}, 0},
-		{[]string{"show", "adyen"}, []string{"- {name: adyen, provider: adyen, secrets: [\"env:ADYEN_SECRET\"]}\nTry it\n  Only with the provider: hookbridge send can't sign for it.\n\n"}, 0},
+		{[]string{"show", "adyen"}, []string{"- {name: adyen, provider: adyen, secrets: [\"env:ADYEN_SECRET\"]}\nTry it\n  hookbridge send --config hookbridge.yaml adyen\n\n"}, 0},
 		{[]string{"show", "fireblocks_v1"}, []string{"\n  hookbridge providers keypair fireblocks_v1 ./fireblocks-v1.pem\n  hookbridge send --config hookbridge.yaml fireblocks-v1-test --keypair ./fireblocks-v1.pem\n\n"}, 0},
 		{[]string{"show", "discord"}, []string{"is answered with {\"type\":1} and is no event"}, 0},
 		{[]string{"show", "twilio"}, []string{"\n  http: {public_url: \"https://YOUR-HOST\"} # the URL is signed: as it is entered there, up to /webhooks\n  sources:\n"}, 0},

@@ -72,7 +72,7 @@ func (a answered) reason() string {
 }
 
 // send sends the draft and prints each answer, or of many how they were answered. What the answers leave open it says to errOut.
-func (s salvo) send(ctx context.Context, out, errOut io.Writer, d *draft, u *url.URL, id string) error {
+func (s salvo) send(ctx context.Context, out, errOut io.Writer, d *draft, id string) error {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.authorities}}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: sendTimeout}
@@ -90,7 +90,7 @@ func (s salvo) send(ctx context.Context, out, errOut io.Writer, d *draft, u *url
 		if own == "" || s.count > 1 {
 			own = strings.TrimPrefix(id+"-", "-") + strings.ToLower(rand.Text())
 		}
-		signed, err := s.sign(d, u, own)
+		signed, err := s.sign(d, own)
 		if err != nil {
 			return err
 		}
@@ -98,9 +98,9 @@ func (s salvo) send(ctx context.Context, out, errOut io.Writer, d *draft, u *url
 			if copies == 1 && !s.duplicate {
 				break
 			}
-			a, err := transmit(ctx, client, signed)
+			a, err := transmit(ctx, client, d.to, signed)
 			if err != nil {
-				return fmt.Errorf("no answer from %s://%s (is the bridge running?): %w", u.Scheme, u.Host, err)
+				return fmt.Errorf("no answer from %s://%s (is the bridge running?): %w", d.to.Scheme, d.to.Host, err)
 			}
 			all = append(all, a)
 			if s.count == 1 {
@@ -130,7 +130,7 @@ func (s salvo) send(ctx context.Context, out, errOut io.Writer, d *draft, u *url
 }
 
 // sign makes the delivery, damaged where that is wanted.
-func (s salvo) sign(d *draft, u *url.URL, id string) (provider.Signed, error) {
+func (s salvo) sign(d *draft, id string) (provider.Signed, error) {
 	source, at := d.source, time.Now()
 	switch s.tamper {
 	case "signature":
@@ -141,7 +141,7 @@ func (s salvo) sign(d *draft, u *url.URL, id string) (provider.Signed, error) {
 	case "timestamp":
 		at = at.Add(-staleBy)
 	}
-	signed, err := source.Deliver(u, d.body, d.typ, id, at)
+	signed, err := source.Deliver(d.called, d.body, d.typ, id, at)
 	if err != nil {
 		return provider.Signed{}, err
 	}
@@ -171,8 +171,11 @@ func (s salvo) judge(a answered, second bool, source *provider.Source) error {
 	return nil
 }
 
-func transmit(ctx context.Context, client *http.Client, signed provider.Signed) (answered, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, signed.URL.String(), bytes.NewReader(signed.Body))
+// transmit posts a delivery to a URL, with the query that it was signed with.
+func transmit(ctx context.Context, client *http.Client, to *url.URL, signed provider.Signed) (answered, error) {
+	there := *to
+	there.RawQuery = signed.URL.RawQuery
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, there.String(), bytes.NewReader(signed.Body))
 	if err != nil {
 		return answered{}, err
 	}

@@ -15,7 +15,13 @@ import (
 func TestSend(t *testing.T) {
 	config := configFile(t, `  - {name: hooks, provider: standard_webhooks, secrets: ["file:./standard"]}
   - {name: terse, provider: dropbox_sign, secrets: ["file:./secret"]}
+  - {name: acme, provider: acme, secrets: ["file:./secret"]}
+providers: [acme.yaml]
 `)
+	const acme = `{key: acme, name: Acme, docs_url: "https://acme.example/docs", schemes: [{name: token, algorithm: token, signature: [{header: Token}]}], bodies: [{media_type: application/json}], retries: true, evidence: [a reader]}`
+	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "acme.yaml"), []byte(acme), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "standard"), []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +58,12 @@ func TestSend(t *testing.T) {
 			`hookbridge: the answers that this provider gets don't say whether a copy is known: that it was taken once is not shown here; hookbridge events list --source terse shows it\n`, 0,
 		},
 		{[]string{"terse", "--duplicate", "--count", "2"}, `4 deliveries: 4 with 200; duplicates not told; .*\n`, `hookbridge: the answers .*\n`, 0},
+		{[]string{"acme"}, ``, `hookbridge: Acme has no sample; give a body with --file\n`, 1},
+		{[]string{"acme", "order.placed"}, ``, `hookbridge: Acme has no sample; give a body with --file\n`, 1},
+		{
+			[]string{"demo", "order.placed"}, ``,
+			`hookbridge: no sample of type "order\.placed"; there are samples of payment_succeeded, user_created, or give --file\n`, 1,
+		},
 		{[]string{"demo", "user_created", "--set", "x"}, ``, `hookbridge: --set wants PATH=VALUE, got "x"\n`, 2},
 		{[]string{"demo", "user_created", "--set", "a..b=1"}, ``, `hookbridge: --set a\.\.b: want names and numbers with a dot between each two, and element 2 is empty\n`, 2},
 		{[]string{"demo", "user_created", "--set", "event.name=x"}, ``, `hookbridge: --set event\.name: event is a text: want an object or a list there\n`, 1},

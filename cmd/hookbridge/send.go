@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookbridge/hookbridge/server/config"
+	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -26,6 +27,8 @@ func sendCommand() *cobra.Command {
 		Use:   "send SOURCE [TYPE]",
 		Short: "Sign an event like its provider would, and post it",
 		Long: "send signs a body with the source's first secret, like its provider would, and posts it to the bridge.\n" +
+			"Where the provider signs the URL, too, it is http.public_url of the configuration with the source's path, wherever it is posted to: --url says\n" +
+			"only that. For a bridge elsewhere the configuration has to name the same public_url as that bridge's own.\n" +
 			"Where the secret only verifies, because the provider alone has the private key, --keypair signs with one of yours.\n" +
 			"Without --file the body is a sample of the type. Without --config the source is the one of serve --demo.\n" +
 			"With --tamper it succeeds if the bridge refuses what was damaged, with --duplicate if the bridge knows the second copy.",
@@ -62,11 +65,10 @@ func sendCommand() *cobra.Command {
 			if d.authorities, err = authorities(ca); err != nil {
 				return err
 			}
-			u, err := url.Parse(strings.TrimSuffix(target, "/") + "/webhooks/" + d.source.Name())
-			if err != nil {
-				return usageError{fmt.Errorf("--url: %w", err)}
+			if err := d.address(target, cfg.HTTP.PublicURL); err != nil {
+				return err
 			}
-			return how.send(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), d, u, id)
+			return how.send(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), d, id)
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "send the body in `FILE` (- for standard input)")
@@ -92,6 +94,8 @@ type draft struct {
 	pair *keyPair
 	typ  string
 	body []byte
+	// to is where it is posted to, called the URL that the bridge takes it for, which is what is signed.
+	to, called *url.URL
 	// authorities are nil for those of the system.
 	authorities *x509.CertPool
 }
@@ -156,6 +160,20 @@ func (d *draft) pairWith(w io.Writer, file string) error {
 	return pair.explain(w, pack)
 }
 
+// address finds out where the draft is posted to, and the URL that the bridge takes it for: that of the listener where no other is configured.
+func (d *draft) address(target string, public *url.URL) error {
+	path := "/webhooks/" + d.source.Name()
+	var err error
+	if d.to, err = url.Parse(strings.TrimSuffix(target, "/") + path); err != nil {
+		return usageError{fmt.Errorf("--url: %w", err)}
+	}
+	d.called = d.to
+	if public != nil {
+		d.called = delivery.Called(public, path, d.to.RawQuery)
+	}
+	return nil
+}
+
 // fill gets the body.
 func (d *draft) fill(catalogue *provider.Catalogue, file string) (err error) {
 	switch file {
@@ -172,6 +190,9 @@ func (d *draft) fill(catalogue *provider.Catalogue, file string) (err error) {
 		var types []string
 		for _, s := range catalogue.Samples(d.source.Provider()) {
 			types = append(types, s.Type)
+		}
+		if len(types) == 0 {
+			return fmt.Errorf("%s has no sample; give a body with --file", d.source.Pack().Name())
 		}
 		return fmt.Errorf("no sample of type %q; there are samples of %s, or give --file", d.typ, strings.Join(types, ", "))
 	}

@@ -17,7 +17,7 @@ type Request struct {
 	Method string
 	// Peer is the address that it came from, as far as trusted proxies say. It proves nothing; empty: not known.
 	Peer string
-	// URL is the configured public URL joined with the request's path and query; never taken from a header.
+	// URL is the configured public URL joined with the request's path and query, see Called; never taken from a header.
 	URL    *url.URL
 	Header http.Header
 	Body   []byte

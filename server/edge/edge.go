@@ -288,9 +288,7 @@ func (h *Handler) publicURL(r *http.Request) *url.URL {
 		}
 		return &url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	}
-	u := h.cfg.PublicURL.JoinPath(r.URL.Path)
-	u.RawQuery = r.URL.RawQuery
-	return u
+	return delivery.Called(h.cfg.PublicURL, r.URL.Path, r.URL.RawQuery)
 }
 
 // precheck refuses what can be told from the head of a request.

@@ -34,10 +34,11 @@ type entry struct{ read func() (*Pack, error) }
 
 func read(pack *Pack) *entry { return &entry{func() (*Pack, error) { return pack, nil }} }
 
-// Sample is a body that a provider could send.
+// Sample is what a provider could send.
 type Sample struct {
 	// Type is the event's type.
 	Type string
+	// Body is the document, for Source.Deliver. Where the provider's bodies carry none, it is the whole body, which may be empty.
 	Body []byte
 }
 
@@ -119,8 +120,8 @@ func (c *Catalogue) Samples(key string) []Sample {
 	return c.fixtureSamples(key)
 }
 
-// fixtureSamples are the documents in a fixture, one of each type. It is read only when it is asked for. What can't be read has none: a
-// test sees to that there is nothing of the kind.
+// fixtureSamples are the documents in a fixture, one of each type, and those without a type only where there is none with one. It is read only when
+// it is asked for. What can't be read has none: a test sees to that there is nothing of the kind.
 func (c *Catalogue) fixtureSamples(key string) []Sample {
 	pack, known := c.Get(key)
 	data, err := fs.ReadFile(files, path.Join("testdata", "fixtures", key+".yaml"))
@@ -142,12 +143,29 @@ func (c *Catalogue) fixtureSamples(key string) []Sample {
 				contentType = value
 			}
 		}
-		document, err := pack.Document(contentType, []byte(one.GetBody()))
-		if _, twice := byType[typ]; err == nil && signature.IsJSON(document) && !twice {
-			byType[typ] = Sample{Type: typ, Body: document}
+		if _, twice := byType[typ]; twice {
+			continue
+		}
+		if body, ok := pack.sampleOf(contentType, []byte(one.GetBody())); ok {
+			byType[typ] = Sample{Type: typ, Body: body}
 		}
 	}
+	if len(byType) > 1 {
+		delete(byType, unknownType)
+	}
 	return slices.SortedFunc(maps.Values(byType), func(a, b Sample) int { return strings.Compare(a.Type, b.Type) })
+}
+
+// sampleOf returns of a body what Source.Deliver makes the like of: its document, or all of it where the pack's bodies have none by design.
+func (p *Pack) sampleOf(contentType string, raw []byte) (sample []byte, ok bool) {
+	kind, err := p.bodyOf(contentType)
+	if err != nil {
+		return nil, false
+	}
+	if document := kind.document(contentType, raw); signature.IsJSON(document) {
+		return document, true
+	}
+	return raw, kind == p.bodies[0] && kind.lacks(contentType, raw)
 }
 
 // Sample returns the sample of a type; of no type, the first one.

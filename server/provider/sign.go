@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -14,7 +15,7 @@ import (
 
 // Signed is a delivery as its provider would send it.
 type Signed struct {
-	// URL is where it is sent to, with whatever of the proof is in the query; nil where none was given.
+	// URL is what the provider calls, with whatever of the proof is in the query; nil where none was given.
 	URL    *url.URL
 	Header http.Header
 	// Body is the document in the form that the provider sends first, with whatever of the proof is in it.
@@ -22,15 +23,36 @@ type Signed struct {
 }
 
 // Deliver makes of a JSON document what the provider would send at a time: the body in its form, the signature, and id and type where
-// they are in headers. u is the URL that it is sent to. ErrCannotSign where the source's secrets only verify.
+// they are in headers. Where the provider's bodies carry no document it is the body as it is. The form is the first of the pack's that can be signed by
+// the source's schemes. u is the URL by which the provider calls. ErrCannotSign where the source's secrets only verify.
 func (s *Source) Deliver(u *url.URL, document []byte, typ, id string, at time.Time) (Signed, error) {
-	kind := s.cfg.Pack.bodies[0]
+	signed, err := s.deliver(s.cfg.Pack.bodies[0], u, document, typ, id, at)
+	if !errors.Is(err, ErrCannotSign) {
+		return signed, err
+	}
+	for _, kind := range s.cfg.Pack.bodies[1:] {
+		if kind.format == "opaque" {
+			continue // which would take anything for what the provider sends
+		}
+		if signed, other := s.deliver(kind, u, document, typ, id, at); other == nil {
+			return signed, nil
+		}
+	}
+	return Signed{}, err
+}
+
+// deliver is Deliver in one form.
+func (s *Source) deliver(kind body, u *url.URL, document []byte, typ, id string, at time.Time) (Signed, error) {
 	raw, contentType, err := kind.wrap(document)
 	if err != nil {
 		return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, err)
 	}
+	carried := document
+	if kind.lacks(contentType, raw) {
+		carried = nil
+	}
 	return s.sign(&delivery.Request{
-		Method: http.MethodPost, URL: u, Header: http.Header{"Content-Type": {contentType}}, Body: raw, Document: document, ReceivedAt: at,
+		Method: http.MethodPost, URL: u, Header: http.Header{"Content-Type": {contentType}}, Body: raw, Document: carried, ReceivedAt: at,
 	}, kind, typ, id)
 }
 
@@ -80,7 +102,8 @@ func (s *Source) sign(r *delivery.Request, kind body, typ, id string) (Signed, e
 	return Signed{}, fmt.Errorf("source %q: %w", s.cfg.Name, errors.Join(errs...))
 }
 
-// sign signs by one scheme. Where that reads the document and doesn't sign the bytes around it, the document is signed first and then
+// sign signs by one scheme, under the conditions that it has: what they want to the letter is put there, and where another doesn't hold nothing is
+// signed, because it would be refused. Where that reads the document and doesn't sign the bytes around it, the document is signed first and then
 // put into its form. Where the signature is the body, it is made of the document.
 func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id string, at time.Time) (Signed, error) {
 	if a.scheme.Wraps() {
@@ -92,9 +115,18 @@ func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id stri
 		own := *r
 		own.Body, r = r.Document, &own
 	}
-	signed, err := a.scheme.Sign(r, key, id, at)
+	fulfilled, err := signature.Fulfil(r, a.when)
 	if err != nil {
 		return Signed{}, err
+	}
+	signed, err := a.scheme.Sign(fulfilled, key, id, at)
+	if err != nil {
+		return Signed{}, err
+	}
+	for _, c := range a.when {
+		if !c.Holds(signed, signed.Document) {
+			return Signed{}, fmt.Errorf("%w: %s is for deliveries where %s", ErrCannotSign, a.scheme.Name(), c)
+		}
 	}
 	if inside {
 		var contentType string
@@ -110,10 +142,17 @@ func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id stri
 // at its first dot.
 func (p *Pack) announce(r *delivery.Request, typ, id string) {
 	for _, s := range p.id {
-		if len(s.parts) == 1 && s.parts[0].place.Header() != "" {
-			r.Header.Set(s.parts[0].place.Header(), id)
-			break
+		if slices.ContainsFunc(s.parts, func(part part) bool { return part.place.Header() == "" }) {
+			continue
 		}
+		for n, part := range s.parts {
+			value := id
+			if n > 0 {
+				value = "1" // mostly a number of a message, in what the first part names
+			}
+			r.Header.Set(part.place.Header(), value)
+		}
+		break
 	}
 	for _, s := range p.typ {
 		name := s.parts[0].place.Header()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +64,6 @@ func TestFixtureSamples(t *testing.T) {
 	}
 	delivered := 0
 	for _, key := range c.Keys() {
-		pack, _ := c.Get(key)
 		for _, sample := range c.fixtureSamples(key) {
 			t.Run(key+"/"+sample.Type, func(t *testing.T) {
 				s := source(t, key)
@@ -79,9 +77,6 @@ func TestFixtureSamples(t *testing.T) {
 				r := post(signed.Header, signed.Body)
 				r.URL = signed.URL
 				outcome, err := s.Receive(t.Context(), r)
-				if errors.Is(err, ErrSignatureMissing) && slices.ContainsFunc(pack.when, func(when []condition) bool { return len(when) > 0 }) {
-					t.Skip("the header that the scheme is chosen by is not made up:", err)
-				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,7 +115,8 @@ func TestSamples(t *testing.T) {
 					t.Fatal(err)
 				}
 				v := outcome.Verified[0]
-				if v.Type != sample.Type || v.Provider != key || v.Source != "test" || v.ID == "" || !bytes.Equal(v.Document, sample.Body) {
+				if v.Type != sample.Type || v.Provider != key || v.Source != "test" || v.ID == "" ||
+					v.Size == 0 && !bytes.Equal(v.Document, sample.Body) || !bytes.Contains(sample.Body, v.Document) {
 					t.Errorf("got type %q, provider %q, source %q, id %q", v.Type, v.Provider, v.Source, v.ID)
 				}
 				if v.Auth.BodyCovered {

@@ -91,6 +91,24 @@ func (c Condition) WithSecrets(secrets map[string]string) Condition {
 	return c
 }
 
+// Fulfil returns r with what the conditions want to be there to the letter in a header or in the query, where nothing is there yet. r itself is not
+// changed. What else they want, and what they want of the body, is left to what r has.
+func Fulfil(r *delivery.Request, conditions []Condition) (*delivery.Request, error) {
+	d := newDraft(r)
+	for _, c := range conditions {
+		if c.equals == nil || c.setting != "" || strings.Contains(*c.equals, Absent) || c.place.kind != inHeader && c.place.kind != inQuery {
+			continue
+		}
+		if _, there := c.place.Lookup(d.request, d.request.Document); there {
+			continue
+		}
+		if err := d.set(c.place, *c.equals); err != nil {
+			return nil, err
+		}
+	}
+	return d.request, nil
+}
+
 // Fits reports whether a text is what the condition's expression matches; false where it has none.
 func (c Condition) Fits(text []byte) bool { return c.matches != nil && c.matches.Match(text) }
 

@@ -80,3 +80,37 @@ func TestConditions(t *testing.T) {
 		}
 	}
 }
+
+// What conditions want to the letter is put where nothing is; nothing else is touched.
+func TestFulfil(t *testing.T) {
+	for _, tc := range []struct{ conditions, query, want string }{
+		{`[{header: Kind, equals: a}, {query: mode, equals: "b c"}]`, "x=1", "Kind:a x=1&mode=b+c"},
+		{`[{header: Had, equals: a}, {query: x, equals: b}]`, "x=1", "Kind: x=1"},
+		{`[{header: Kind}, {header: Kind, matches: "a"}, {query: mode, absent: true}]`, "", "Kind: "},
+		{`[{json: kind, equals: a}, {form: kind, equals: a}, {header: Kind, equals: "{setting:token}"}]`, "", "Kind: "},
+	} {
+		spec := &providerv1.Scheme{}
+		if err := protoyaml.Unmarshal([]byte("{when: "+tc.conditions+"}"), spec); err != nil {
+			t.Fatal(err)
+		}
+		var conditions []signature.Condition
+		for _, one := range spec.GetWhen() {
+			c, err := signature.NewCondition(one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conditions = append(conditions, c)
+		}
+		r := &delivery.Request{URL: &url.URL{RawQuery: tc.query}, Header: http.Header{"Had": {"before"}}, Body: []byte("{}"), Document: []byte("{}")}
+		got, err := signature.Fulfil(r, conditions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := "Kind:" + got.Header.Get("Kind") + " " + got.URL.RawQuery; text != tc.want || got.Header.Get("Had") != "before" || string(got.Body) != "{}" {
+			t.Errorf("%s: got %s, body %s, want %s", tc.conditions, text, got.Body, tc.want)
+		}
+		if len(r.Header) != 1 || r.URL.RawQuery != tc.query {
+			t.Errorf("%s: the request itself was changed: %v %s", tc.conditions, r.Header, r.URL)
+		}
+	}
+}

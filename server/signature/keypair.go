@@ -72,8 +72,9 @@ func (s *Scheme) SignsWithSecret() bool {
 	case ok:
 		return slices.ContainsFunc(j.algorithms, isShared)
 	case s.method != nil:
-		_, signs := s.method.(Signer)
-		return signs
+		_, inHeaders := s.method.(Signer)
+		_, inBody := s.method.(BodySigner)
+		return inHeaders || inBody
 	}
 	return s.algorithm.family != publicKeys
 }

@@ -27,6 +27,11 @@ type Signer interface {
 	Sign(r *delivery.Request, key *Key, id string, at time.Time) (http.Header, error)
 }
 
+// BodySigner is a Method that signs inside of the body, which is a JSON document; see Scheme.Sign. It returns the body as it is sent.
+type BodySigner interface {
+	SignBody(r *delivery.Request, key *Key) ([]byte, error)
+}
+
 // Check is a delivery that a Method is to check.
 type Check struct {
 	Request *delivery.Request

@@ -44,8 +44,16 @@ func (s *Scheme) Sign(r *delivery.Request, key *Key, id string, at time.Time) (*
 	return d.request, d.set(place.at, place.prefix+text)
 }
 
-// signByMethod lets the scheme's method sign, which it does in headers.
+// signByMethod lets the scheme's method sign, which it does in headers or in the body.
 func (s *Scheme) signByMethod(d *draft, key *Key, id string, at time.Time) (*delivery.Request, error) {
+	if signer, ok := s.method.(BodySigner); ok {
+		body, err := signer.SignBody(d.request, key)
+		if err != nil {
+			return nil, err
+		}
+		d.request.Body, d.request.Document = body, body
+		return d.request, nil
+	}
 	signer, ok := s.method.(Signer)
 	if !ok {
 		return nil, fmt.Errorf("%w: only the provider can sign by %s", ErrCannotSign, s.name)

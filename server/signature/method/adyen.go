@@ -11,8 +11,10 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/signature"
 )
 
@@ -93,6 +95,35 @@ func (adyen) Verify(_ context.Context, c signature.Check) (signature.Match, erro
 		}
 	}
 	return signature.Match{}, err
+}
+
+// SignBody implements signature.BodySigner: each item gets its signature, in the place of one that is there.
+func (adyen) SignBody(r *delivery.Request, key *signature.Key) ([]byte, error) {
+	items := gjson.GetBytes(r.Body, "notificationItems").Array()
+	if !gjson.GetBytes(r.Body, "notificationItems").IsArray() || len(items) == 0 || len(items) > maxAdyenItems {
+		return nil, fmt.Errorf("%w: want 1 to %d items in the JSON field notificationItems", signature.ErrCannotSign, maxAdyenItems)
+	}
+	if err := signature.Unambiguous(r.Body); err != nil {
+		return nil, fmt.Errorf("%w: %w", signature.ErrCannotSign, err)
+	}
+	body := r.Body
+	for n, outer := range items {
+		item := outer.Get("NotificationRequestItem")
+		if more := item.Get("additionalData"); !item.IsObject() || more.Exists() && !more.IsObject() {
+			return nil, fmt.Errorf("%w: item %d: want an object in NotificationRequestItem, and one or nothing in its additionalData", signature.ErrCannotSign, n)
+		}
+		content, err := adyenContent(n, item)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", signature.ErrCannotSign, err)
+		}
+		mac := hmac.New(sha256.New, key.Secret())
+		mac.Write([]byte(content))
+		path := fmt.Sprintf("notificationItems.%d.NotificationRequestItem.additionalData.hmacSignature", n)
+		if body, err = sjson.SetBytes(body, path, base64.StdEncoding.EncodeToString(mac.Sum(nil))); err != nil {
+			return nil, fmt.Errorf("%w: item %d: %w", signature.ErrCannotSign, n, err)
+		}
+	}
+	return body, nil
 }
 
 // adyenContent is what is signed of an item, the nth. What is absent is empty. The values are joined as they are, so that a signed item could be cut into

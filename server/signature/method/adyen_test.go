@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -101,6 +102,51 @@ func TestAdyenCovers(t *testing.T) {
 		if scheme.Covers(p) || scheme.CoversBody() {
 			t.Errorf("%s is covered", p)
 		}
+	}
+}
+
+// What is signed is what the worked example has, each item by itself, and what was signed before is signed anew.
+func TestAdyenSigns(t *testing.T) {
+	scheme := compile(t, "{code: adyen, key: {encoding: hex}}")
+	keys := secrets(t, scheme, adyenSecret)
+	wrap := func(items ...string) string {
+		return `{"live":"false","notificationItems":[` + strings.Join(items, ",") + `]}`
+	}
+	const right, where = `"additionalData":{"hmacSignature":"coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="}`, "want an object in NotificationRequestItem, and one or nothing in its additionalData"
+	unsigned := strings.Replace(adyenFirst, ","+right, "", 1)
+	for _, tc := range []struct{ name, body, want, err string }{
+		{"no signature yet", wrap(unsigned), wrap(adyenFirst), ""},
+		{"an old signature", wrap(strings.Replace(adyenFirst, "coq", "abc", 1)), wrap(adyenFirst), ""},
+		{"two items", wrap(unsigned, adyenFirst), wrap(adyenFirst, adyenFirst), ""},
+		{
+			"something beside it", wrap(strings.Replace(adyenFirst, right, `"additionalData":{"a":1}`, 1)),
+			wrap(strings.Replace(adyenFirst, right, strings.Replace(right, `{`, `{"a":1,`, 1), 1)), "",
+		},
+		{"no items", `{}`, "", "cannot sign: want 1 to 1000 items in the JSON field notificationItems"},
+		{"no item", wrap(), "", "cannot sign: want 1 to 1000 items in the JSON field notificationItems"},
+		{"no JSON", `{"notificationItems":[{}`, "", "cannot sign: signature malformed: the body is no JSON"},
+		{"no object", wrap(`{"NotificationRequestItem":"x"}`), "", "cannot sign: item 0: " + where},
+		{"a text in its place", wrap(strings.Replace(adyenFirst, right, `"additionalData":"x"`, 1)), "", "cannot sign: item 0: " + where},
+		{"a colon", wrap(strings.Replace(unsigned, "EUR", "EU:R", 1)), "", "cannot sign: signature malformed: item 0: want no colon in amount.currency"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := scheme.Sign(request(tc.body), keys[0], "", now)
+			if tc.err != "" {
+				if !errors.Is(err, signature.ErrCannotSign) || err.Error() != tc.err {
+					t.Errorf("got %v, want %s", err, tc.err)
+				}
+				return
+			}
+			if err != nil || string(got.Body) != tc.want || string(got.Document) != tc.want {
+				t.Fatalf("got %s, %v, want %s", got.Body, err, tc.want)
+			}
+			if _, err := scheme.Verify(got, keys, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if !scheme.SignsWithSecret() {
+		t.Error("the secret is said to sign nothing")
 	}
 }
 
