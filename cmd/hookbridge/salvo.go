@@ -141,7 +141,7 @@ func (s salvo) sign(d *draft, id string) (provider.Signed, error) {
 	case "timestamp":
 		at = at.Add(-staleBy)
 	}
-	signed, err := source.Deliver(d.called, d.body, d.typ, id, at)
+	signed, err := source.Deliver(d.called, d.bodyOf(id), d.typ, id, at)
 	if err != nil {
 		return provider.Signed{}, err
 	}

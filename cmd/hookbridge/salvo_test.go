@@ -16,6 +16,7 @@ func TestSend(t *testing.T) {
 	config := configFile(t, `  - {name: hooks, provider: standard_webhooks, secrets: ["file:./standard"]}
   - {name: terse, provider: dropbox_sign, secrets: ["file:./secret"]}
   - {name: acme, provider: acme, secrets: ["file:./secret"]}
+  - {name: shop, provider: stripe, secrets: ["file:./secret"]}
 providers: [acme.yaml]
 `)
 	const acme = `{key: acme, name: Acme, docs_url: "https://acme.example/docs", schemes: [{name: token, algorithm: token, signature: [{header: Token}]}], bodies: [{media_type: application/json}], retries: true, evidence: [a reader]}`
@@ -58,6 +59,11 @@ providers: [acme.yaml]
 			`hookbridge: the answers that this provider gets don't say whether a copy is known: that it was taken once is not shown here; hookbridge events list --source terse shows it\n`, 0,
 		},
 		{[]string{"terse", "--duplicate", "--count", "2"}, `4 deliveries: 4 with 200; duplicates not told; .*\n`, `hookbridge: the answers .*\n`, 0},
+		{[]string{"shop", "invoice.paid"}, `200 {"id":"evt_[a-z0-9]{26}","sequence":"[0-9]+","duplicate":false}\n`, ``, 0},
+		{[]string{"shop", "invoice.paid", "--id", "mine"}, `200 {"id":"evt_mine","sequence":"[0-9]+","duplicate":false}\n`, ``, 0},
+		{[]string{"shop", "invoice.paid", "--duplicate"}, `200 .*"duplicate":false}\n200 .*"duplicate":true}\n`, ``, 0},
+		{[]string{"shop", "invoice.paid", "--count", "3"}, `3 deliveries: 3 with 200; 0 duplicates; .*\n`, ``, 0},
+		{[]string{"shop", "invoice.paid", "--count", "3", "--set", "id=evt_1"}, `3 deliveries: 3 with 200; 2 duplicates; .*\n`, ``, 0},
 		{[]string{"acme"}, ``, `hookbridge: Acme has no sample; give a body with --file\n`, 1},
 		{[]string{"acme", "order.placed"}, ``, `hookbridge: Acme has no sample; give a body with --file\n`, 1},
 		{

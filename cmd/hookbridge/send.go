@@ -6,10 +6,13 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
 
 	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -53,6 +56,7 @@ func sendCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			d.renewed = file == "" || how.count > 1
 			if err := how.check(); err != nil {
 				return err
 			}
@@ -62,6 +66,7 @@ func sendCommand() *cobra.Command {
 			if d.body, err = set(d.body, sets); err != nil {
 				return err
 			}
+			d.renewed = d.renewed && !setsID(sets, d.source.Pack().IDPath())
 			if d.authorities, err = authorities(ca); err != nil {
 				return err
 			}
@@ -81,7 +86,7 @@ func sendCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&how.duplicate, "duplicate", false, "send each delivery twice, as a provider does that got no answer")
 	cmd.Flags().StringVar(&pair, "keypair", "", "sign with the private key in `FILE`, which is made where it isn't there; FILE.pub is the source's secret")
 	cmd.Flags().StringVar(&how.tamper, "tamper", "", "damage the delivery: its `PART` body, signature or timestamp")
-	cmd.Flags().StringVar(&id, "id", "", "the delivery's `ID`, where the provider sends one in a header (default: a new one)")
+	cmd.Flags().StringVar(&id, "id", "", "the delivery's `ID` (default: a new one, but that of the body in --file)")
 	return cmd
 }
 
@@ -94,6 +99,8 @@ type draft struct {
 	pair *keyPair
 	typ  string
 	body []byte
+	// renewed says that each delivery has an id of its own, also where the provider has it in the body.
+	renewed bool
 	// to is where it is posted to, called the URL that the bridge takes it for, which is what is signed.
 	to, called *url.URL
 	// authorities are nil for those of the system.
@@ -198,4 +205,30 @@ func (d *draft) fill(catalogue *provider.Catalogue, file string) (err error) {
 	}
 	d.typ, d.body = sample.Type, sample.Body
 	return nil
+}
+
+// bodyOf is the body of a delivery with an id: what the bridge knows as a duplicate has the same one.
+func (d *draft) bodyOf(id string) []byte {
+	path := d.source.Pack().IDPath()
+	if !d.renewed || path == "" {
+		return d.body
+	}
+	was := gjson.GetBytes(d.body, path)
+	if was.Type != gjson.String {
+		return d.body
+	}
+	// What says of what kind the id is, like evt_, stays.
+	body, err := sjson.SetBytes(d.body, path, was.Str[:strings.LastIndexByte(was.Str, '_')+1]+id)
+	if err != nil {
+		return d.body
+	}
+	return body
+}
+
+// setsID says that the caller has chosen the id.
+func setsID(sets []string, path string) bool {
+	return slices.ContainsFunc(sets, func(s string) bool {
+		at, _, _ := strings.Cut(s, "=")
+		return at == path
+	})
 }

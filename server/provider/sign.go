@@ -138,6 +138,26 @@ func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id stri
 	return Signed{URL: signed.URL, Header: signed.Header, Body: signed.Body}, nil
 }
 
+// IDPath is where a document has the delivery's id, in gjson's notation; empty where the pack doesn't look for it in one member of it alone,
+// or in a header first.
+func (p *Pack) IDPath() string {
+	if p.batch != nil {
+		return ""
+	}
+	for _, s := range p.id {
+		if len(s.parts) != 1 {
+			return ""
+		}
+		switch place := s.parts[0].place; {
+		case place.InDocument():
+			return place.GJSONPath()
+		case place.Header() != "":
+			return "" // announce writes it
+		}
+	}
+	return ""
+}
+
 // announce puts id and type where the pack looks for them in headers first. A type whose second part is in the body is cut
 // at its first dot.
 func (p *Pack) announce(r *delivery.Request, typ, id string) {
