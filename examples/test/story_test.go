@@ -32,7 +32,7 @@ func pull(id string) delivery {
 // Deliveries before and after the bridge is killed, just before the subscriber is stopped, and while none is there.
 var (
 	before = []delivery{
-		{source: "stripe", typ: "invoice.paid", id: "unused", line: "evt_1PTide0018Kp7qLmZx invoice.paid in_1PTideAAAA1 1575 gbp"},
+		{source: "stripe", typ: "invoice.paid", id: "1PTide0018Kp7qLmZx", line: "evt_1PTide0018Kp7qLmZx invoice.paid in_1PTideAAAA1 1575 gbp"},
 		{source: "stripe", typ: "charge.succeeded", id: "unused"},
 		pull("pull-1"),
 		{source: "github", typ: "issues.opened", id: "issue-1"},
