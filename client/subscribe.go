@@ -115,7 +115,9 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		// A stream that stood and is not known any more was opened with a token that was replaced meanwhile: with the one of now it
 		// may stand again.
 		replaced := stood && status.Code(err) == codes.Unauthenticated
-		if isPermanent(err) && !replaced {
+		// What is being deleted when this one comes is free before long; only who stood on it is told that it is gone.
+		elsewhere := !stood && status.Code(err) == codes.NotFound
+		if isPermanent(err) && !replaced && !elsewhere {
 			return fmt.Errorf("subscribe: %w", err)
 		}
 		pause := pauses.NextBackOff()

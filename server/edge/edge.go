@@ -164,7 +164,7 @@ func (h *Handler) answer(
 	if pause > 0 {
 		// What waits must not hold a body that nobody accounts for.
 		why.status = face.of(why.err)
-		h.tell(r, body, e, why)
+		h.note(ctx, r, body, e, why)
 		body.whole = nil
 		rest(ctx, pause)
 	}

@@ -19,15 +19,17 @@ const (
 )
 
 // pacing makes whoever forges deliveries wait for the answer when there are many of them: a sender that waits sends nothing meanwhile, and
-// what it doesn't send takes no time from the deliveries that are verified. Nobody else waits. Its limit: a flood over many more
+// what it doesn't send takes no time from the deliveries that are verified. Nobody else waits but who names a key that can't be had now, as
+// anybody can make one up. Its limit: a flood over many more
 // connections than forgedPerSecond comes as fast as it can, a second later.
 type pacing struct{ limiter *rate.Limiter }
 
 func newPacing() pacing { return pacing{rate.NewLimiter(forgedPerSecond, forgedBurst)} }
 
-// pause is how long the answer to a refused delivery waits.
+// pause is how long the answer to a refused request waits.
 func (p pacing) pause(err error, now time.Time) time.Duration {
-	if !isSignature(err) && !errors.Is(err, fault.ErrUnknownSource) {
+	if !isSignature(err) && !errors.Is(err, fault.ErrUnknownSource) && !errors.Is(err, fault.ErrKeyUnavailable) &&
+		!errors.Is(err, fault.ErrHandshakeRefused) && !errors.Is(err, fault.ErrHandshakeForbidden) {
 		return 0
 	}
 	turn := p.limiter.ReserveN(now, 1)

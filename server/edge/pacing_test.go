@@ -38,9 +38,11 @@ func TestPause(t *testing.T) {
 			t.Fatalf("the one %d after the burst waits %v, want %v", n, wait, n*each)
 		}
 	}
-	for range 10 * forgedPerSecond {
-		if wait := p.pause(fault.ErrUnknownSource, now); wait != longestPause {
-			t.Fatalf("one more waits %v, want %v", wait, longestPause)
+	for range forgedPerSecond {
+		for _, err := range []error{fault.ErrUnknownSource, fault.ErrKeyUnavailable, fault.ErrHandshakeRefused, fault.ErrHandshakeForbidden} {
+			if wait := p.pause(err, now); wait != longestPause {
+				t.Fatalf("one more, %v, waits %v, want %v", err, wait, longestPause)
+			}
 		}
 	}
 	if wait := p.pause(fault.ErrSignatureMissing, now.Add(longestPause)); wait != each {

@@ -53,18 +53,28 @@ type refusal struct {
 	err              error
 }
 
-// refuse says that a request was refused: to the log what is our trouble, to whoever wants to know what is the sender's.
+// refuse says that a request was refused, when its sender has the answer.
 func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
-	if told, _, _ := fault.Told(why.err); told < 400 || told > 499 {
+	if h.cfg.Refused != nil && isSenders(why.err) {
+		// The sender has its answer before anything is made of the refusal. It may be gone.
+		_ = http.NewResponseController(w).Flush()
+	}
+	h.note(ctx, r, body, e, why)
+}
+
+// note says that a request was refused: to the log what is our trouble, to whoever wants to know what is the sender's.
+func (h *Handler) note(ctx context.Context, r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
+	if !isSenders(why.err) {
 		h.refusals.write(ctx, why)
 		return
 	}
-	if h.cfg.Refused == nil {
-		return
-	}
-	// The sender has its answer before anything is made of the refusal. It may be gone.
-	_ = http.NewResponseController(w).Flush()
 	h.tell(r, body, e, why)
+}
+
+// isSenders says that an error is the sender's own fault.
+func isSenders(err error) bool {
+	told, _, _ := fault.Told(err)
+	return told >= 400 && told <= 499
 }
 
 // tell hands a refusal to whoever wants to know of it.

@@ -41,7 +41,7 @@ const usualDeadline = 8 * time.Second
 
 // fetches reports whether a delivery may have to wait for a public key, or for a confirmation.
 func (s *Source) fetches() bool {
-	return slices.ContainsFunc(s.schemes, func(a active) bool { return a.scheme.Keyless() })
+	return slices.ContainsFunc(s.schemes, func(a active) bool { return a.scheme.Fetches() })
 }
 
 // fetchUntil returns until when a delivery that began to arrive at a time may wait for a public key: there is time left then to store it, or to

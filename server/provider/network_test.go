@@ -87,16 +87,22 @@ func TestSourcesWithoutSecrets(t *testing.T) {
 
 // How long a delivery may wait for a key: there is time left to answer before its provider gives up.
 func TestFetchUntil(t *testing.T) {
-	for key, want := range map[string]time.Duration{
-		"plaid":      8500 * time.Millisecond,  // of 10 s
-		"aws_sns":    13500 * time.Millisecond, // of 15 s
-		"slack":      1500 * time.Millisecond,  // of 3 s
-		"fireblocks": 6500 * time.Millisecond,  // none is published
+	for key, want := range map[string]struct {
+		until   time.Duration
+		fetches bool
+	}{
+		"plaid":      {8500 * time.Millisecond, true},  // of 10 s
+		"aws_sns":    {13500 * time.Millisecond, true}, // of 15 s
+		"slack":      {1500 * time.Millisecond, false}, // of 3 s
+		"fireblocks": {6500 * time.Millisecond, true},  // none is published
 	} {
 		pack, _ := catalogue(t).Get(key)
 		s := &Source{cfg: SourceConfig{Pack: pack}}
-		if got := s.fetchUntil(now).Sub(now); got != want {
-			t.Errorf("%s: %v, want %v", key, got, want)
+		for _, scheme := range pack.schemes {
+			s.schemes = append(s.schemes, active{scheme: scheme})
+		}
+		if until, fetches := s.fetchUntil(now).Sub(now), s.fetches(); until != want.until || fetches != want.fetches {
+			t.Errorf("%s: until %v, %v, want %v", key, until, fetches, want)
 		}
 	}
 }

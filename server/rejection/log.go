@@ -108,8 +108,8 @@ func (l *Log) Refused(r *delivery.Refusal) {
 // itemOf copies what is needed of a refusal: its own memory is accounted for by nobody.
 func (l *Log) itemOf(r *delivery.Refusal, passed int64) *item {
 	bare := *r
-	bare.Request, bare.Cause = nil, nil
-	it := &item{entry: entryOf(r, 0), host: r.Host, cause: r.Cause, refusal: &bare, passed: passed}
+	bare.Request, bare.Cause, bare.Host = nil, nil, ""
+	it := &item{entry: entryOf(r, 0), cause: r.Cause, refusal: &bare, passed: passed}
 	if r.Request == nil || !diagnosable(r.Reason) && !l.cfg.Bodies {
 		return it
 	}
@@ -139,7 +139,7 @@ func (l *Log) itemOf(r *delivery.Refusal, passed int64) *item {
 		it.entry.Body = kept.Body
 	}
 	if diagnosable(r.Reason) {
-		it.request = &kept
+		it.request, it.host = &kept, r.Host
 	}
 	return it
 }

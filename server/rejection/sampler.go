@@ -81,7 +81,7 @@ func (w *window) count(last delivery.Refusal) {
 		w.since = last.Time
 	}
 	w.last = last
-	w.last.Request, w.last.Cause = nil, nil
+	w.last.Request, w.last.Cause, w.last.Host = nil, nil, ""
 }
 
 // take says whether a refusal is to be looked into, and how many of its kind were not since the last one that was.

@@ -11,7 +11,8 @@ const maxNesting = 10_000
 //   - where one does, a copy in which the members of that key are none: readers differ in which of them counts. It is as long as the document,
 //     and what is left stands where it stood;
 //   - nil where the document is no JSON text, is two, or is nested deeper than 10,000 levels: of what doesn't end, or goes on, each reader
-//     makes something else.
+//     makes something else; and where objects have more than 65,536 members, which no delivery has: a stranger must not choose how much is
+//     remembered of a document.
 //
 // What can't be assumed: text that isn't UTF-8 and halves of surrogate pairs are let pass, in which readers differ too.
 func Readable(document []byte) []byte {
@@ -33,7 +34,7 @@ func Readable(document []byte) []byte {
 	return masked
 }
 
-// IsJSON reports whether a document is one JSON text, nested no deeper than 10,000 levels.
+// IsJSON reports whether a document is one JSON text, nested no deeper than 10,000 levels, and with no more than 65,536 members in an object.
 func IsJSON(document []byte) bool {
 	s := newScanner(document)
 	defer s.release()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -150,5 +151,38 @@ func TestEveryTokenInADeepDocument(t *testing.T) {
 	_, err = scheme.Verify(&delivery.Request{Body: body, Document: body}, []*signature.Key{key}, 0)
 	if !errors.Is(err, signature.ErrMissing) {
 		t.Errorf("got %v, want %v", err, signature.ErrMissing)
+	}
+}
+
+// How much is remembered of a document is nobody's to choose: beyond a bound there are no values in it.
+func TestReadableIsBounded(t *testing.T) {
+	members := func(n int, key func(int) string) []byte {
+		var b bytes.Buffer
+		b.WriteByte('{')
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "%q:0", key(i))
+		}
+		b.WriteByte('}')
+		return b.Bytes()
+	}
+	own, same := func(n int) string { return fmt.Sprint(n) }, func(int) string { return "" }
+	list := func(n int, of []byte) []byte {
+		return append(append([]byte("["), bytes.Repeat(append(of, ','), n)...), "1]"...)
+	}
+	for name, c := range map[string]struct {
+		document []byte
+		readable bool
+	}{
+		"as many members as there may be":              {members(65_536, own), true},
+		"one more":                                     {members(65_537, own), false},
+		"many objects, one after the other":            {list(1000, members(1000, own)), true},
+		"many objects, each of which gives keys again": {list(1000, members(1000, same)), false},
+	} {
+		if got := signature.Readable(c.document) != nil; got != c.readable {
+			t.Errorf("%s: readable %v, want %v", name, got, c.readable)
+		}
 	}
 }

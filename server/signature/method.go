@@ -107,6 +107,9 @@ func (s *Scheme) Keyless() bool {
 	return s.origin.URL != "" || s.method != nil && s.method.Traits().Keyless
 }
 
+// Fetches reports whether verifying may have to wait for what the provider publishes.
+func (s *Scheme) Fetches() bool { return s.Keyless() || s.method != nil && s.method.Traits().Fetched }
+
 // Confirms says which requests are confirmed by a visit to a link, and when; empty: none are.
 func (s *Scheme) Confirms() string {
 	if s.method == nil {

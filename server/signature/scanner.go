@@ -30,6 +30,10 @@ type member struct {
 	from, to uint32
 }
 
+// maxMembers is how many members the objects that are open at one place may have together, and how many may have a key that is given again:
+// what is remembered of a document stays within a few megabytes, whatever a stranger sends.
+const maxMembers = 65_536
+
 // keepMembers is how much of a scanner's memory is kept for the next document.
 const keepMembers = 4096
 
@@ -141,6 +145,9 @@ func (s *scanner) key() bool {
 	from := s.at
 	escaped, ok := s.text()
 	if !ok {
+		return false
+	}
+	if len(s.members) == maxMembers || len(s.twice) > maxMembers {
 		return false
 	}
 	m := member{from: uint32(from)}

@@ -88,6 +88,13 @@ func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
 	s.after(now)
 }
 
+// condemned says that the subscription is being deleted, or was.
+func (s *subscription) condemned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deleted
+}
+
 // reckoned returns those of a group of whose subscriptions no copy is stored that nobody knows of.
 func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 	failed := map[*subscription]error{}
@@ -96,10 +103,12 @@ func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 		err, done := failed[g.s]
 		if !done {
 			_, unsure := b.unsure[g.s]
-			if err = g.s.reckon(ctx, unsure, b.erased); err == nil {
-				delete(b.unsure, g.s)
-			} else {
+			switch err = g.s.reckon(ctx, unsure, b.erased); {
+			case err != nil:
 				b.trouble(err)
+			case !g.s.condemned():
+				// Of one that is being deleted nothing was looked at: see forgo.
+				delete(b.unsure, g.s)
 			}
 			failed[g.s] = err
 		}
