@@ -64,21 +64,13 @@ func TestExampleOfEachProvider(t *testing.T) {
 // signedCase is the first case of a provider's fixture that is signed under any scheme.
 func signedCase(t *testing.T, key string) *providerv1.Case {
 	t.Helper()
-	path := filepath.Join("..", "..", "server", "provider", "testdata", "fixtures", key+".yaml")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixture := &providerv1.Fixture{}
-	if err := (protoyaml.UnmarshalOptions{Path: path}).Unmarshal(data, fixture); err != nil {
-		t.Fatal(err)
-	}
+	fixture := fixtureOf(t, key)
 	for _, c := range fixture.GetCases() {
 		if c.GetOrigin() != "" && c.GetScheme() == "" {
 			return c
 		}
 	}
-	t.Fatalf("%s has no signed case", path)
+	t.Fatalf("%s has no signed case", key)
 	return nil
 }
 
@@ -97,4 +89,19 @@ func TestProvidersWithoutSecret(t *testing.T) {
 				cmp.Or(regexp.MustCompile(`\nSecret\n.*\n`).FindString(out), "no word of a secret"))
 		}
 	}
+}
+
+// fixtureOf reads the fixture of a provider.
+func fixtureOf(t *testing.T, key string) *providerv1.Fixture {
+	t.Helper()
+	path := filepath.Join("..", "..", "server", "provider", "testdata", "fixtures", key+".yaml")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixture := &providerv1.Fixture{}
+	if err := (protoyaml.UnmarshalOptions{Path: path}).Unmarshal(data, fixture); err != nil {
+		t.Fatal(err)
+	}
+	return fixture
 }

@@ -158,13 +158,9 @@ func keyPairCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			catalogue, err := provider.Builtin()
+			pack, err := builtinPack(args[0])
 			if err != nil {
 				return err
-			}
-			pack, ok := catalogue.Get(args[0])
-			if !ok {
-				return noProvider(catalogue, args[0])
 			}
 			pair, err := openPair(args[1], pack)
 			if err != nil {

@@ -12,24 +12,13 @@ import (
 	"strings"
 	"testing"
 
-	"buf.build/go/protoyaml"
-
-	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 // settingsOf are those that the provider's fixture has, as a source's configuration has them.
 func settingsOf(t *testing.T, key string) string {
 	t.Helper()
-	path := filepath.Join("..", "..", "server", "provider", "testdata", "fixtures", key+".yaml")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixture := &providerv1.Fixture{}
-	if err := (protoyaml.UnmarshalOptions{Path: path}).Unmarshal(data, fixture); err != nil {
-		t.Fatal(err)
-	}
+	fixture := fixtureOf(t, key)
 	var b strings.Builder
 	for name, value := range fixture.GetCases()[0].GetSettings() {
 		fmt.Fprintf(&b, "%s: %q, ", name, value)

@@ -54,13 +54,9 @@ func providersCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			catalogue, err := provider.Builtin()
+			pack, err := builtinPack(args[0])
 			if err != nil {
 				return err
-			}
-			pack, ok := catalogue.Get(args[0])
-			if !ok {
-				return noProvider(catalogue, args[0])
 			}
 			return showProvider(cmd.OutOrStdout(), pack)
 		},
@@ -98,6 +94,19 @@ func listProviders(w io.Writer, catalogue *provider.Catalogue, like string) erro
 	}
 	_, err := fmt.Fprintf(w, "\n%d providers: %s\n", shown, cmp.Or(strings.Join(counts, ", "), "none like this"))
 	return err
+}
+
+// builtinPack finds a provider of the catalogue.
+func builtinPack(key string) (*provider.Pack, error) {
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	pack, ok := catalogue.Get(key)
+	if !ok {
+		return nil, noProvider(catalogue, key)
+	}
+	return pack, nil
 }
 
 // noProvider says which key was perhaps meant.

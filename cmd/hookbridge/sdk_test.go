@@ -11,9 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"buf.build/go/protoyaml"
-
-	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
 	"github.com/hookbridge/hookbridge/internal/sdktest"
 )
 
@@ -32,15 +29,7 @@ func sdkSources(t *testing.T, libraries *sdktest.Libraries) []sdkSource {
 	t.Helper()
 	var list []sdkSource
 	for _, key := range libraries.Keys() {
-		path := filepath.Join("..", "..", "server", "provider", "testdata", "fixtures", key+".yaml")
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fixture := &providerv1.Fixture{}
-		if err := (protoyaml.UnmarshalOptions{Path: path}).Unmarshal(data, fixture); err != nil {
-			t.Fatal(err)
-		}
+		fixture := fixtureOf(t, key)
 		for _, c := range fixture.GetCases() {
 			if c.GetOrigin() != "" && len(c.GetEvents()) > 0 && len(c.GetSecrets()) > 0 {
 				list = append(list, sdkSource{key: key, secret: c.GetSecrets()[0], body: c.GetBody(), settings: c.GetSettings(), contentType: c.GetHeaders()["Content-Type"]})

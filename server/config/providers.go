@@ -8,7 +8,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hookbridge/hookbridge/server/document"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -22,20 +21,11 @@ func (c *completion) providers(names []string) []Provider {
 	first := map[string]int{}
 	for i, name := range names {
 		path := fmt.Sprintf("providers[%d]", i)
-		if c.At(path) {
+		file, ok := c.file("providers", i, name, "a file with a pack, like acme.yaml", first)
+		if !ok {
 			continue
 		}
-		if name == "" {
-			c.Add(path, "want the path of a file with a pack, like acme.yaml")
-			continue
-		}
-		p := Provider{Name: name, File: c.absolute(name)}
-		if earlier, twice := first[p.File]; twice {
-			c.Add(path, "%s is providers[%d] already", document.Quote(name), earlier)
-			continue
-		}
-		first[p.File] = i
-		c.files = append(c.files, p.File)
+		p := Provider{Name: name, File: file}
 		var err error
 		if p.Pack, err = readBounded(p.File, maxPack); err != nil {
 			c.Add(path, "%v", err)

@@ -17,20 +17,11 @@ func (c *completion) schemas(names []string) []Schema {
 	first := map[string]int{}
 	for i, name := range names {
 		path := fmt.Sprintf("schemas[%d]", i)
-		if c.At(path) {
+		file, ok := c.file("schemas", i, name, "an image, as buf build -o writes it", first)
+		if !ok {
 			continue
 		}
-		if name == "" {
-			c.Add(path, "want the path of an image, as buf build -o writes it")
-			continue
-		}
-		s := Schema{Name: name, File: c.absolute(name)}
-		if earlier, twice := first[s.File]; twice {
-			c.Add(path, "%s is schemas[%d] already", document.Quote(name), earlier)
-			continue
-		}
-		first[s.File] = i
-		c.files = append(c.files, s.File)
+		s := Schema{Name: name, File: file}
 		var err error
 		if s.Image, err = readBounded(s.File, maxImage); err != nil {
 			c.Add(path, "%v", err)
@@ -84,4 +75,24 @@ func (c *completion) unfit(path string, err error) {
 		return
 	}
 	c.Add(path, "%v", err)
+}
+
+// file is the absolute path of an element of a list of files; false, and said, where it is none, or there twice. It is watched from then on.
+func (c *completion) file(list string, i int, name, what string, first map[string]int) (absolute string, ok bool) {
+	path := fmt.Sprintf("%s[%d]", list, i)
+	if c.At(path) {
+		return "", false
+	}
+	if name == "" {
+		c.Add(path, "want the path of %s", what)
+		return "", false
+	}
+	absolute = c.absolute(name)
+	if earlier, twice := first[absolute]; twice {
+		c.Add(path, "%s is %s[%d] already", document.Quote(name), list, earlier)
+		return "", false
+	}
+	first[absolute] = i
+	c.files = append(c.files, absolute)
+	return absolute, true
 }
