@@ -82,10 +82,8 @@ func (s *subscription) laid(most int) (some []*burial, more bool) {
 func (s *subscription) awaits(one *burial) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-one.done: // a copy that nobody knew of was found
+	if one.concluded() { // a copy that nobody knew of was found
 		return false
-	default:
 	}
 	if !s.abandoned && s.machine.Burying(one.letter.Seq) {
 		return true
@@ -128,6 +126,9 @@ func (s *subscription) settleDead(one *burial, id int64) bool {
 func (s *subscription) unburied(one *burial, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if one.concluded() {
+		return // a copy that nobody knew of was found meanwhile
+	}
 	now := s.m.now()
 	s.machine.BuryFailed(now, one.letter)
 	s.counters.unburied.Add(1)
@@ -148,6 +149,16 @@ func (s *subscription) vanished(one *burial) {
 	s.conclude(one, false, nil)
 	s.after(now)
 	s.durable(false)
+}
+
+// concluded says that it is known what became of a burial.
+func (b *burial) concluded() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // conclude tells those who wait for a burial what became of it.
