@@ -1,9 +1,11 @@
 package subscription
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"unicode/utf8"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -29,34 +31,32 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 	if err := m.burier.known(ctx); err != nil {
 		return nil, err
 	}
+	// The copies are found first, as they say of an event whose id is forgotten which one it is, and erased last: a call that is repeated finds
+	// by them what was begun.
+	ids, sequences, err := m.copiesOf(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	if what.sequence > 0 && !slices.Contains(sequences, what.sequence) {
+		sequences = append(sequences, what.sequence)
+	}
 	found := false
-	if what.sequence > 0 {
-		// Who may not see an event is not told that there is one.
-		ev, err := m.journal.Get(ctx, what.sequence)
-		if err == nil {
-			_, err = visible(ctx, ev)
+	for _, sequence := range sequences {
+		is, err := m.eraseOne(ctx, sequence, len(ids) > 0)
+		if err != nil {
+			return nil, err
 		}
-		if err != nil && !errors.Is(err, journal.ErrNotFound) {
-			return nil, journalFault(err)
-		}
-		if err == nil {
-			if err := m.burier.note(ctx, what.sequence); err != nil {
-				return nil, err
-			}
-		}
-		err = m.journal.Erase(ctx, what.sequence)
-		found = err == nil
-		if err != nil && !errors.Is(err, journal.ErrNotFound) {
-			return nil, journalFault(err)
-		}
-		m.forget(what.sequence)
+		found = found || is
+		what.sequence = cmp.Or(what.sequence, sequence)
 	}
-	copies, err := m.eraseCopies(ctx, &what)
-	if err == nil && copies > 0 {
-		err = m.burier.note(ctx, what.sequence) // where the event itself was gone before
-	}
-	if err == nil && !found && copies == 0 {
+	if !found && len(ids) == 0 {
 		return nil, fault.ErrEventNotFound
+	}
+	copies, err := 0, error(nil)
+	if len(ids) > 0 {
+		copies, err = m.journal.DeadLetters().Erase(ctx, "", ids...)
+		m.deadCount.touch()
+		err = journalFault(err)
 	}
 	m.audit(ctx, "erase event", "", err, slog.Int64("sequence", what.sequence), slog.Int("dead_letters", copies))
 	if err != nil {
@@ -106,10 +106,33 @@ func (m *Manager) forget(sequence int64) {
 	}
 }
 
-// eraseCopies erases the dead letters that are copies of an event, redriven or not, and returns how many.
-func (m *Manager) eraseCopies(ctx context.Context, what *erasure) (int, error) {
-	var ids []int64
-	err := m.letters(ctx, "", 0, func(e journal.SideEntry) (bool, error) {
+// eraseOne erases an event from the journal and from memory, and says whether it was there. That it is erased is noted before, also where only
+// copies are left of it.
+func (m *Manager) eraseOne(ctx context.Context, sequence int64, copied bool) (found bool, err error) {
+	// Who may not see an event is not told that there is one.
+	ev, err := m.journal.Get(ctx, sequence)
+	if err == nil {
+		_, err = visible(ctx, ev)
+	}
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return false, journalFault(err)
+	}
+	if err == nil || copied {
+		if err := m.burier.note(ctx, sequence); err != nil {
+			return false, err
+		}
+	}
+	err = m.journal.Erase(ctx, sequence)
+	if err != nil && !errors.Is(err, journal.ErrNotFound) {
+		return false, journalFault(err)
+	}
+	m.forget(sequence)
+	return err == nil, nil
+}
+
+// copiesOf finds the dead letters that are copies of an event, redriven or not, and the sequences of what they are copies of.
+func (m *Manager) copiesOf(ctx context.Context, what erasure) (ids, sequences []int64, err error) {
+	err = m.letters(ctx, "", 0, func(e journal.SideEntry) (bool, error) {
 		_, ev, err := decodeDeadLetter(e)
 		if err != nil {
 			return false, err // it could be the one
@@ -119,19 +142,11 @@ func (m *Manager) eraseCopies(ctx context.Context, what *erasure) (int, error) {
 		}
 		if ev.Sequence == what.sequence || what.source != "" && ev.Source == what.source && ev.ID == what.id {
 			ids = append(ids, e.ID)
-			if what.sequence == 0 {
-				what.sequence = ev.Sequence
+			if !slices.Contains(sequences, ev.Sequence) {
+				sequences = append(sequences, ev.Sequence)
 			}
 		}
 		return true, nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	n, err := m.journal.DeadLetters().Erase(ctx, "", ids...)
-	m.deadCount.touch()
-	return n, journalFault(err)
+	return ids, sequences, err
 }
