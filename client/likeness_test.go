@@ -56,6 +56,19 @@ func (w *wire) open(name string, window int32, types ...string) (next func() str
 	}, cancel
 }
 
+// mustExist asks for a subscription that is there already, and returns why there is none.
+func (w *wire) mustExist(name string) string {
+	w.t.Helper()
+	stream, err := w.events.Subscribe(w.t.Context(), &hookbridgev1.SubscribeRequest{Subscription: name, MustExist: true})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.NotFound {
+		w.t.Fatalf("want NotFound, got %v", err)
+	}
+	return status.Convert(err).Message()
+}
+
 // say makes a call about deliveries and returns what was not applied, or the error's code.
 func (w *wire) say(what, subscription string, deliveries ...string) string {
 	w.t.Helper()
@@ -129,6 +142,7 @@ func TestTheBridgeInMemoryIsLikeTheRealOne(t *testing.T) {
 			for _, id := range []string{"a", "b", "c"} {
 				w.post(id)
 			}
+			want(w.mustExist("billing"), "there is no subscription \"billing\"")
 			next, end := w.open("billing", 2)
 			want(next(), `confirmed "billing", created true, window 2`)
 			want(next(), "a attempt 1 REASON_NEW")

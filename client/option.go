@@ -36,6 +36,7 @@ type settings struct {
 	sources, types []string
 	expression     string
 	start          *hookbridgev1.Start
+	mustExist      bool
 	events         int32
 	bytes          int64
 	deadline       time.Duration
@@ -77,6 +78,10 @@ func Expression(condition string) Option {
 
 // From says where a new subscription begins; one that exists goes on where it stood. Default: now.
 func From(start *hookbridgev1.Start) Option { return option(func(s *settings) { s.start = start }) }
+
+// MustExist is for subscriptions that are created beforehand: Subscribe ends with NotFound where there is none of this name, instead of
+// making one. When it stood once, that is so in any case: a subscription that is deleted while the connection is lost is not made anew.
+func MustExist() Option { return option(func(s *settings) { s.mustExist = true }) }
 
 // Beginning is the oldest event that is stored.
 func Beginning() *hookbridgev1.Start {
@@ -196,7 +201,7 @@ func (c *Client) settle(options []Option) (*settings, error) {
 // request is what the bridge is asked for.
 func (s *settings) request(subscription string, types []string) *hookbridgev1.SubscribeRequest {
 	r := &hookbridgev1.SubscribeRequest{
-		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types, Expression: s.expression}, Start: s.start,
+		Subscription: subscription, Filter: &hookbridgev1.Filter{Sources: s.sources, Types: types, Expression: s.expression}, Start: s.start, MustExist: s.mustExist,
 		MaxOutstandingEvents: s.events, MaxOutstandingBytes: s.bytes, IncludeContent: s.content,
 		MaxEventBytes: s.maxEventBytes, ClientName: s.name,
 	}

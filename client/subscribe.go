@@ -115,8 +115,8 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		// A stream that stood and is not known any more was opened with a token that was replaced meanwhile: with the one of now it
 		// may stand again.
 		replaced := stood && status.Code(err) == codes.Unauthenticated
-		// What is being deleted when this one comes is free before long; only who stood on it is told that it is gone.
-		elsewhere := !stood && status.Code(err) == codes.NotFound
+		// What is being deleted when this one comes is free before long; only who stood on it, or wants no new one, is told that it is gone.
+		elsewhere := !u.request.GetMustExist() && status.Code(err) == codes.NotFound
 		if isPermanent(err) && !replaced && !elsewhere {
 			return fmt.Errorf("subscribe: %w", err)
 		}
@@ -180,6 +180,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 		switch m := m.GetMessage().(type) {
 		case *hookbridgev1.SubscribeResponse_Confirmed:
 			stands()
+			u.request.MustExist = u.request.GetSubscription() != "" // from now on: one that is deleted meanwhile isn't made anew
 			if s.deadline = m.Confirmed.GetAckDeadline().AsDuration(); s.deadline > 0 && u.request.GetSubscription() != "" {
 				u.dispatcher.widen(int(m.Confirmed.GetMaxOutstandingEvents()))
 				extender.Go(func() { u.extend(s) })

@@ -54,6 +54,7 @@ type settings struct {
 	backoff     []time.Duration
 	maxAttempts int32
 	patience    time.Duration
+	existing    []string
 }
 
 // Loopback serves on a port of this machine (Address), for programs that dial by themselves. Such a test can't run in a synctest bubble.
@@ -83,6 +84,11 @@ func MaxAttempts(n int) Option {
 // Patience is how long a test waits for something before it fails. Default 10 s.
 func Patience(d time.Duration) Option { return func(s *settings) { s.patience = d } }
 
+// Existing names subscriptions that are there before anybody subscribes, for clients with client.MustExist. They begin with the first event.
+func Existing(subscriptions ...string) Option {
+	return func(s *settings) { s.existing = append(s.existing, subscriptions...) }
+}
+
 // New starts a bridge, which ends with the test.
 func New(t TB, options ...Option) *Bridge {
 	t.Helper()
@@ -96,6 +102,9 @@ func New(t TB, options ...Option) *Bridge {
 	b := &Bridge{
 		t: t, settings: s, served: make(chan error, 1), changed: make(chan struct{}),
 		subscriptions: map[string]*subscription{}, streams: map[*stream]struct{}{}, fails: map[string][]error{},
+	}
+	for _, name := range s.existing {
+		b.subscription(&hookbridgev1.SubscribeRequest{Subscription: name, Start: client.Beginning()})
 	}
 	if s.loopback {
 		var err error

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -58,7 +60,10 @@ func (v *events) Subscribe(request *hookbridgev1.SubscribeRequest, to grpc.Serve
 			return
 		}
 		var created bool
-		s.subscription, created = b.subscription(request)
+		if s.subscription, created = b.subscription(request); s.subscription == nil {
+			refused = status.Errorf(codes.NotFound, "there is no subscription %q", request.GetSubscription())
+			return
+		}
 		b.streams[s] = struct{}{}
 		confirmed = &hookbridgev1.Confirmed{
 			Subscription: request.GetSubscription(), Created: created && request.GetSubscription() != "", Position: s.subscription.next, JournalEnd: int64(len(b.events)) + 1,

@@ -35,10 +35,13 @@ type entry struct {
 
 func (b *Bridge) now() time.Time { return time.Now() }
 
-// subscription finds or makes the subscription that a stream asks for.
+// subscription finds or makes the subscription that a stream asks for; nil for one that must exist and doesn't.
 func (b *Bridge) subscription(request *hookbridgev1.SubscribeRequest) (s *subscription, created bool) {
 	name := request.GetSubscription()
 	if s = b.subscriptions[name]; s == nil || name == "" {
+		if request.GetMustExist() {
+			return nil, false
+		}
 		s, created = &subscription{b: b, name: name, next: b.begin(request.GetStart()), entries: map[int64]*entry{}}, true
 		if name != "" {
 			b.subscriptions[name] = s

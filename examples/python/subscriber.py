@@ -67,6 +67,8 @@ class Subscriber:
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.stop = stop
         self.pause = FIRST_PAUSE
+        # What is deleted while this process has no stream is not made anew.
+        self.stood = False
 
     async def run(self) -> None:
         """Follows one stream after the other until it is to stop. Raises what trying again won't change."""
@@ -87,7 +89,9 @@ class Subscriber:
     async def follow(self) -> None:
         """Reads one stream to its end, or until it is to stop."""
         stream = self.events.Subscribe(
-            event_service_pb2.SubscribeRequest(subscription=SUBSCRIPTION, filter=FILTER, client_name="python example")
+            event_service_pb2.SubscribeRequest(
+                subscription=SUBSCRIPTION, filter=FILTER, must_exist=self.stood, client_name="python example"
+            )
         )
         # An idle stream has heartbeats. When three are missing, the bridge or something on the way hangs.
         patience = 45
@@ -119,6 +123,7 @@ class Subscriber:
                     log(f"subscribed as {SUBSCRIPTION} at sequence {response.confirmed.position}")
                     patience = 3 * response.confirmed.heartbeat_interval.seconds
                     self.pause = FIRST_PAUSE
+                    self.stood = True
                 elif kind == "delivery":
                     await handle(response.delivery.event)
                     oldest = oldest if handled else time.monotonic()

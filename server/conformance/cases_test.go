@@ -61,6 +61,7 @@ func promises() []promise {
 		{"seek: moves what is undelivered, leases stay", seekLeases},
 		{"pause stops sending, and what is outstanding can be settled", pause},
 		{"update: another filter decides about what is read from then on", updateFilter},
+		{"create: who wants it made beforehand gets no other", made},
 		{"delete: streams end, the name is free, and nothing is left", deleted},
 		{"list: lag, outstanding, redelivered, dead-lettered, members and where they are", listed},
 		{"dead letters: listed over pages", lettersListed},

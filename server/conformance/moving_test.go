@@ -124,12 +124,25 @@ func deleted(b *bridge) {
 	refused(b.t, m.ended(), `NotFound SUBSCRIPTION_DELETED: subscription "a" was deleted`)
 	_, err := b.manage.ListDeadLetters(b.t.Context(), &hookbridgev1.ListDeadLettersRequest{Subscription: "a"})
 	refused(b.t, err, `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "a"`)
+	refused(b.t, b.attempt(b.events, "a", mustExist).ended(), `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "a"`)
 	// The next one of its name has nothing of it.
 	m = b.join("a", nil)
 	equal(b.t, "made", m.first.GetCreated(), true)
 	m.gets(fresh(1, 2)...)
 	b.dead("a")
 	b.acks("a", []*hookbridgev1.AckFailure{{AckId: ds[1].GetAckId(), Reason: stale}}, ds[1])
+}
+
+func mustExist(req *hookbridgev1.SubscribeRequest) { req.MustExist = true }
+
+// made is a subscription that is created before anybody reads it.
+func made(b *bridge) {
+	refused(b.t, b.attempt(b.events, "a", mustExist).ended(), `NotFound SUBSCRIPTION_NOT_FOUND: there is no subscription "a"`)
+	b.create(&hookbridgev1.Subscription{Name: "a"})
+	b.push(2)
+	m := b.join("a", mustExist)
+	equal(b.t, "made", m.first.GetCreated(), false)
+	m.gets(fresh(1, 2)...)
 }
 
 func listed(b *bridge) {

@@ -67,6 +67,8 @@ const (
 func newMember(req *hookbridgev1.SubscribeRequest) (*member, error) {
 	if name := req.GetSubscription(); name != "" && !validName(name) {
 		return nil, invalid("subscription", nameRule, name)
+	} else if name == "" && req.GetMustExist() {
+		return nil, invalid("must_exist", "an ephemeral subscription is always a new one; want a name in subscription")
 	}
 	mem := &member{
 		content: req.GetIncludeContent(), client: req.GetClientName(), notify: make(chan struct{}, 1),

@@ -68,12 +68,16 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	return out.run(ctx)
 }
 
-// open returns the subscription that a stream is for. A durable one is made on first use, an ephemeral one always.
+// open returns the subscription that a stream is for. A durable one is made on first use unless it must exist, an ephemeral one always.
 func (m *Manager) open(ctx context.Context, req *hookbridgev1.SubscribeRequest, want *filter) (*subscription, error) {
 	name := req.GetSubscription()
 	if name != "" {
-		if s, err := m.find(name); err == nil {
+		s, err := m.find(name)
+		if err == nil {
 			return s, nil
+		}
+		if req.GetMustExist() {
+			return nil, err
 		}
 	}
 	position, err := m.startAt(ctx, "start", req.GetStart())

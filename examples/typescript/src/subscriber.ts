@@ -72,14 +72,14 @@ class Acknowledgements {
 }
 
 // follow reads one stream to its end. It throws unless the bridge or `stop` ended it in order.
-async function follow(events: Client<typeof EventService>, stop: AbortSignal, confirmed: () => void): Promise<void> {
+async function follow(events: Client<typeof EventService>, stop: AbortSignal, mustExist: boolean, confirmed: () => void): Promise<void> {
   const stream = new AbortController();
   const acks = new Acknowledgements(events, (reason) => stream.abort(reason));
   // An idle stream has heartbeats. When three are missing, the bridge or something on the way hangs.
   const silence = () => stream.abort(new ConnectError("no heartbeat", Code.Unavailable));
   let watchdog = setTimeout(silence, 45_000);
   try {
-    const request = { subscription, filter, clientName: "typescript example" };
+    const request = { subscription, filter, mustExist, clientName: "typescript example" };
     for await (const { message } of events.subscribe(request, { signal: AbortSignal.any([stop, stream.signal]) })) {
       watchdog.refresh();
       if (message.case === "confirmed") {
@@ -109,9 +109,14 @@ async function main(): Promise<void> {
   const baseUrl = process.env["HOOKBRIDGE_SERVER"] ?? "http://127.0.0.1:9090";
   const events = createClient(EventService, createGrpcTransport({ baseUrl, pingIntervalMs: 20_000 }));
 
+  // What was deleted while this process had no stream is not made anew.
+  let stood = false;
   for (let pause = firstPauseMillis; !stop.signal.aborted; pause = Math.min(2 * pause, lastPauseMillis)) {
     try {
-      await follow(events, stop.signal, () => { pause = firstPauseMillis; });
+      await follow(events, stop.signal, stood, () => {
+        pause = firstPauseMillis;
+        stood = true;
+      });
     } catch (reason) {
       // What is no answer of the bridge, such as an error of `handle`, is not for us to repeat.
       if (stop.signal.aborted) break;

@@ -375,7 +375,11 @@ type SubscribeRequest struct {
 	// clients refuse messages above 4 MiB unless told otherwise; from 1 KiB to 32 MiB.
 	MaxEventBytes int32 `protobuf:"varint,9,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
 	// What the client calls itself, for logs and listings. At most 128 characters.
-	ClientName    string `protobuf:"bytes,10,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
+	ClientName string `protobuf:"bytes,10,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
+	// Whether the durable subscription has to be there already: NotFound (SUBSCRIPTION_NOT_FOUND) where there is none, instead of a new one.
+	// For a team that creates its subscriptions beforehand, and for a client that comes back to one: what was deleted while it was
+	// away is not made anew. InvalidArgument without a name.
+	MustExist     bool `protobuf:"varint,11,opt,name=must_exist,json=mustExist,proto3" json:"must_exist,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -478,6 +482,13 @@ func (x *SubscribeRequest) GetClientName() string {
 		return x.ClientName
 	}
 	return ""
+}
+
+func (x *SubscribeRequest) GetMustExist() bool {
+	if x != nil {
+		return x.MustExist
+	}
+	return false
 }
 
 // SubscribeResponse is one message of the stream.
@@ -2052,7 +2063,7 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\x03now\x18\x02 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x03now\x120\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12%\n" +
 	"\bsequence\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x00R\bsequenceB\x04\n" +
-	"\x02at\"\xf3\x04\n" +
+	"\x02at\"\x92\x05\n" +
 	"\x10SubscribeRequest\x12F\n" +
 	"\fsubscription\x18\x01 \x01(\tB\"\xbaH\x1f\xd8\x01\x01r\x1a2\x18^[a-z][a-z0-9._-]{0,62}$R\fsubscription\x12-\n" +
 	"\x06filter\x18\x02 \x01(\v2\x15.hookbridge.v1.FilterR\x06filter\x12*\n" +
@@ -2066,7 +2077,9 @@ const file_hookbridge_v1_event_service_proto_rawDesc = "" +
 	"\x0fmax_event_bytes\x18\t \x01(\x05B\x10\xbaH\r\xd8\x01\x01\x1a\b\x18\x80\x80\x80\x10(\x80\bR\rmaxEventBytes\x12)\n" +
 	"\vclient_name\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\n" +
-	"clientName\"\xf1\x01\n" +
+	"clientName\x12\x1d\n" +
+	"\n" +
+	"must_exist\x18\v \x01(\bR\tmustExist\"\xf1\x01\n" +
 	"\x11SubscribeResponse\x128\n" +
 	"\tconfirmed\x18\x01 \x01(\v2\x18.hookbridge.v1.ConfirmedH\x00R\tconfirmed\x125\n" +
 	"\bdelivery\x18\x02 \x01(\v2\x17.hookbridge.v1.DeliveryH\x00R\bdelivery\x128\n" +

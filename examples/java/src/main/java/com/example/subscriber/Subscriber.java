@@ -57,6 +57,8 @@ public final class Subscriber {
   private final CountDownLatch stop = new CountDownLatch(1);
   private volatile BlockingClientCall<?, SubscribeResponse> stream;
   private Duration pause = FIRST_PAUSE;
+  // What is deleted while this process has no stream is not made anew.
+  private boolean stood;
 
   private Subscriber(ManagedChannel channel, String subscription) {
     this.channel = channel;
@@ -157,8 +159,8 @@ public final class Subscriber {
   private void follow() throws InterruptedException, StatusException, InvalidProtocolBufferException {
     Filter filter = Filter.newBuilder()
         .addSources("stripe").addSources("github").addTypes("invoice.*").addTypes("pull_request.*").build();
-    stream = events.subscribe(
-        SubscribeRequest.newBuilder().setSubscription(subscription).setFilter(filter).setClientName("java example").build());
+    stream = events.subscribe(SubscribeRequest.newBuilder()
+        .setSubscription(subscription).setFilter(filter).setMustExist(stood).setClientName("java example").build());
     // An idle stream has heartbeats. When three are missing, the bridge or something on the way hangs.
     Duration patience = Duration.ofSeconds(45);
     // What was handled; no more than the window, beyond which the bridge sends nothing.
@@ -186,6 +188,7 @@ public final class Subscriber {
             System.err.println("subscribed as " + subscription + " at sequence " + response.getConfirmed().getPosition());
             patience = Duration.ofSeconds(3 * response.getConfirmed().getHeartbeatInterval().getSeconds());
             pause = FIRST_PAUSE;
+            stood = true;
           }
           case DELIVERY -> {
             Delivery delivery = response.getDelivery();
