@@ -71,9 +71,13 @@ func (s *sieve) maybe(generation uint64, key []byte) bool {
 	if !s.loaded || known && layers == nil {
 		return true
 	}
-	// The newest is the largest.
+	if len(layers) == 0 {
+		return false
+	}
+	// All have the same number of hashes, so they are computed once. The newest is the largest.
+	places := bloom.Locations(key, layers[0].filter.K())
 	for i := len(layers) - 1; i >= 0; i-- {
-		if layers[i].filter.Test(key) {
+		if layers[i].filter.TestLocations(places) {
 			return true
 		}
 	}
