@@ -302,7 +302,7 @@ func precheck(r *http.Request, source *provider.Source) error {
 		}
 	}
 	if r.Method == http.MethodPost {
-		if err := source.CheckMediaType(r.Header.Get("Content-Type")); err != nil {
+		if err := source.CheckMediaType(r.Header["Content-Type"]); err != nil {
 			return fault.Detail(fault.ErrMediaType, "%s", err.Error())
 		}
 	}

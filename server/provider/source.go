@@ -288,9 +288,10 @@ func (s *Source) AcceptsMethod(method string) bool {
 	return slices.Contains(s.cfg.Pack.methods, method)
 }
 
-// CheckMediaType returns ErrMediaType for a Content-Type that the pack has no body for. Its text is fit for the sender.
-func (s *Source) CheckMediaType(contentType string) error {
-	_, err := s.cfg.Pack.bodyOf(contentType)
+// CheckMediaType returns ErrMediaType for a Content-Type that the pack has no body for, and for several that differ. Its text is fit for the
+// sender.
+func (s *Source) CheckMediaType(contentTypes []string) error {
+	_, err := s.cfg.Pack.bodyNamed(contentTypes)
 	return err
 }
 
