@@ -51,7 +51,7 @@ func (p *Pack) bodyNamed(contentTypes []string) (body, error) {
 	if len(contentTypes) == 0 {
 		return p.bodyOf("")
 	}
-	if len(slices.Compact(slices.Clone(contentTypes))) > 1 {
+	if slices.ContainsFunc(contentTypes[1:], func(other string) bool { return other != contentTypes[0] }) {
 		return body{}, fmt.Errorf("%w: Content-Type is there more than once, with different values, want %s", ErrMediaType, p.mediaTypes())
 	}
 	return p.bodyOf(contentTypes[0])
