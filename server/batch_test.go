@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
+
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
@@ -99,9 +101,6 @@ func TestBatchIsCompletedByARetry(t *testing.T) {
 	if a := b.post("acme", "", "", []byte(`{"id":"alone","type":"made"}`), nil); a.status != 200 || a.text != `{"id":"alone","sequence":"4","duplicate":false}`+"\n" {
 		t.Errorf("no list: %d %s", a.status, a.text)
 	}
-	if a := b.post("acme", "", "", list(1, 10_001), nil); a.status != 413 || !strings.Contains(a.text, `"TOO_MANY_EVENTS"`) {
-		t.Errorf("too many: %d %s", a.status, a.text)
-	}
 	if a := b.post("acme", "", "", list(9, 1), http.Header{"X-Acme-Signature": {strings.Repeat("0", 64)}}); a.status != 403 || a.text != "" {
 		t.Errorf("forged: %d %q", a.status, a.text)
 	}
@@ -110,6 +109,35 @@ func TestBatchIsCompletedByARetry(t *testing.T) {
 		if got := next().GetEvent().GetId(); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// A list that is longer than is taken, or that would become too large with what is around it, is refused as a whole, and both the sender and the
+// operator are told what was expected and what to do.
+func TestListsThatAreTooLong(t *testing.T) {
+	around := `{"type":"made","around":"` + strings.Repeat("x", 1000) + `","events":[` + strings.TrimSuffix(strings.Repeat(`{"a":1},`, 500), ",") + `]}`
+	for _, tc := range []struct{ name, pack, body, want string }{
+		{"more events than are taken", acme, string(list(0, 10_001)),
+			"want at most 10000 in a delivery, and there are more; none of them was stored: let the provider send fewer at once"},
+		{"more around them than is taken", strings.Replace(acme, "batch: {events: events}", "batch: {events: events, keeps_envelope: true}", 1), around,
+			"each with what is around the list they are more than 8 times as large as the delivery, and 64 KiB; none of them was stored: let the provider send fewer at once"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := &refusing{bridge: openWith(t, tc.pack, acmeSource, nil)}
+			b.followRefusals()
+			a, r := b.post("acme", "", "", []byte(tc.body), nil), b.next()
+			want := "too many events: " + tc.want
+			if told := `{"code":3,"message":"` + want + `","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"TOO_MANY_EVENTS","domain":"hookbridge"}]}`; a.status != 413 || strings.TrimSpace(a.text) != told {
+				t.Errorf("the sender is told %d %s", a.status, a.text)
+			}
+			if r.GetStatus() != 413 || r.GetReason() != "TOO_MANY_EVENTS" || r.GetMessage() != want || r.GetSource() != "acme" || r.GetBodyBytes() != int64(len(tc.body)) {
+				t.Errorf("written down is %s", protojson.Format(r))
+			}
+			// None of it was stored.
+			if a := b.post("acme", "", "", list(1, 1), nil); a.status != 200 || !strings.Contains(a.text, `"sequence":"1"`) {
+				t.Errorf("the next one: %d %s", a.status, a.text)
+			}
+		})
 	}
 }
 

@@ -63,6 +63,7 @@ func (c *completion) config(m *configv1.Config) *Config {
 	config.Providers = c.providers(m.GetProviders())
 	config.Sources = c.sources(m.GetSources(), config)
 	config.Principals = c.principals(m.GetAuth(), m.GetGrpc().GetTls().GetClientCa()+m.GetAdmin().GetTls().GetClientCa() != "")
+	c.demoSecrets(config)
 	c.exposed("grpc", config.GRPC, m.GetAuth() != nil)
 	c.exposed("admin", config.Admin, m.GetAuth() != nil)
 	c.distinctListeners(config)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,12 +47,9 @@ func Load(path string, o Options) (*Config, error) {
 		return nil, fileError(path, err)
 	}
 	defer func() { _ = file.Close() }()
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	data, err := readBounded(file, path, maxFile, "configuration")
 	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("file %s is larger than %s, which no configuration is", path, formatSize(maxFile))
+		return nil, err
 	}
 	config, err := parse(data, path, absolute, o)
 	if problems, ok := errors.AsType[*Error](err); ok {

@@ -268,6 +268,11 @@ sources: [{name: a, provider: hmac, secrets: [env:A], max_body: 2MiB, digest_win
 		{"same port", source + "http: {listen: '0.0.0.0:1'}\ngrpc: {listen: 'localhost:1'}\nadmin: {listen: '127.0.0.1:9090'}\n",
 			`3:16: grpc.listen: "localhost:1" is already taken by http.listen`},
 		{"same port as a default", source + "admin: {listen: '127.0.0.1:9090'}\n", `2:17: admin.listen: "127.0.0.1:9090" is already taken by grpc.listen`},
+		{"the demo's secret for strangers", "http: {listen: '0.0.0.0:8080'}\nsources:\n- {name: a, provider: hmac, secrets: [env:A, env:DEMO]}\n- {name: b, provider: github, secrets: [env:DEMO]}\n",
+			`3:46: sources[0] "a": secrets[1]: everybody knows this one, which is that of serve --demo, and http.listen "0.0.0.0:8080" is not a loopback address; want one of your own
+4:41: sources[1] "b": secrets[0]: everybody knows this one, which is that of serve --demo, and http.listen "0.0.0.0:8080" is not a loopback address; want one of your own`},
+		{"the demo's secret where only the machine reaches it, and something else", "sources: [{name: a, provider: hmac, secrets: [env:DEMO]}]\nshutdown_timeout: 1h\n",
+			`2:19: shutdown_timeout: want from 1s to 10m; got "1h"`},
 		{"public url and proxies", source + "http: {public_url: 'https://u:hunter2@x', trusted_proxies: [10.0.0.0/33, proxy]}\n",
 			`2:20: http.public_url: want a URL with scheme and host and without user, query or fragment, like https://hooks.example.com
 2:61: http.trusted_proxies[0]: want a network or an address, like 10.0.0.0/8; got "10.0.0.0/33"
@@ -287,7 +292,7 @@ sources: [{name: a, provider: hmac, secrets: [env:A], max_body: 2MiB, digest_win
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := write(t, map[string]string{"hookbridge.yaml": c.file, "empty": "\n", "huge": strings.Repeat("x", maxSecret+1)})
-			_, err := Load(path, Options{Providers: []string{"github", "hmac"}, LookupEnv: env("A", "1", "EMPTY", "")})
+			_, err := Load(path, Options{Providers: []string{"github", "hmac"}, LookupEnv: env("A", "1", "EMPTY", "", "DEMO", DemoSecret)})
 			if err == nil {
 				t.Fatal("no error")
 			}

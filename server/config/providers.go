@@ -27,7 +27,7 @@ func (c *completion) providers(names []string) []Provider {
 		}
 		p := Provider{Name: name, File: file}
 		var err error
-		if p.Pack, err = readBounded(p.File, maxPack); err != nil {
+		if p.Pack, err = readSome(p.File, maxPack, "pack"); err != nil {
 			c.Add(path, "%v", err)
 			c.broken(p, err)
 			continue

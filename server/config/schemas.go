@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ func (c *completion) schemas(names []string) []Schema {
 		}
 		s := Schema{Name: name, File: file}
 		var err error
-		if s.Image, err = readBounded(s.File, maxImage); err != nil {
+		if s.Image, err = readSome(s.File, maxImage, "image"); err != nil {
 			c.Add(path, "%v", err)
 			continue
 		}
@@ -32,24 +31,13 @@ func (c *completion) schemas(names []string) []Schema {
 	return schemas
 }
 
-// readBounded reads a file that must not be empty, nor larger than most.
-func readBounded(path string, most int64) ([]byte, error) {
-	file, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if int64(len(content)) > most {
-		return nil, fmt.Errorf("file %s is larger than %s", path, formatSize(most))
-	}
-	if len(content) == 0 {
+// readSome reads a regular file that must not be empty, nor larger than most.
+func readSome(path string, most int64, what string) ([]byte, error) {
+	content, err := readRegular(path, most, what)
+	if err == nil && len(content) == 0 {
 		return nil, fmt.Errorf("file %s is empty", path)
 	}
-	return content, nil
+	return content, err
 }
 
 // checkSchemas lets the caller refuse images, if all of them could be read: what one lacks may be in another.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -19,9 +18,9 @@ const (
 // Secret is a shared secret, a token or a key. However it is printed, logged or marshaled, what comes out is [redacted]. Two
 // are equal (reflect.DeepEqual) when their values and references are.
 type Secret struct {
-	value     string
-	reference string
-	file      string
+	value string
+	// reference is where it was read from, as the configuration has it, file the path of the file where it was one.
+	reference, file string
 }
 
 // NewSecret wraps a value that was not read from a configuration.
@@ -29,9 +28,6 @@ func NewSecret(value string) Secret { return Secret{value: value} }
 
 // Reveal returns the value. Whoever calls it answers for where it goes.
 func (s Secret) Reveal() string { return s.value }
-
-// Reference returns where the secret was read from, as the configuration has it: "env:NAME" or "file:PATH".
-func (s Secret) Reference() string { return s.reference }
 
 // Format keeps the value out of every verb of package fmt, %d and %x included.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
@@ -87,17 +83,9 @@ func readSecret(reference string, lookup func(string) (string, bool), absolute f
 }
 
 func readSecretFile(path string) (string, error) {
-	file, err := openRegular(path)
+	content, err := readRegular(path, maxSecret, "secret")
 	if err != nil {
 		return "", err
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
-	if err != nil {
-		return "", fileError(path, err)
-	}
-	if len(content) > maxSecret {
-		return "", fmt.Errorf("file %s is larger than 64KiB, which no secret is", path)
 	}
 	value, ended := strings.CutSuffix(string(content), "\n")
 	if ended {
@@ -107,30 +95,6 @@ func readSecretFile(path string) (string, error) {
 		return "", fmt.Errorf("file %s is empty", path)
 	}
 	return value, nil
-}
-
-// openRegular refuses what isn't a regular file before opening it: a pipe would block, and could be read only once.
-func openRegular(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("file %s is not a regular file", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	return file, nil
-}
-
-// fileError says what is wrong with a file without saying its path twice.
-func fileError(path string, err error) error {
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pathErr.Err
-	}
-	return fmt.Errorf("file %s can't be read: %w", path, err)
 }
 
 // isEnvName keeps a secret that happens to begin with "env:" out of the error about an unset variable.

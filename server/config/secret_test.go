@@ -76,8 +76,8 @@ func TestReadSecret(t *testing.T) {
 		"file:" + dir + "/return":  "abc\r",
 	} {
 		got, err := ReadSecret(reference, env("A", "1", "_b2", " 2\n"))
-		if err != nil || got.Reveal() != want || got.Reference() != reference {
-			t.Errorf("%s: want %q, got %q of %s, %v", reference, want, got.Reveal(), got.Reference(), err)
+		if err != nil || got.Reveal() != want || got.reference != reference {
+			t.Errorf("%s: want %q, got %q of %s, %v", reference, want, got.Reveal(), got.reference, err)
 		}
 	}
 	for reference, want := range map[string]string{

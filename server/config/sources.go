@@ -99,6 +99,22 @@ func (c *completion) secrets(path string, references []string, journal string, s
 	}
 }
 
+// demoSecrets refuses the secret of Demo where strangers reach the listener: anybody can sign with it.
+func (c *completion) demoSecrets(config *Config) {
+	if c.At("http.listen") || loopback(config.HTTP.Listen) {
+		return
+	}
+	for i, s := range config.Sources {
+		path := fmt.Sprintf("sources[%d].secrets", i)
+		for n, secret := range s.Secrets {
+			if secret.value == DemoSecret && n < len(c.read[path]) {
+				c.Add(fmt.Sprintf("%s[%d]", path, c.read[path][n]), "everybody knows this one, which is that of serve --demo, and http.listen %q is not a loopback address; "+
+					"want one of your own", config.HTTP.Listen)
+			}
+		}
+	}
+}
+
 // captured takes the secret that the provider's handshake brought, if it has.
 func (c *completion) captured(path, journal string, s *Source) {
 	s.Captured = true

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	configv1 "github.com/hookbridge/hookbridge/gen/hookbridge/config/v1"
@@ -109,17 +108,9 @@ func (c *completion) certificates(path, name string) (string, []byte) {
 }
 
 func readCertificates(path string) ([]byte, error) {
-	file, err := openRegular(path)
+	content, err := readRegular(path, maxCertificates, "list of certificates")
 	if err != nil {
 		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, maxCertificates+1))
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if len(content) > maxCertificates {
-		return nil, fmt.Errorf("file %s is larger than %s", path, formatSize(maxCertificates))
 	}
 	if _, err := parseCertificates(content); err != nil {
 		return nil, fmt.Errorf("file %s: %w", path, err)

@@ -20,6 +20,16 @@ func loadWith(dir, file string) (*Config, error) {
 	return Load(path, Options{LookupEnv: env("A", "1")})
 }
 
+// problemsWith is the error of loadWith, without the paths of the file and its folder.
+func problemsWith(t *testing.T, dir, file string) string {
+	t.Helper()
+	_, err := loadWith(dir, file)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	return strings.NewReplacer(filepath.Join(dir, "hookbridge.yaml")+":", "", dir, "DIR").Replace(err.Error())
+}
+
 // Each listener has its certificate, relative to the file; what is read is watched, and a new content needs no restart.
 func TestTLS(t *testing.T) {
 	dir := pems(t)
@@ -106,11 +116,7 @@ func TestTLSProblems(t *testing.T) {
 		{"required of whom", "grpc: {tls: {cert: a.crt, key: a.key, require_client_cert: true}}", `2:60: grpc.tls.require_client_cert: has no meaning without client_ca, by which certificates are checked; give one or leave it out`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := loadWith(dir, tc.file)
-			if err == nil {
-				t.Fatal("no error")
-			}
-			got := strings.NewReplacer(filepath.Join(dir, "hookbridge.yaml")+":", "", dir, "DIR").Replace(err.Error())
+			got := problemsWith(t, dir, tc.file)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

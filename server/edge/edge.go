@@ -83,7 +83,7 @@ type Handler struct {
 	endpoints atomic.Pointer[map[string]*Endpoint]
 	draining  atomic.Bool
 	metrics   *metrics
-	refusals  *refusalLog
+	refusals  *fault.Log
 	pacing    pacing
 }
 
@@ -94,7 +94,7 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, budget: budget, metrics: m, refusals: newRefusalLog(cfg.Logger), pacing: newPacing()}
+	h := &Handler{cfg: cfg, budget: budget, metrics: m, refusals: fault.NewLog(cfg.Logger), pacing: newPacing()}
 	h.endpoints.Store(&map[string]*Endpoint{})
 	return h, nil
 }
@@ -302,7 +302,7 @@ func precheck(r *http.Request, source *provider.Source) error {
 		}
 	}
 	if r.Method == http.MethodPost {
-		if err := source.CheckMediaType(r.Header.Get("Content-Type")); err != nil {
+		if err := source.CheckMediaType(r.Header["Content-Type"]); err != nil {
 			return fault.Detail(fault.ErrMediaType, "%s", err.Error())
 		}
 	}

@@ -110,6 +110,8 @@ func TestOnTheWire(t *testing.T) {
 		{"identity", "POST", post("/webhooks/demo", "Content-Encoding: Identity\r\n"), 200, ""},
 		{"identity and another", "POST", post("/webhooks/demo", "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), 415, "UNSUPPORTED_MEDIA_TYPE"},
 		{"two in one", "POST", post("/webhooks/demo", "Content-Encoding: identity, gzip\r\n"), 415, "UNSUPPORTED_MEDIA_TYPE"},
+		{"two media types", "POST", post("/webhooks/demo", "Content-Type: application/json\r\nContent-Type: text/plain\r\n"), 415, "UNSUPPORTED_MEDIA_TYPE"},
+		{"the same media type twice", "POST", post("/webhooks/demo", "Content-Type: application/json\r\nContent-Type: application/json\r\n"), 200, ""},
 		{"chunks", "POST", "POST /webhooks/demo HTTP/1.1\r\n" + signed + "Transfer-Encoding: chunked\r\n\r\n5\r\n" + body[:5] + "\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body)-5, body[5:]), 200, ""},
 		{"broken chunks", "POST", "POST /webhooks/demo HTTP/1.1\r\n" + signed + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "MALFORMED_REQUEST"},
 		{"a signature behind the body", "POST", "POST /webhooks/demo HTTP/1.1\r\nHost: x\r\nTrailer: X-Signature\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Signature: %s\r\n\r\n", len(body), body, sign(body)), 401, "SIGNATURE_MISSING"},

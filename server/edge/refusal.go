@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
-
-	"golang.org/x/time/rate"
 
 	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/fault"
@@ -65,7 +62,13 @@ func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, r *http.Req
 // note says that a request was refused: to the log what is our trouble, to whoever wants to know what is the sender's.
 func (h *Handler) note(ctx context.Context, r *http.Request, body *watchedBody, e *Endpoint, why refusal) {
 	if !isSenders(why.err) {
-		h.refusals.write(ctx, why)
+		level := slog.LevelWarn
+		if fault.Internal(why.err) {
+			level = slog.LevelError
+		}
+		h.refusals.Write(ctx, level, fault.Refused{
+			Source: why.source, Status: why.status, Reason: fault.Reason(why.err), Peer: why.peer, RequestID: why.id, Text: why.err.Error(),
+		})
 		return
 	}
 	h.tell(r, body, e, why)
@@ -96,40 +99,4 @@ func (h *Handler) tell(r *http.Request, body *watchedBody, e *Endpoint, why refu
 		},
 		BodyBytes: body.bytes, Host: r.Host,
 	})
-}
-
-// refusalLog logs requests that were refused for trouble of ours, a few a second: it must not fill the disk as well. The metrics count
-// them all.
-type refusalLog struct {
-	log     *slog.Logger
-	limiter *rate.Limiter
-	skipped atomic.Int64
-}
-
-func newRefusalLog(log *slog.Logger) *refusalLog {
-	const perSecond, burst = 5, 20
-	return &refusalLog{log: log, limiter: rate.NewLimiter(perSecond, burst)}
-}
-
-func (l *refusalLog) write(ctx context.Context, r refusal) {
-	if !l.limiter.Allow() {
-		l.skipped.Add(1)
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("source", r.source),
-		slog.Int("status", r.status),
-		slog.String("reason", fault.Reason(r.err)),
-		slog.String("peer", r.peer),
-		slog.String("request_id", r.id),
-		slog.String("error", r.err.Error()),
-	}
-	if skipped := l.skipped.Swap(0); skipped > 0 {
-		attrs = append(attrs, slog.Int64("not_logged_before", skipped))
-	}
-	level := slog.LevelWarn
-	if fault.Internal(r.err) {
-		level = slog.LevelError
-	}
-	l.log.LogAttrs(ctx, level, "delivery refused", attrs...)
 }

@@ -133,5 +133,5 @@ func splitLines(document []byte) ([]element, bool, error) {
 func trim(b []byte) []byte { return bytes.Trim(b, " \t\r\n") }
 
 func tooMany() error {
-	return fmt.Errorf("%w: a delivery carries at most %d", ErrTooManyEvents, MaxEvents)
+	return fmt.Errorf("%w: want at most %d in a delivery, and there are more; none of them was stored: let the provider send fewer at once", ErrTooManyEvents, MaxEvents)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -45,6 +46,17 @@ func newBodies(specs []*providerv1.Body) []body {
 	return list
 }
 
+// bodyNamed finds the kind of body that the Content-Type headers of a request name, which is one kind.
+func (p *Pack) bodyNamed(contentTypes []string) (body, error) {
+	if len(contentTypes) == 0 {
+		return p.bodyOf("")
+	}
+	if slices.ContainsFunc(contentTypes[1:], func(other string) bool { return other != contentTypes[0] }) {
+		return body{}, fmt.Errorf("%w: Content-Type is there more than once, with different values, want %s", ErrMediaType, p.mediaTypes())
+	}
+	return p.bodyOf(contentTypes[0])
+}
+
 // bodyOf finds the kind of body that a Content-Type names.
 func (p *Pack) bodyOf(contentType string) (body, error) {
 	if contentType == "" {
@@ -58,11 +70,16 @@ func (p *Pack) bodyOf(contentType string) (body, error) {
 			}
 		}
 	}
-	var want []string
+	return body{}, fmt.Errorf("%w: want Content-Type %s", ErrMediaType, p.mediaTypes())
+}
+
+// mediaTypes says, for people, which are taken.
+func (p *Pack) mediaTypes() string {
+	var list []string
 	for _, b := range p.bodies {
-		want = append(want, b.mediaType)
+		list = append(list, b.mediaType)
 	}
-	return body{}, fmt.Errorf("%w: want Content-Type %s", ErrMediaType, strings.Join(want, " or "))
+	return strings.Join(list, " or ")
 }
 
 // Document returns the JSON that a body of this content type carries; nil where it carries none. ErrMediaType.
@@ -86,7 +103,10 @@ func (b body) document(contentType string, raw []byte) []byte {
 		if b.field == "" {
 			return nil
 		}
-		value, _ := signature.FormValue(raw, b.field)
+		value, n := signature.FormValue(raw, b.field)
+		if n > 1 {
+			return nil
+		}
 		return value
 	case "fields":
 		return fieldsDocument(raw)
@@ -123,18 +143,21 @@ func (b body) lacks(contentType string, raw []byte) bool {
 	return false
 }
 
-// fieldsDocument writes the fields of a form as an object of texts. Of a field that occurs several times the first counts.
+// fieldsDocument writes the fields of a form as an object of texts. A field that is there more than once is left out, since readers differ in
+// which of its values they take.
 func fieldsDocument(raw []byte) []byte {
 	if bytes.Count(raw, []byte("&")) >= maxFields {
 		return nil
 	}
-	seen := map[string]bool{}
+	count := map[string]int{}
+	for name := range signature.FormFields(raw) {
+		count[name]++
+	}
 	document := []byte{'{'}
 	for name, value := range signature.FormFields(raw) {
-		if seen[name] {
+		if count[name] > 1 {
 			continue
 		}
-		seen[name] = true
 		if len(document) > 1 {
 			document = append(document, ',')
 		}

@@ -36,12 +36,16 @@ func TestDocuments(t *testing.T) {
 		{name: "JSON", kind: body{format: "json"}, raw: `{"a":1}`, want: `{"a":1}`},
 		{name: "no body", kind: body{format: "json"}, none: true},
 		{name: "a form's field", kind: body{format: "form", field: "payload"}, raw: "a=1&payload=%7B%22a%22%3A+1%7D", want: `{"a": 1}`},
+		{name: "a form with the field twice", kind: body{format: "form", field: "payload"}, raw: "payload=%7B%7D&a=1&payload=%7B%7D", none: true},
+		{name: "a form with the field twice, once empty", kind: body{format: "form", field: "payload"}, raw: "payload=&payload=%7B%7D", none: true},
 		{name: "a form without the field", kind: body{format: "form", field: "payload"}, raw: "a=1", none: true},
 		{name: "a form that carries none", kind: body{format: "form"}, raw: "a=1", none: true},
 		{name: "an opaque body", kind: body{format: "opaque"}, raw: "<a/>", none: true},
 
-		{name: "fields", kind: body{format: "fields"}, raw: "b=1&a=%22+%0A&b=2&c&=x&d=%zz&e=%ff", want: "{\"b\":\"1\",\"a\":\"\\\" \\n\",\"c\":\"\",\"e\":\"\ufffd\"}"},
-		{name: "as many fields as are taken", kind: body{format: "fields"}, raw: strings.Repeat("a=1&", maxFields-1), want: `{"a":"1"}`},
+		{name: "fields", kind: body{format: "fields"}, raw: "a=%22+%0A&c&=x&d=%zz&e=%ff", want: "{\"a\":\"\\\" \\n\",\"c\":\"\",\"e\":\"\ufffd\"}"},
+		{name: "fields of which some are there twice", kind: body{format: "fields"}, raw: "b=1&a=x&b=2&c=&%63=&d=y&b=1", want: `{"a":"x","d":"y"}`},
+		{name: "fields that are all there twice", kind: body{format: "fields"}, raw: "a=1&a=1", want: `{}`},
+		{name: "as many fields as are taken", kind: body{format: "fields"}, raw: strings.Repeat("a=1&", maxFields-2) + "b=1", want: `{"b":"1"}`},
 		{name: "a field more", kind: body{format: "fields"}, raw: strings.Repeat("a=1&", maxFields), none: true},
 
 		{name: "multipart", contentType: boundary, kind: body{format: "multipart", field: "json"}, raw: formData(`name="x"`, "1", `name="json"`, `{"a":"\r\n--c"}`), want: `{"a":"\r\n--c"}`},

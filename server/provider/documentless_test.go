@@ -34,6 +34,7 @@ func TestNoDocumentByDesign(t *testing.T) {
 		{"a form without the field, where it may be", form + ", field: payload, document_optional: true}", urlencoded, "a=1", true},
 		{"a form with the field, empty", form + ", field: payload, document_optional: true}", urlencoded, "payload=&a=1", false},
 		{"a form with the field", form + ", field: payload, document_optional: true}", urlencoded, "payload=%7B%7D", false},
+		{"a form with the field twice", form + ", field: payload, document_optional: true}", urlencoded, "payload=%7B%7D&payload=%7B%7D", false},
 		{"multipart without the field", multipart + "}", boundary, formData(`name="a"`, "1"), false},
 		{"multipart without the field, where it may be", multipart + ", document_optional: true}", boundary, formData(`name="a"`, "1"), true},
 		{"multipart with the field", multipart + ", document_optional: true}", boundary, formData(`name="json"`, "{}"), false},

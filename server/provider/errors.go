@@ -19,7 +19,8 @@ var (
 	ErrHandshakeRefused = errors.New("handshake refused")
 	// ErrHandshakeForbidden means that a handshake lacks what the pack requires of one. Nothing was computed.
 	ErrHandshakeForbidden = errors.New("handshake forbidden")
-	// ErrTooManyEvents means that a delivery carries more events than MaxEvents.
+	// ErrTooManyEvents means that a delivery carries more events than MaxEvents, or that they would be too large with what is around them. It is
+	// verified, and no retry of it could be taken.
 	ErrTooManyEvents = errors.New("too many events")
 	// ErrMediaType means that the pack takes no body of this kind.
 	ErrMediaType = errors.New("media type not taken")

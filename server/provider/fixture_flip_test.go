@@ -129,15 +129,7 @@ func (f *flipper) signature() {
 	}
 	for bit, more := 0, true; more; bit += step {
 		r := f.request()
-		more = false
-		for _, place := range f.numbered() {
-			rewrite(r, place, func(value string) string {
-				next, flipped := f.flippedIn(value, place.GetPrefix(), bit)
-				more = more || flipped
-				return next
-			})
-		}
-		if more {
+		if more = f.flipSignatures(r, bit); more {
 			f.refused(f.source, r, "a bit of the signature flipped", "SIGNATURE_MISMATCH")
 		} else if bit == 0 {
 			f.t.Fatal("the case has no signature whose bits could be flipped")

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	providerv1 "github.com/hookbridge/hookbridge/gen/hookbridge/provider/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
 )
 
 // numbered are the places of signatures, those that are numbered each by itself.
@@ -26,6 +27,18 @@ func (f *flipper) numbered() []*providerv1.SignaturePlace {
 		}
 	}
 	return list
+}
+
+// flipSignatures flips one bit in all signatures of a request; false where none has such a bit.
+func (f *flipper) flipSignatures(r *delivery.Request, bit int) (some bool) {
+	for _, place := range f.numbered() {
+		rewrite(r, place, func(value string) string {
+			next, flipped := f.flippedIn(value, place.GetPrefix(), bit)
+			some = some || flipped
+			return next
+		})
+	}
+	return some
 }
 
 // flippedIn flips one bit in each signature of a value; false where they have no such bit.

@@ -77,7 +77,11 @@ func (s *Source) shake(h handshake, r *delivery.Request, document []byte) (Outco
 	var captured string
 	if h.captures != (signature.Place{}) {
 		var ok bool
-		if captured, ok = h.captures.Lookup(r, document); !ok || printable(captured, maxAnswer) != captured {
+		var err error
+		switch captured, ok, err = h.captures.Single(r, document); {
+		case err != nil:
+			return Outcome{}, fmt.Errorf("%w: %w", ErrHandshakeRefused, err)
+		case !ok || printable(captured, maxAnswer) != captured:
 			return Outcome{}, fmt.Errorf("%w: %s has no secret of at most %d printable bytes", ErrHandshakeRefused, h.captures, maxAnswer)
 		}
 	}

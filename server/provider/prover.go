@@ -73,8 +73,9 @@ func (p Prover) Carried(r *delivery.Request) (signature.Place, bool) {
 // Unmet returns what the request doesn't meet of the conditions under which the scheme is looked at; ok is false where it meets them.
 func (p Prover) Unmet(r *delivery.Request) (condition signature.Condition, ok bool) {
 	r = p.reading(r)
+	document := signature.Readable(r.Document)
 	for _, c := range p.when {
-		if !c.Holds(r, r.Document) {
+		if !c.Holds(r, document) {
 			return c, true
 		}
 	}

@@ -190,7 +190,6 @@ func (p published) flipSignature(f *flipper, refuse func(string, *Source, *deliv
 	}
 	for bit, more := 0, true; more; bit += stride() {
 		r := fresh(f)
-		more = false
 		switch {
 		case p.token != "":
 			more = flipSegment(r.Header, p.token, 2, bit)
@@ -200,13 +199,7 @@ func (p published) flipSignature(f *flipper, refuse func(string, *Source, *deliv
 			copy(r.Body[m[2]:], next)
 			more = flipped
 		default:
-			for _, place := range f.numbered() {
-				rewrite(r, place, func(value string) string {
-					next, flipped := f.flippedIn(value, place.GetPrefix(), bit)
-					more = more || flipped
-					return next
-				})
-			}
+			more = f.flipSignatures(r, bit)
 		}
 		if more {
 			refuse("signature", f.source, r)

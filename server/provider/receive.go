@@ -45,7 +45,7 @@ type Outcome struct {
 // ErrSignatureMismatch, ErrTimestamp, ErrKeyUnavailable, ErrHandshakeRefused, ErrHandshakeForbidden, ErrMediaType, ErrTooManyEvents. It waits for
 // nothing but a provider's public key, and for that until shortly before the provider gives up.
 func (s *Source) Receive(ctx context.Context, r *delivery.Request) (Outcome, error) {
-	kind, err := s.cfg.Pack.bodyOf(r.Header.Get("Content-Type"))
+	kind, err := s.cfg.Pack.bodyNamed(r.Header["Content-Type"])
 	if err != nil && r.Method == http.MethodPost {
 		return Outcome{}, err
 	}
@@ -133,12 +133,13 @@ func (s *Source) reply(r *delivery.Request, document []byte) func(bool) *Answer 
 // verify asks the source's schemes in their order. The first whose signature is there decides. The document is only looked for where
 // a scheme reads it.
 func (s *Source) verify(ctx context.Context, r *delivery.Request, content *reading) (signature.Match, *signature.Scheme, error) {
+	var document []byte
 	if s.readsDocument {
-		content.read()
+		document = content.document()
 	}
 	var missing error
 	for _, a := range s.schemes {
-		if !holds(a.when, r, r.Document) {
+		if !holds(a.when, r, document) {
 			continue
 		}
 		match, err := a.scheme.VerifyFetching(ctx, r, a.keys, a.tolerance, s.network)

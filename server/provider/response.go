@@ -201,8 +201,11 @@ func (f filling) value(s segment) (string, error) {
 		}
 		return text, nil
 	}
-	text, ok := s.place.Lookup(f.request, f.document)
-	if !ok {
+	text, ok, err := s.place.Single(f.request, f.document)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrHandshakeRefused, err)
+	case !ok:
 		return "", fmt.Errorf("%w: %s is absent", ErrHandshakeRefused, s.place)
 	}
 	if printable(text, maxAnswer) != text {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ type active struct {
 	tolerance time.Duration
 }
 
-// SecretError means that a secret has the form of none of the pack's keys.
+// SecretError means that a secret has the form of none of the pack's keys, or is one that everybody knows.
 type SecretError struct {
 	// Source is the source's name, Position the secret's place in SourceConfig.Secrets.
 	Source   string
@@ -90,7 +91,7 @@ func (e *FieldError) Error() string { return e.Reason.Error() }
 func (e *FieldError) Unwrap() error { return e.Reason }
 
 // NewSource checks the settings, and the secrets against the forms that the pack's keys have. Its error joins everything that is wrong: each
-// secret that has no such form is a SecretError, each setting that is wrong a SettingError, and there may be FieldErrors; none contains a value.
+// secret that has no such form, or that everybody knows, is a SecretError, each setting that is wrong a SettingError, and there may be FieldErrors; none contains a value.
 func NewSource(cfg SourceConfig) (*Source, error) { return cfg.source(0) }
 
 // Check says what NewSource would, of a source of which so many more secrets couldn't be read: only what holds whatever they are.
@@ -174,11 +175,27 @@ func candidatesOf(cfg SourceConfig) (list []active, errs []error) {
 		list = append(list, a)
 	}
 	for n, ok := range fits {
-		if !ok {
+		if ok {
+			reasons[n] = cfg.Pack.public(cfg.Secrets[n])
+		}
+		if reasons[n] != nil {
 			errs = append(errs, &SecretError{Source: cfg.Name, Position: n, Reason: reasons[n]})
 		}
 	}
 	return list, errs
+}
+
+// public says of a secret that everybody knows it: what anybody can sign is no delivery, see Pack.public_secrets.
+func (p *Pack) public(secret string) error {
+	for _, known := range p.spec.GetPublicSecrets() {
+		if known.GetSecret() == secret || slices.ContainsFunc(p.schemes, func(s *signature.Scheme) bool {
+			own := s.KeyBytes(secret)
+			return len(own) > 0 && bytes.Equal(own, s.KeyBytes(known.GetSecret()))
+		}) {
+			return fmt.Errorf("%w: everybody knows this one, which %s uses for %s; want one of your own", signature.ErrKey, p.spec.GetName(), known.GetUse())
+		}
+	}
+	return nil
 }
 
 // leave leaves the secrets to the schemes among the others that prove more with them. A source that is to take the weaker proof of a secret
@@ -288,9 +305,10 @@ func (s *Source) AcceptsMethod(method string) bool {
 	return slices.Contains(s.cfg.Pack.methods, method)
 }
 
-// CheckMediaType returns ErrMediaType for a Content-Type that the pack has no body for. Its text is fit for the sender.
-func (s *Source) CheckMediaType(contentType string) error {
-	_, err := s.cfg.Pack.bodyOf(contentType)
+// CheckMediaType returns ErrMediaType for a Content-Type that the pack has no body for, and for several that differ. Its text is fit for the
+// sender.
+func (s *Source) CheckMediaType(contentTypes []string) error {
+	_, err := s.cfg.Pack.bodyNamed(contentTypes)
 	return err
 }
 

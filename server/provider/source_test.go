@@ -327,8 +327,21 @@ func TestMediaTypes(t *testing.T) {
 		"application/json;": true, "application/json; charset": true, "application/json; charset=a; charset=b": false,
 		"text/plain": false, "application/jsonp": false, "application/x-www-form-urlencoded": false, ";": false, "application/": false,
 	} {
-		if err := s.CheckMediaType(contentType); (err == nil) != ok || err != nil && !errors.Is(err, ErrMediaType) {
+		if err := s.CheckMediaType([]string{contentType}); (err == nil) != ok || err != nil && !errors.Is(err, ErrMediaType) {
 			t.Errorf("%q: got %v, want taken %v", contentType, err, ok)
+		}
+	}
+	if err := s.CheckMediaType(nil); err != nil {
+		t.Errorf("none: %v", err)
+	}
+	// The same thing twice is one, as every reader takes it.
+	if err := s.CheckMediaType([]string{"application/json", "application/json"}); err != nil {
+		t.Errorf("the same twice: %v", err)
+	}
+	const want = "media type not taken: Content-Type is there more than once, with different values, want application/json"
+	for _, both := range [][]string{{"application/json", "text/plain"}, {"application/json", "application/json; charset=utf-8"}, {"", "application/json"}} {
+		if err := s.CheckMediaType(both); !errors.Is(err, ErrMediaType) || err.Error() != want {
+			t.Errorf("%q: got %v, want %s", both, err, want)
 		}
 	}
 }

@@ -90,7 +90,8 @@ func (s *splitter) node(value element, lists []listPath, around func(element) el
 	return len(spans) > 0, nil
 }
 
-// elementsOf returns the elements of a list. What was masked in the readable document is inside of them.
+// elementsOf returns the elements of a list. What was masked in the readable document is inside of them, so that it has as many; if it hadn't, that
+// would be a defect, and no reason to lose an event.
 func elementsOf(value element, at span) ([]element, error) {
 	raw, err := splitArray(value.raw[at.from:at.to])
 	if err != nil {
@@ -100,7 +101,10 @@ func elementsOf(value element, at span) ([]element, error) {
 	if err != nil {
 		return nil, err
 	}
-	elements := make([]element, min(len(raw), len(readable)))
+	if len(raw) != len(readable) {
+		return nil, fmt.Errorf("a list has %d elements, and %d in what values are read from", len(raw), len(readable))
+	}
+	elements := make([]element, len(raw))
 	for n := range elements {
 		elements[n] = element{raw[n], readable[n]}
 	}
@@ -113,7 +117,8 @@ func (s *splitter) add(event element) error {
 	}
 	if s.whole {
 		if s.left -= len(event.raw); s.left < 0 {
-			return fmt.Errorf("%w: with what is around them they are more than %d times as large as the delivery", ErrTooManyEvents, maxCopies)
+			return fmt.Errorf("%w: each with what is around the list they are more than %d times as large as the delivery, and %d KiB; none of them was stored: "+
+				"let the provider send fewer at once", ErrTooManyEvents, maxCopies, maxCopiesMore>>10)
 		}
 	}
 	s.events = append(s.events, event)

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/delivery"
+	"github.com/hookbridge/hookbridge/server/fault"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
 
@@ -52,8 +52,7 @@ type Log struct {
 	cfg       Config
 	metrics   *metrics
 	sampler   *sampler
-	lines     *rate.Limiter
-	skipped   atomic.Int64 // lines, since the last one
+	lines     *fault.Log
 	queue     chan *item
 	bytes     atomic.Int64 // in the queue
 	budget    budget
@@ -84,9 +83,8 @@ func New(cfg Config) (*Log, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	const linesPerSecond, lineBurst = 5, 20
 	l := &Log{
-		cfg: cfg, sampler: newSampler(), lines: rate.NewLimiter(linesPerSecond, lineBurst),
+		cfg: cfg, sampler: newSampler(), lines: fault.NewLog(cfg.Logger),
 		queue: make(chan *item, maxQueued), budget: newBudget(), ended: make(chan struct{}),
 	}
 	l.followers.ended = l.ended
@@ -256,26 +254,15 @@ func (l *Log) store(ctx context.Context, entry *hookbridgev1.RefusedDelivery) er
 
 // line logs a refusal.
 func (l *Log) line(ctx context.Context, entry *hookbridgev1.RefusedDelivery) {
-	if !l.lines.Allow() {
-		l.skipped.Add(1)
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("source", entry.GetSource()),
-		slog.Int("status", int(entry.GetStatus())),
-		slog.String("reason", entry.GetReason()),
-		slog.String("peer", entry.GetPeer()),
-		slog.String("request_id", entry.GetRequestId()),
-		slog.String("error", entry.GetMessage()),
-	}
+	var more []slog.Attr
 	if found := entry.GetDiagnoses(); len(found) > 0 {
-		attrs = append(attrs, slog.String("diagnosis", found[0].GetMessage()))
+		more = append(more, slog.String("diagnosis", found[0].GetMessage()))
 	}
 	if n := entry.GetAlike(); n > 0 {
-		attrs = append(attrs, slog.Int64("alike", n))
+		more = append(more, slog.Int64("alike", n))
 	}
-	if n := l.skipped.Swap(0); n > 0 {
-		attrs = append(attrs, slog.Int64("not_logged_before", n))
-	}
-	l.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "delivery refused", attrs...)
+	l.lines.Write(ctx, slog.LevelWarn, fault.Refused{
+		Source: entry.GetSource(), Status: int(entry.GetStatus()), Reason: entry.GetReason(), Peer: entry.GetPeer(), RequestID: entry.GetRequestId(),
+		Text: entry.GetMessage(),
+	}, more...)
 }

@@ -50,6 +50,8 @@ type verifyCase struct {
 	at, tolerance time.Duration
 	want          signature.Match
 	err           error
+	// says is the text of err behind its own, where the case is about it.
+	says string
 }
 
 func (c verifyCase) run(t *testing.T) {
@@ -58,6 +60,9 @@ func (c verifyCase) run(t *testing.T) {
 	match, err := scheme.Verify(c.request(), keys(t, scheme, c.secrets...), c.tolerance)
 	if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 		t.Fatalf("got error %v, want %v", err, c.err)
+	}
+	if c.says != "" && err.Error() != c.err.Error()+": "+c.says {
+		t.Errorf("got %q, want %q", err, c.err.Error()+": "+c.says)
 	}
 	if !match.Time.Equal(c.want.Time) || match.Key != c.want.Key || match.ID != c.want.ID || match.TimeCovered != c.want.TimeCovered {
 		t.Errorf("got %+v, want %+v", match, c.want)

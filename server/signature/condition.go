@@ -99,7 +99,7 @@ func Fulfil(r *delivery.Request, conditions []Condition) (*delivery.Request, err
 		if c.equals == nil || c.setting != "" || strings.Contains(*c.equals, Absent) || c.place.kind != inHeader && c.place.kind != inQuery {
 			continue
 		}
-		if _, there := c.place.Lookup(d.request, d.request.Document); there {
+		if c.place.holds(d.request, d.request.Document) {
 			continue
 		}
 		if err := d.set(c.place, *c.equals); err != nil {
@@ -112,15 +112,17 @@ func Fulfil(r *delivery.Request, conditions []Condition) (*delivery.Request, err
 // Fits reports whether a text is what the condition's expression matches; false where it has none.
 func (c Condition) Fits(text []byte) bool { return c.matches != nil && c.matches.Match(text) }
 
-// Holds reports whether the condition is true. JSON is read from document, everything else from r.
+// Holds reports whether the condition is true. JSON is read from document, everything else from r. A header, a parameter or a form's field that is
+// given more than once has no value, and is not absent either: no condition on it holds.
 func (c Condition) Holds(r *delivery.Request, document []byte) bool {
 	if c.place.kind == nowhere {
 		return false
 	}
+	if c.absent {
+		return !c.place.holds(r, document)
+	}
 	value, ok := c.place.Lookup(r, document)
 	switch {
-	case c.absent:
-		return !ok
 	case !ok:
 		return false
 	case c.setting != "":

@@ -16,8 +16,8 @@ import (
 // What conditions hold for.
 func TestConditions(t *testing.T) {
 	r := &delivery.Request{
-		URL: &url.URL{RawQuery: "mode=subscribe&empty="}, Body: []byte("x=1"),
-		Header: http.Header{"Kind": {"a\nb", "other"}, "Token": {"hunter2"}},
+		URL: &url.URL{RawQuery: "mode=subscribe&empty=&two=1&two=1"}, Body: []byte("x=1&two=&two="),
+		Header: http.Header{"Kind": {"a\nb"}, "Token": {"hunter2"}, "Two": {"1", "2"}},
 	}
 	document := []byte(`{"n":1,"s":"text","o":{}}`)
 	for _, tc := range []struct {
@@ -50,6 +50,14 @@ func TestConditions(t *testing.T) {
 		{`{header: Token, equals: "{setting:verify}"}`, nil, false},
 		{`{header: Token, equals: "{setting:verify}"}`, map[string]string{"verify": ""}, false},
 		{`{header: None, equals: "{setting:verify}"}`, map[string]string{"verify": ""}, false},
+		// What is given twice has no value, and is there all the same.
+		{`{header: Two}`, nil, false},
+		{`{header: Two, equals: "1"}`, nil, false},
+		{`{header: Two, matches: ".*"}`, nil, false},
+		{`{header: Two, absent: true}`, nil, false},
+		{`{query: two, equals: "1"}`, nil, false},
+		{`{query: two, absent: true}`, nil, false},
+		{`{form: two, absent: true}`, nil, false},
 		// A setting that isn't there.
 		{`{query: "\0", absent: true}`, nil, false},
 		{`{query: "\0"}`, nil, false},

@@ -88,6 +88,7 @@ func TestPlaces(t *testing.T) {
 		{name: "query", scheme: inQuery, query: "a=1&sig=" + helloHex},
 		{name: "query with escapes", scheme: inQuery, query: "%73ig=%38" + helloHex[1:]},
 		{name: "query with a broken escape", scheme: inQuery, query: "sig=%3" + helloHex[1:], err: signature.ErrMalformed},
+		{name: "query, twice", scheme: inQuery, query: "sig=" + helloHex + "&a=1&sig=" + helloHex, err: signature.ErrMalformed, says: "query parameter sig is there more than once"},
 		{name: "no query", scheme: inQuery, header: header("Sig", helloHex), err: signature.ErrMissing},
 
 		{name: "JSON", scheme: inJSON, body: `{"data":{"name":"world","amount":12.50,"paid":true},"proof":{"sig":"` + jsonHex + `"}}`},
@@ -95,11 +96,16 @@ func TestPlaces(t *testing.T) {
 		{name: "JSON, a part is missing", scheme: inJSON, body: `{"data":{"name":"world","paid":true},"proof":{"sig":"` + jsonHex + `"}}`, err: signature.ErrMissing},
 		{name: "JSON, a part is an object", scheme: inJSON, body: `{"data":{"name":{},"amount":12.50,"paid":true},"proof":{"sig":"` + jsonHex + `"}}`, err: signature.ErrMissing},
 		{name: "JSON, the signature is a number", scheme: inJSON, body: `{"data":{"name":"world","amount":12.50,"paid":true},"proof":{"sig":7}}`, err: signature.ErrMalformed},
+		{name: "JSON, the signature twice", scheme: inJSON, body: `{"data":{"name":"world","amount":12.50,"paid":true},"proof":{"sig":"` + jsonHex + `","sig":"` + jsonHex + `"}}`, err: signature.ErrMalformed, says: "JSON field proof.sig is there more than once"},
+		{name: "JSON, what the signature is in twice", scheme: inJSON, body: `{"data":{"name":"world","amount":12.50,"paid":true},"proof":{"sig":"` + jsonHex + `"},"proof":{}}`, err: signature.ErrMalformed, says: "JSON field proof.sig is there more than once"},
 		{name: "no JSON", scheme: inJSON, body: `payload`, err: signature.ErrMissing},
 
 		{name: "form", scheme: inForm, body: "f=x+y%2Bz&sig=" + formHex, header: header("X-Raw", "f=x+y%2Bz&g=1")},
 		{name: "form, the field twice", scheme: inForm, body: "f=x+y%2Bz&f=a&sig=" + formHex, header: header("X-Raw", "f=x+y%2Bz&g=1"), err: signature.ErrMalformed},
 		{name: "form, the header twice", scheme: inForm, body: "f=x+y%2Bz&sig=" + formHex, header: header("X-Raw", "f=x+y%2Bz&g=1", ""), err: signature.ErrMalformed},
+		{name: "form, the signature twice, the first is right", scheme: inForm, body: "f=x+y%2Bz&sig=" + formHex + "&sig=" + wrong, header: header("X-Raw", "f=x+y%2Bz&g=1"), err: signature.ErrMalformed, says: "form field sig is there more than once"},
+		{name: "form, the signature twice, the last is right", scheme: inForm, body: "sig=" + wrong + "&f=x+y%2Bz&%73ig=" + formHex, header: header("X-Raw", "f=x+y%2Bz&g=1"), err: signature.ErrMalformed, says: "form field sig is there more than once"},
+		{name: "form, the signature twice, once empty", scheme: inForm, body: "sig=&f=x+y%2Bz&sig=" + formHex, header: header("X-Raw", "f=x+y%2Bz&g=1"), err: signature.ErrMalformed, says: "form field sig is there more than once"},
 		{name: "form, the field is empty", scheme: inForm, body: "f=&sig=" + formHex, header: header("X-Raw", "x"), err: signature.ErrMissing},
 	} {
 		t.Run(c.name, c.run)

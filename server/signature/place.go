@@ -239,53 +239,64 @@ func (p Place) Path() string {
 	return ""
 }
 
-// Lookup returns the value at the place; of several the first. JSON is read from document, everything else from r. An empty
-// value counts as absent. The document may be anything: what is no JSON yields nothing, or what can be made out of it.
+// Lookup returns the value at the place. One that is given more than once counts as none, whatever the values are, because readers differ in
+// which of them they take; so does an empty one. JSON is read from document, everything else from r. The document is what Readable
+// made of it; of anything else, what is no JSON yields nothing, or what can be made out of it, and of a key that is given twice the first.
 func (p Place) Lookup(r *delivery.Request, document []byte) (string, bool) {
+	value, n := p.find(r, document)
+	if n != 1 || value == "" {
+		return "", false
+	}
+	return value, true
+}
+
+// Single is Lookup that says by its error, fit for the sender, that a value is given more than once.
+func (p Place) Single(r *delivery.Request, document []byte) (value string, ok bool, err error) {
+	value, n := p.find(r, document)
+	if n > 1 {
+		return "", false, fmt.Errorf("%s %w", p, errTwice)
+	}
+	return value, value != "", nil
+}
+
+// holds reports whether there is anything at the place but emptiness, and be it several values.
+func (p Place) holds(r *delivery.Request, document []byte) bool {
+	value, n := p.find(r, document)
+	return n > 1 || value != ""
+}
+
+// find returns the first value at the place, and how many there are. Of the JSON that is one: see Lookup.
+func (p Place) find(r *delivery.Request, document []byte) (value string, n int) {
 	switch p.kind {
 	case inHeader:
 		if values := r.Header[p.name]; len(values) > 0 {
-			return values[0], values[0] != ""
+			return values[0], len(values)
 		}
 	case inQuery:
 		if r.URL != nil {
-			value, _ := FormValue([]byte(r.URL.RawQuery), p.name)
-			return string(value), len(value) > 0
+			value, n := FormValue([]byte(r.URL.RawQuery), p.name)
+			return string(value), n
 		}
 	case inForm:
-		value, _ := FormValue(r.Body, p.name)
-		return string(value), len(value) > 0
+		value, n := FormValue(r.Body, p.name)
+		return string(value), n
 	case inJSON, inElement:
-		return scalar(gjson.GetBytes(document, p.path))
+		value, _ := scalar(gjson.GetBytes(document, p.path))
+		return value, 1
 	case inBody:
-		return string(r.Body), len(r.Body) > 0
+		return string(r.Body), 1
 	}
-	return "", false
+	return "", 0
 }
 
 var errTwice = errors.New("is there more than once")
 
-// single is Lookup for what is signed: a place that occurs several times is an error, because another reader could take another
-// one.
+// single is Single for what is signed, of the document as it came.
 func (p Place) single(r *delivery.Request) (value string, ok bool, err error) {
-	n := 1
-	switch p.kind {
-	case inHeader:
-		n = len(r.Header[p.name])
-	case inQuery:
-		if r.URL != nil {
-			_, n = FormValue([]byte(r.URL.RawQuery), p.name)
-		}
-	case inForm:
-		_, n = FormValue(r.Body, p.name)
-	case inJSON:
-		n = p.occurrences(r.Document)
-	}
-	if n > 1 {
+	if p.kind == inJSON && p.occurrences(r.Document) > 1 {
 		return "", false, fmt.Errorf("%s %w", p, errTwice)
 	}
-	value, ok = p.Lookup(r, r.Document)
-	return value, ok, nil
+	return p.Single(r, r.Document)
 }
 
 // occurrences is 2 where a key on the way to the value occurs several times in its object.

@@ -102,7 +102,7 @@ func (s *Scheme) Carried(r *delivery.Request) (Place, bool) {
 		return Place{}, false
 	}
 	for _, p := range s.Places() {
-		if _, ok := p.Lookup(r, r.Document); ok {
+		if p.holds(r, r.Document) {
 			return p, true
 		}
 	}

@@ -4,12 +4,13 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tidwall/gjson"
 )
 
-// scanner reads a document once, without recursion: its nesting is the sender's.
+// scanner reads a document once and finds what is given twice in it, without recursion: its nesting is the sender's.
 type scanner struct {
 	in []byte
 	at int
@@ -20,6 +21,11 @@ type scanner struct {
 	twice []member
 	keys  []uint64
 	seed  maphash.Seed
+	// deepest is how deep the document may be nested; tooDeep, that it is deeper.
+	deepest int
+	tooDeep bool
+	// fold says that keys are the same which differ in nothing but case.
+	fold bool
 }
 
 const noMembers = -1
@@ -43,6 +49,7 @@ var scanners = sync.Pool{New: func() any { return &scanner{seed: maphash.MakeSee
 func newScanner(document []byte) *scanner {
 	s, _ := scanners.Get().(*scanner)
 	s.in, s.at, s.open, s.members, s.twice, s.keys = document, 0, s.open[:0], s.members[:0], s.twice[:0], s.keys[:0]
+	s.deepest, s.tooDeep, s.fold = maxNesting, false, false
 	return s
 }
 
@@ -84,7 +91,7 @@ func (s *scanner) begin() (inside, ok bool) {
 	switch c := s.next(); c {
 	case '{', '[':
 		s.at++
-		if len(s.open) == maxNesting {
+		if s.tooDeep = len(s.open) == s.deepest; s.tooDeep {
 			return false, false
 		}
 		if s.next() == c+2 { // the one that closes, as they are in ASCII
@@ -151,9 +158,12 @@ func (s *scanner) key() bool {
 		return false
 	}
 	m := member{from: uint32(from)}
-	if escaped {
+	switch {
+	case s.fold:
+		m.key = maphash.String(s.seed, strings.ToLower(gjson.ParseBytes(s.in[from:s.at]).Str))
+	case escaped:
 		m.key = maphash.String(s.seed, gjson.ParseBytes(s.in[from:s.at]).Str)
-	} else {
+	default:
 		m.key = maphash.Bytes(s.seed, s.in[from+1:s.at-1])
 	}
 	s.members = append(s.members, m)

@@ -91,7 +91,7 @@ func (s *Scheme) announce(d *draft, id string, at time.Time) (stamp string, err 
 		if p.kind != placePart || p.optional != 0 || id == "" {
 			continue
 		}
-		if _, ok := p.at.Lookup(d.request, d.request.Document); !ok {
+		if !p.at.holds(d.request, d.request.Document) {
 			if err := d.set(p.at, id); err != nil {
 				return "", err
 			}

@@ -161,10 +161,12 @@ func (s *Scheme) collect(r *delivery.Request, v *verification) error {
 			}
 			continue
 		}
-		if value, ok := p.at.Lookup(r, r.Document); ok {
-			if err := s.collectValue(p, value, v); err != nil {
-				return err
-			}
+		value, _, err := p.at.single(r)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		if err := s.collectValue(p, value, v); err != nil {
+			return err
 		}
 	}
 	switch {

@@ -96,7 +96,9 @@ const (
 	// The public key that the delivery is signed with could not be had from the provider: it didn't answer in time, or it was asked less than a minute
 	// ago and hadn't published the key then. The delivery is not verified and not stored; the provider's retry finds out. HTTP 503.
 	ErrorReason_ERROR_REASON_KEY_UNAVAILABLE ErrorReason = 32
-	// The delivery carries more than the 10,000 events that are taken at once. HTTP 413.
+	// The delivery is verified and carries more than the 10,000 events that are taken at once, or its events, each with what is around the list (see
+	// hookbridge.provider.v1.Batch.keeps_envelope), are together more than eight times as large as it, and 64 KiB. None of them was stored, and
+	// sending it again changes nothing: let the provider send fewer events at once. HTTP 413.
 	ErrorReason_ERROR_REASON_TOO_MANY_EVENTS ErrorReason = 33
 )
 

@@ -76,13 +76,7 @@ func (j *jiraConnect) Verify(_ context.Context, c signature.Check) (signature.Ma
 		err := fmt.Errorf("%w: the token is for another method, path or query", signature.ErrMismatch)
 		return signature.Match{}, signature.ProvenBy(m.Key, signature.Mismatched(err, "the claim qsh", want, true))
 	}
-	if m.Time, ok = t.Instant("iat"); !ok {
-		return signature.Match{}, fmt.Errorf("%w: the token has no time", signature.ErrMalformed)
-	}
-	if c.Tolerance > 0 {
-		m.TimeCovered = true
-		err = signature.Fresh(m.Time, c.Request.ReceivedAt, c.Tolerance)
-	}
+	err = issued(&m, t, c)
 	return m, err
 }
 

@@ -27,6 +27,19 @@ func Table() signature.Methods {
 	}
 }
 
+// issued reads when a token was made, and compares it with the clock where that is wanted.
+func issued(m *signature.Match, t *signature.Token, c signature.Check) error {
+	var ok bool
+	if m.Time, ok = t.Instant("iat"); !ok {
+		return fmt.Errorf("%w: the token has no time", signature.ErrMalformed)
+	}
+	if c.Tolerance <= 0 {
+		return nil
+	}
+	m.TimeCovered = true
+	return signature.Fresh(m.Time, c.Request.ReceivedAt, c.Tolerance)
+}
+
 // absent stands for the value of a setting that a source doesn't have.
 const absent = "\x00"
 

@@ -81,14 +81,7 @@ func (p *plaid) Verify(ctx context.Context, c signature.Check) (signature.Match,
 	if claimed, _ := t.Claim("request_body_sha256"); claimed != hex.EncodeToString(sum[:]) {
 		return signature.Match{}, fmt.Errorf("%w: the token is for another body", signature.ErrMismatch)
 	}
-	var ok bool
-	if m.Time, ok = t.Instant("iat"); !ok {
-		return signature.Match{}, fmt.Errorf("%w: the token has no time", signature.ErrMalformed)
-	}
-	if c.Tolerance > 0 {
-		m.TimeCovered = true
-		err = signature.Fresh(m.Time, c.Request.ReceivedAt, c.Tolerance)
-	}
+	err = issued(&m, t, c)
 	return m, err
 }
 

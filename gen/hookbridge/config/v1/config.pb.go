@@ -730,7 +730,8 @@ type Source struct {
 	// References to the secrets: "env:NAME" or "file:PATH", at most 10. Each of them is accepted; put the new one first when
 	// rotating. One newline at the end of a file is not part of the secret. "captured", at the end, stands for the one that the
 	// provider's handshake brings: until it was taken, everything else is refused. Required. Only a source whose provider publishes
-	// its keys may do without.
+	// its keys may do without. One that everybody knows is refused: what a provider signs its tests with, and, where http.listen is no loopback
+	// address, the secret of `hookbridge serve --demo`.
 	Secrets []string `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// "observe": a body that doesn't fit the schema is stored and marked. "enforce": it is refused. Default observe.
 	Validation string `protobuf:"bytes,4,opt,name=validation,proto3" json:"validation,omitempty"`

@@ -95,8 +95,8 @@ type Pack struct {
 	// Signatures of the provider that no delivery is taken by: older ones that it sends beside those of `schemes`, or did. They are tried on
 	// refused deliveries only, so that the operator is told what came and what to do about it.
 	Untaken []*UntakenScheme `protobuf:"bytes,26,rep,name=untaken,proto3" json:"untaken,omitempty"`
-	// Secrets that everybody knows, with which the provider signs its tests. No delivery is taken by one. They are tried on refused
-	// deliveries only, so that the operator is told what it was.
+	// Secrets that everybody knows, with which the provider signs its tests. No delivery is taken by one: a source that is configured with it
+	// is refused. They are tried on refused deliveries only, so that the operator is told what it was.
 	PublicSecrets []*PublicSecret `protobuf:"bytes,27,rep,name=public_secrets,json=publicSecrets,proto3" json:"public_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -700,7 +700,8 @@ func (x *Refusal) GetEmpty() bool {
 
 // Batch says where the events of a delivery are. Each becomes an event with its own element as body and document, unless `keeps_envelope`; id, type, time and
 // ordering key are read from that; an event without an id has that of the delivery, or a digest of it, and its place in it. An empty list is a delivery without events: it is answered as a success and nothing is
-// stored. A body that has no such list is one event. A delivery has at most 10,000 events.
+// stored. A body that has no such list is one event. A delivery has at most 10,000 events; one with more is refused as a
+// whole, with 413 and TOO_MANY_EVENTS, however its provider takes that: taken as one event it would have an id that none of its events has.
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The path of the list in the JSON document, see Location. Empty: the document itself is the list. A "*" in place of an array's number
@@ -1711,7 +1712,9 @@ func (x *List) GetGroup() string {
 	return ""
 }
 
-// Location is a place of a request that holds one value. A place with an empty value counts as absent.
+// Location is a place of a request that holds one value. A place with an empty value counts as absent, and so does a header, a parameter, a
+// field or a key that is given more than once, with whatever values: readers differ in which of them they take. Where a value is signed, or a
+// signature, that is refused.
 type Location struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where. Exactly one.
@@ -1821,7 +1824,7 @@ type Location_Form struct {
 
 type Location_Json struct {
 	// A path in the JSON: keys joined by dots, an array's element by its number ("event.type", "events.0.id"); a dot in a key is
-	// written "\.". Strings, numbers and booleans have a value, as their text; of a key that occurs twice the first one counts.
+	// written "\.". Strings, numbers and booleans have a value, as their text.
 	Json string `protobuf:"bytes,4,opt,name=json,proto3,oneof"`
 }
 
@@ -2350,7 +2353,8 @@ func (x *Selector) GetParts() []*Part {
 // Part is one part of a value.
 type Part struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it is. Exactly one. JSON is what the body carries as its document, for example in a form field.
+	// Where it is. Exactly one. JSON is what the body carries as its document, for example in a form field. What is given more than once counts as
+	// absent, see Location.
 	//
 	// Types that are valid to be assigned to Place:
 	//
@@ -2480,7 +2484,7 @@ type isPart_Place interface {
 }
 
 type Part_Header struct {
-	// A header's name, in any case; of several the first counts.
+	// A header's name, in any case.
 	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
 }
 
@@ -2544,7 +2548,8 @@ type Condition struct {
 	Equals *string `protobuf:"bytes,5,opt,name=equals,proto3,oneof" json:"equals,omitempty"`
 	// A regular expression (RE2) that the whole value matches. Empty: any.
 	Matches string `protobuf:"bytes,6,opt,name=matches,proto3" json:"matches,omitempty"`
-	// Whether the place must be absent or empty instead.
+	// Whether the place must be absent or empty instead. A header, a parameter or a field that is given more than once fulfils no condition, this one
+	// neither.
 	Absent        bool `protobuf:"varint,7,opt,name=absent,proto3" json:"absent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2649,7 +2654,7 @@ type isCondition_Place interface {
 }
 
 type Condition_Header struct {
-	// A header's name, in any case; of several the first counts.
+	// A header's name, in any case.
 	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
 }
 
@@ -2679,7 +2684,7 @@ func (*Condition_Json) isCondition_Place() {}
 // Instant is a place that may hold a point in time.
 type Instant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where. Exactly one.
+	// Where. Exactly one. What is given more than once counts as absent, see Location.
 	//
 	// Types that are valid to be assigned to Place:
 	//
@@ -2779,7 +2784,7 @@ type isInstant_Place interface {
 }
 
 type Instant_Header struct {
-	// A header's name, in any case; of several the first counts.
+	// A header's name, in any case.
 	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
 }
 
@@ -2813,10 +2818,10 @@ type Body struct {
 	MediaType string `protobuf:"bytes,1,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// What it is: "json", "form" for fields as in a URL's query, "multipart" for multipart/form-data, "jwt" for a JWS whose payload is the
 	// document (what it is worth is for the scheme to say), "opaque" for what is stored as its bytes only (XML, for example), "fields" for a form whose fields, as an object of texts, are the document:
-	// at most 1,000, of those with the same name the first. Default json.
+	// at most 1,000, without those that are there more than once. Default json.
 	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
 	// For form and multipart, the field that carries the JSON document. A body without it has no document and is stored as its bytes only; so
-	// is a multipart body with the field twice, with more than 100 parts or with an error.
+	// is one with the field more than once, and a multipart body with more than 100 parts or with an error.
 	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	// Whether there is a document in some deliveries only: they may be empty, or a form or multipart body without `field`. Their events are
 	// untyped and have no data, as those of kinds that never have a document (opaque, and form or multipart without `field`). Without it, such a
