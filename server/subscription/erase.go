@@ -108,7 +108,7 @@ func (m *Manager) eraseOne(ctx context.Context, sequence int64, copies []int64) 
 	case there && !auth.From(ctx).MayRead(ev.Source, ev.Type):
 		return false, 0, nil // who may not see an event is not told that there is one
 	case !there && len(copies) == 0:
-		m.forget(sequence) // it may have been erased by a call that was answered with an error
+		m.forget(sequence) // it may have been erased after a call was answered that it could not be
 		return false, 0, nil
 	}
 	defer func() {

@@ -319,18 +319,40 @@ func TestAnErasureThatFailedIsFinishedByTheNextCall(t *testing.T) {
 	}
 }
 
-// An event that may be erased, and may be not, is sent from memory to nobody.
+// An event that may be erased, and may be not, is sent from memory to nobody; nor is one that was erased only after that was answered, and
+// had been read again by then, once the call is repeated.
 func TestAnErasureThatMayHaveFailedForgetsTheEvent(t *testing.T) {
-	onMishap(t, func(t *testing.T, b *bridge, j *mishap, _ *auditLog) {
-		b.fill(3, "push")
-		s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", Start: beginning(), MaxOutstandingEvents: 1})
-		first := s.deliveries(1)
-		synctest.Wait() // the rest is read ahead
-		j.what.Store(eventGoesUnanswered)
-		_, err := b.client.EraseEvent(t.Context(), eraseBySequence(2))
-		refused(t, err, noJournal)
-		s.ack(first...)
-		equal(t, "what was read ahead", s.recv().GetGap(), &hookbridgev1.Gap{FromSequence: 2, ToSequence: 3})
-		equal(t, "then", short(s.delivery()), run(3, 3, 1, reasonNew))
-	})
+	for name, late := range map[string]bool{"at once": false, "late": true} {
+		t.Run(name, func(t *testing.T) {
+			onMishap(t, func(t *testing.T, b *bridge, j *mishap, _ *auditLog) {
+				b.fill(3, "push")
+				var s *stream
+				var first []*hookbridgev1.Delivery
+				readAhead := func() {
+					s, _ = b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", Start: beginning(), MaxOutstandingEvents: 1})
+					first = s.deliveries(1)
+					synctest.Wait() // the rest is read ahead
+				}
+				if late {
+					j.what.Store(eventStays)
+				} else {
+					readAhead()
+					j.what.Store(eventGoesUnanswered)
+				}
+				_, err := b.client.EraseEvent(t.Context(), eraseBySequence(2))
+				refused(t, err, noJournal)
+				if late {
+					readAhead()
+					if err := b.journal.Erase(t.Context(), 2); err != nil {
+						t.Fatal(err)
+					}
+					_, err := b.client.EraseEvent(t.Context(), eraseBySequence(2))
+					refused(t, err, noSuchEvent)
+				}
+				s.ack(first...)
+				equal(t, "what was read ahead", s.recv().GetGap(), &hookbridgev1.Gap{FromSequence: 2, ToSequence: 3})
+				equal(t, "then", short(s.delivery()), run(3, 3, 1, reasonNew))
+			})
+		})
+	}
 }
