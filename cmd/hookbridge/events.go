@@ -137,7 +137,9 @@ func eraseCommand(f *bridgeFlags) *cobra.Command {
 		Use:   "erase EVENT",
 		Short: "Remove one event for good, with its body and its dead letters",
 		Long: "erase overwrites one event on disk, in the journal and among the dead letters, for a data-protection request. Its id goes on counting as\n" +
-			"delivered. Backups of the journal's folder, and what subscribers were already sent, are not this command's to erase.",
+			"delivered. Backups of the journal's folder, and what subscribers were already sent, are not this command's to erase.\n\n" +
+			"An id is known for the journal's dedupe_window, and later by a dead letter of its event. Beyond that erase by the sequence, which\n" +
+			"events list --filter 'event.id == \"evt_1\"' finds.",
 		Example: "  hookbridge events erase 4711 --yes\n  hookbridge events erase stripe-eu/evt_1 --yes",
 		Args:    wantEvent("events erase"),
 		RunE: func(cmd *cobra.Command, args []string) error {

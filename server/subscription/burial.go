@@ -38,6 +38,10 @@ func (s *subscription) lay() {
 		s.burials = map[int64]*burial{}
 	}
 	for _, d := range s.dead {
+		// One that is not over is of an earlier life of the event, which was settled otherwise. It has nothing to say of this one.
+		if before := s.burials[d.Seq]; before != nil {
+			s.conclude(before, false, nil)
+		}
 		one := &burial{letter: d, done: make(chan struct{})}
 		s.burials[d.Seq] = one
 		s.letters = append(s.letters, one)
@@ -82,7 +86,7 @@ func (s *subscription) laid(most int) (some []*burial, more bool) {
 func (s *subscription) awaits(one *burial) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one.concluded() { // a copy that nobody knew of was found
+	if one.concluded() {
 		return false
 	}
 	if !s.abandoned && s.machine.Burying(one.letter.Seq) {
@@ -127,7 +131,7 @@ func (s *subscription) unburied(one *burial, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.concluded() {
-		return // a copy that nobody knew of was found meanwhile
+		return
 	}
 	now := s.m.now()
 	s.machine.BuryFailed(now, one.letter)
@@ -140,6 +144,9 @@ func (s *subscription) unburied(one *burial, err error) {
 func (s *subscription) vanished(one *burial) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if one.concluded() {
+		return
+	}
 	now := s.m.now()
 	d := &one.letter
 	if s.machine.Burying(d.Seq) && s.machine.Gone(now, d.Seq, d.Attempts) {
@@ -161,8 +168,12 @@ func (b *burial) concluded() bool {
 	}
 }
 
-// conclude tells those who wait for a burial what became of it.
+// conclude tells those who wait for a burial what became of it. Of what was concluded before it changes nothing: a copy that nobody knew
+// of may be found at any time between the machine's asking and the storing, and then those who had it to do come too late.
 func (s *subscription) conclude(one *burial, buried bool, err error) {
+	if one.concluded() {
+		return
+	}
 	one.buried, one.err = buried, err
 	close(one.done)
 	if s.burials[one.letter.Seq] == one {

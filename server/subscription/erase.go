@@ -1,10 +1,10 @@
 package subscription
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -31,38 +31,29 @@ func (m *Manager) EraseEvent(ctx context.Context, req *hookbridgev1.EraseEventRe
 	if err := m.burier.known(ctx); err != nil {
 		return nil, err
 	}
-	// The copies are found first, as they say of an event whose id is forgotten which one it is, and erased last: a call that is repeated finds
-	// by them what was begun.
-	ids, sequences, err := m.copiesOf(ctx, what)
+	// The copies are found first, as they say of an event whose id is forgotten which one it is.
+	events, err := m.copiesOf(ctx, what)
 	if err != nil {
 		return nil, err
 	}
-	if what.sequence > 0 && !slices.Contains(sequences, what.sequence) {
-		sequences = append(sequences, what.sequence)
+	if _, ok := events[what.sequence]; !ok && what.sequence > 0 {
+		events[what.sequence] = nil
 	}
-	found := false
-	for _, sequence := range sequences {
-		is, err := m.eraseOne(ctx, sequence, len(ids) > 0)
+	resp := &hookbridgev1.EraseEventResponse{}
+	for _, sequence := range slices.Sorted(maps.Keys(events)) {
+		found, letters, err := m.eraseOne(ctx, sequence, events[sequence])
 		if err != nil {
 			return nil, err
 		}
-		found = found || is
-		what.sequence = cmp.Or(what.sequence, sequence)
+		if found {
+			resp.Sequence = sequence
+		}
+		resp.DeadLetters += int64(letters)
 	}
-	if !found && len(ids) == 0 {
+	if resp.GetSequence() == 0 {
 		return nil, fault.ErrEventNotFound
 	}
-	copies, err := 0, error(nil)
-	if len(ids) > 0 {
-		copies, err = m.journal.DeadLetters().Erase(ctx, "", ids...)
-		m.deadCount.touch()
-		err = journalFault(err)
-	}
-	m.audit(ctx, "erase event", "", err, slog.Int64("sequence", what.sequence), slog.Int("dead_letters", copies))
-	if err != nil {
-		return nil, err
-	}
-	return &hookbridgev1.EraseEventResponse{Sequence: what.sequence, DeadLetters: int64(copies)}, nil
+	return resp, nil
 }
 
 // erasure is what is to be erased: a sequence, 0 while it isn't known, and a key where the request has one.
@@ -106,32 +97,46 @@ func (m *Manager) forget(sequence int64) {
 	}
 }
 
-// eraseOne erases an event from the journal and from memory, and says whether it was there. That it is erased is noted before, also where only
-// copies are left of it.
-func (m *Manager) eraseOne(ctx context.Context, sequence int64, copied bool) (found bool, err error) {
-	// Who may not see an event is not told that there is one.
+// eraseOne erases an event from the journal and from memory, and then the dead letters that are copies of it: a call that is repeated
+// finds by them what was begun. It says whether any of that was there, and how many dead letters, and has it in the audit.
+func (m *Manager) eraseOne(ctx context.Context, sequence int64, copies []int64) (found bool, letters int, err error) {
 	ev, err := m.journal.Get(ctx, sequence)
-	if err == nil {
-		_, err = visible(ctx, ev)
+	there := err == nil
+	switch {
+	case err != nil && !errors.Is(err, journal.ErrNotFound):
+		return false, 0, journalFault(err)
+	case there && !auth.From(ctx).MayRead(ev.Source, ev.Type):
+		return false, 0, nil // who may not see an event is not told that there is one
+	case !there && len(copies) == 0:
+		m.forget(sequence) // it may have been erased after a call was answered that it could not be
+		return false, 0, nil
 	}
+	defer func() {
+		m.audit(ctx, "erase event", "", err, slog.Int64("sequence", sequence), slog.Int("dead_letters", letters))
+	}()
+	// That it is erased is noted before, also where only copies are left of it.
+	if err := m.burier.note(ctx, sequence); err != nil {
+		return false, 0, err
+	}
+	if there {
+		err = m.journal.Erase(ctx, sequence)
+	}
+	m.forget(sequence) // whatever became of it
 	if err != nil && !errors.Is(err, journal.ErrNotFound) {
-		return false, journalFault(err)
+		return false, 0, journalFault(err)
 	}
-	if err == nil || copied {
-		if err := m.burier.note(ctx, sequence); err != nil {
-			return false, err
-		}
+	err = nil
+	if len(copies) > 0 {
+		letters, err = m.journal.DeadLetters().Erase(ctx, "", copies...)
+		m.deadCount.touch()
 	}
-	err = m.journal.Erase(ctx, sequence)
-	if err != nil && !errors.Is(err, journal.ErrNotFound) {
-		return false, journalFault(err)
-	}
-	m.forget(sequence)
-	return err == nil, nil
+	return true, letters, journalFault(err)
 }
 
-// copiesOf finds the dead letters that are copies of an event, redriven or not, and the sequences of what they are copies of.
-func (m *Manager) copiesOf(ctx context.Context, what erasure) (ids, sequences []int64, err error) {
+// copiesOf finds the dead letters that are copies of an event, redriven or not, by the sequences of what they are copies of: an id may
+// have had several events, each after it was forgotten.
+func (m *Manager) copiesOf(ctx context.Context, what erasure) (events map[int64][]int64, err error) {
+	events = map[int64][]int64{}
 	err = m.letters(ctx, "", 0, func(e journal.SideEntry) (bool, error) {
 		_, ev, err := decodeDeadLetter(e)
 		if err != nil {
@@ -141,12 +146,9 @@ func (m *Manager) copiesOf(ctx context.Context, what erasure) (ids, sequences []
 			return true, nil
 		}
 		if ev.Sequence == what.sequence || what.source != "" && ev.Source == what.source && ev.ID == what.id {
-			ids = append(ids, e.ID)
-			if !slices.Contains(sequences, ev.Sequence) {
-				sequences = append(sequences, ev.Sequence)
-			}
+			events[ev.Sequence] = append(events[ev.Sequence], e.ID)
 		}
 		return true, nil
 	})
-	return ids, sequences, err
+	return events, err
 }

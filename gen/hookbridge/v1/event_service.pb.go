@@ -1979,12 +1979,14 @@ type isEraseEventRequest_Event interface {
 }
 
 type EraseEventRequest_Sequence struct {
-	// By its position in the journal.
+	// By its position in the journal, at any time. What ListEvents finds says it.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3,oneof"`
 }
 
 type EraseEventRequest_Key struct {
-	// By source and id.
+	// By source and id. An id is known for the dedupe window, and after that for as long as there is a dead letter of its
+	// event; beyond both the answer is NOT_FOUND although the event may be there, and it is erased by its sequence. Where an
+	// id came again after its window, all of its events that are known so are erased.
 	Key *EventKey `protobuf:"bytes,2,opt,name=key,proto3,oneof"`
 }
 
@@ -1992,12 +1994,12 @@ func (*EraseEventRequest_Sequence) isEraseEventRequest_Event() {}
 
 func (*EraseEventRequest_Key) isEraseEventRequest_Event() {}
 
-// EraseEventResponse says what was erased.
+// EraseEventResponse says what this call erased. What an earlier one that failed had erased is not counted in it.
 type EraseEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sequence of the event.
+	// The sequence of the event; of the newest, where a key had several.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// How many dead letters that were copies of it went with it.
+	// How many dead letters that were copies of it, or of them, went with it.
 	DeadLetters   int64 `protobuf:"varint,2,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -75,7 +75,8 @@ type EventServiceClient interface {
 	GetEventContent(ctx context.Context, in *GetEventContentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetEventContentResponse], error)
 	// EraseEvent removes one event for good, with its body and headers, from the journal and from the dead letters, for a
 	// data-protection request. Its id goes on counting as delivered for the dedupe window. Subscriptions that have not read it
-	// will not see it. What a subscriber was already sent is not this call's to take back. Needs the grant to manage.
+	// will not see it. What a subscriber was already sent is not this call's to take back. A call that failed may have erased
+	// a part: to repeat it is safe and finishes that, and NOT_FOUND says then that nothing is left. Needs the grant to manage.
 	EraseEvent(ctx context.Context, in *EraseEventRequest, opts ...grpc.CallOption) (*EraseEventResponse, error)
 }
 
@@ -231,7 +232,8 @@ type EventServiceServer interface {
 	GetEventContent(*GetEventContentRequest, grpc.ServerStreamingServer[GetEventContentResponse]) error
 	// EraseEvent removes one event for good, with its body and headers, from the journal and from the dead letters, for a
 	// data-protection request. Its id goes on counting as delivered for the dedupe window. Subscriptions that have not read it
-	// will not see it. What a subscriber was already sent is not this call's to take back. Needs the grant to manage.
+	// will not see it. What a subscriber was already sent is not this call's to take back. A call that failed may have erased
+	// a part: to repeat it is safe and finishes that, and NOT_FOUND says then that nothing is left. Needs the grant to manage.
 	EraseEvent(context.Context, *EraseEventRequest) (*EraseEventResponse, error)
 	mustEmbedUnimplementedEventServiceServer()
 }

@@ -23,7 +23,7 @@ type Journal struct {
 	base, first int64
 	events      []*journal.Stored
 	last        time.Time
-	ids, bodies map[[2]string]int64
+	ids, bodies map[[2]string]known
 	records     map[string][]byte
 	holds       func() journal.Holds
 	dead        sideLog
@@ -41,7 +41,7 @@ var _ journal.Journal = (*Journal)(nil)
 func New() *Journal {
 	j := &Journal{
 		changed: make(chan struct{}), base: 1, first: 1,
-		ids: map[[2]string]int64{}, bodies: map[[2]string]int64{}, records: map[string][]byte{},
+		ids: map[[2]string]known{}, bodies: map[[2]string]known{}, records: map[string][]byte{},
 	}
 	j.dead.journal, j.ring.journal = j, j
 	return j
@@ -86,7 +86,11 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 		return journal.Receipt{}, err
 	}
 	id := [2]string{e.Source, e.ID}
-	if seq, ok := j.ids[id]; ok && e.DedupeWindow != 0 {
+	counts := e.DedupeWindow
+	if counts < 0 {
+		counts = window
+	}
+	if seq := find(j.ids, id); seq != 0 && counts > 0 {
 		return journal.Receipt{Sequence: seq, Duplicate: true}, nil
 	}
 	if now := time.Now(); now.After(j.last) {
@@ -96,13 +100,16 @@ func (j *Journal) Append(ctx context.Context, e *journal.Entry) (journal.Receipt
 	kept := *e
 	kept.Event, kept.Content = bytes.Clone(e.Event), bytes.Clone(e.Content)
 	stored := journal.NewStored(&kept, seq, j.last)
-	if body := [2]string{e.Source, e.BodyKey}; e.BodyKey != "" && e.DedupeWindow != 0 {
-		if stored.ReplayOf = j.bodies[body]; stored.ReplayOf == 0 {
-			j.bodies[body] = seq
+	until := j.last.Add(counts)
+	if body := [2]string{e.Source, e.BodyKey}; e.BodyKey != "" && counts > 0 {
+		if stored.ReplayOf = find(j.bodies, body); stored.ReplayOf == 0 {
+			j.bodies[body] = known{seq, until}
 		}
 	}
 	j.events = append(j.events, stored)
-	j.ids[id] = seq
+	if counts > 0 {
+		j.ids[id] = known{seq, until}
+	}
 	j.notify()
 	return journal.Receipt{Sequence: seq}, nil
 }
@@ -210,8 +217,8 @@ func (j *Journal) Lookup(ctx context.Context, source, id string) (int64, error) 
 	if err := j.readable(ctx); err != nil {
 		return 0, err
 	}
-	seq, ok := j.ids[[2]string{source, id}]
-	if !ok {
+	seq := find(j.ids, [2]string{source, id})
+	if seq == 0 {
 		return 0, fmt.Errorf("%w: %s/%s", journal.ErrNotFound, source, id)
 	}
 	return seq, nil

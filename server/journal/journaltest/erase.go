@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/hookbridge/hookbridge/server/journal"
 )
@@ -87,5 +88,31 @@ func allErased(t *testing.T, s *subject) {
 	next := s.append(entry("next"))
 	if got := s.all(1, 10); next != sequences[2]+1 || !slices.Equal(got, []int64{next}) {
 		t.Errorf("the next event has sequence %d after %d, and is read as %v", next, sequences[2], got)
+	}
+}
+
+// Locks in that the event of an id that is forgotten is found by its sequence, and erased by it, which says nothing of the next one of that id.
+func idsAreForgotten(t *testing.T, s *subject) {
+	e := entry("1")
+	e.DedupeWindow = time.Nanosecond
+	first := s.append(e)
+	if found, err := s.Lookup(s.ctx, "demo", "1"); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("lookup: want ErrNotFound, got %d, %v", found, err)
+	}
+	if got, err := s.Get(s.ctx, first); err != nil || got.ID != "1" {
+		t.Errorf("get %d: %+v, %v", first, got, err)
+	}
+	second := s.append(entry("1"))
+	if second <= first {
+		t.Errorf("the next one of its id has sequence %d after %d", second, first)
+	}
+	if err := s.Erase(s.ctx, first); err != nil {
+		t.Errorf("erase %d: %v", first, err)
+	}
+	if found, err := s.Lookup(s.ctx, "demo", "1"); err != nil || found != second {
+		t.Errorf("lookup: want %d, got %d, %v", second, found, err)
+	}
+	if got, err := s.Get(s.ctx, second); err != nil || got.ID != "1" {
+		t.Errorf("get %d: %+v, %v", second, got, err)
 	}
 }

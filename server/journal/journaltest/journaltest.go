@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"of concurrent appends under one id one is stored", oneOfConcurrentAppends},
 		{"an id counts within its source", idsBelongToSources},
 		{"without a window every append is an event", noWindow},
+		{"after its window an id is forgotten, and its event is not", idsAreForgotten},
 		{"a batch is stored whole and in order", batchIsStored},
 		{"a retry of a batch adds what is missing", batchIsRetried},
 		{"batches that cross don't block", batchesCross},
