@@ -54,7 +54,7 @@ func (s *Server) Run(ctx context.Context) error {
 // shutdown is the script. What doesn't finish is cut off, and said. No step takes the time of what follows: deliveries have half of it
 // at most, streams a quarter more, and the last quarter is the journal's.
 func (s *Server) shutdown(endRooms func()) error {
-	timeout := s.cfg.Load().ShutdownTimeout
+	timeout := s.inForce.ShutdownTimeout
 	whole, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	ctx, end := context.WithTimeout(whole, timeout*3/4)
