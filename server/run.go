@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // Run serves until the context ends or a part fails, then shuts down by script, within the configured time. It returns nil after a
@@ -36,6 +35,7 @@ func (s *Server) Run(ctx context.Context) error {
 		<-ended
 		<-written
 	}
+	s.health.serve()
 	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
 	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
 	group.Go(func() error { return closedOK(s.grpc.Serve(s.listeners.grpc)) })
@@ -43,7 +43,6 @@ func (s *Server) Run(ctx context.Context) error {
 		<-failed.Done()
 		return s.shutdown(end)
 	})
-	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil
@@ -68,7 +67,7 @@ func (s *Server) shutdown(endRooms func()) error {
 	}
 	// 1. Say that nothing new should come, to load balancers and to those that come all the same.
 	s.draining.Store(true)
-	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	s.health.Shutdown()
 	s.edge.Drain()
 	// 2. Finish the deliveries that are running: what was read gets its answer.
 	delivering, cut := context.WithTimeout(ctx, timeout/2)
@@ -78,6 +77,7 @@ func (s *Server) shutdown(endRooms func()) error {
 	s.keys.Close()
 	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off.
 	s.rejections.Shutdown()
+	s.health.dismiss()
 	ending, giveUp := context.WithTimeout(ctx, timeout/4)
 	defer giveUp()
 	if err := s.subscriptions.Shutdown(ending); err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/auth"
@@ -78,7 +77,7 @@ type Server struct {
 
 	http, admin *web
 	grpc        *grpc.Server
-	health      *health.Server
+	health      *healthService
 	listeners   listeners
 	draining    atomic.Bool
 }
