@@ -66,13 +66,11 @@ func (s *Server) shutdown(endRooms func()) error {
 		}
 	}
 	// 1. Say that nothing new should come, to load balancers and to those that come all the same.
+	s.edge.Drain()
 	s.draining.Store(true)
 	s.health.Shutdown()
-	s.edge.Drain()
-	// 2. Finish the deliveries that are running: what was read gets its answer.
-	delivering, cut := context.WithTimeout(ctx, timeout/2)
-	defer cut()
-	step("deliveries were still running", s.http.finish(delivering))
+	// 2. Finish the deliveries that are running: what was read gets its answer. Who comes meanwhile is told to come again.
+	step("deliveries were still running", s.finishDeliveries(ctx, timeout/2))
 	// Nobody waits for a provider's keys any more.
 	s.keys.Close()
 	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off.
@@ -105,6 +103,24 @@ func (s *Server) shutdown(endRooms func()) error {
 	step("journal", s.journal.Close(whole))
 	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond).String())
 	return errors.Join(errs...)
+}
+
+// finishDeliveries takes no longer than it may. The listener is open as long as a delivery runs, so that those who come are told 503. The last
+// of the time is for telling those whose bodies did not arrive.
+func (s *Server) finishDeliveries(ctx context.Context, most time.Duration) error {
+	ctx, cut := context.WithTimeout(ctx, most)
+	defer cut()
+	arriving, end := context.WithTimeout(ctx, most-min(most/5, time.Second))
+	defer end()
+	late := s.edge.Finish(arriving)
+	if late != nil {
+		s.edge.Cut()
+		_ = s.edge.Finish(ctx) // that they were late is said already
+	}
+	if err := s.http.finish(ctx); late == nil {
+		return err
+	}
+	return late
 }
 
 // Close releases what New opened, of a server that was not run.
