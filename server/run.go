@@ -108,14 +108,17 @@ func (s *Server) shutdown(endRooms func()) error {
 // finishDeliveries takes no longer than it may. The listener is open as long as a delivery runs, so that those who come are told 503. The last
 // of the time is for telling those whose bodies did not arrive.
 func (s *Server) finishDeliveries(ctx context.Context, most time.Duration) error {
-	ctx, cut := context.WithTimeout(ctx, most)
-	defer cut()
+	ctx, abort := context.WithTimeout(ctx, most)
+	defer abort()
 	arriving, end := context.WithTimeout(ctx, most-min(most/5, time.Second))
 	defer end()
 	late := s.edge.Finish(arriving)
 	if late != nil {
-		s.edge.Cut()
-		_ = s.edge.Finish(ctx) // that they were late is said already
+		cut := s.edge.Cut()
+		// Those that had arrived may still be in time.
+		if err := s.edge.Finish(ctx); cut == 0 {
+			late = err
+		}
 	}
 	if err := s.http.finish(ctx); late == nil {
 		return err

@@ -40,8 +40,9 @@ func (h *Handler) Drain() { h.running.phase.CompareAndSwap(taking, draining) }
 // refused meanwhile don't make it wait.
 func (h *Handler) Finish(ctx context.Context) error { return h.running.wait(ctx) }
 
-// Cut waits for bodies no longer, after Drain: who is still sending is told to send it again. Deliveries that have arrived go on.
-func (h *Handler) Cut() { h.running.cut() }
+// Cut waits for bodies no longer, after Drain: who is still sending is told to send it again. Deliveries that have arrived go on. It returns how
+// many were cut off.
+func (h *Handler) Cut() int { return h.running.cut() }
 
 // enter begins a delivery, unless it is too late for that.
 func (r *running) enter() bool {
@@ -99,8 +100,8 @@ func (r *running) arrived(w http.ResponseWriter) {
 	delete(r.reading, w)
 }
 
-// cut lets the reading of bodies fail.
-func (r *running) cut() {
+// cut lets the reading of bodies fail, and returns of how many.
+func (r *running) cut() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.phase.Store(cutting)
@@ -108,6 +109,7 @@ func (r *running) cut() {
 		// One that has no deadlines, or whose connection is gone, can't be hurried.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 	}
+	return len(r.reading)
 }
 
 // isCutting says that bodies are cut off: what fails to arrive is our doing.

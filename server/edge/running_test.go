@@ -126,7 +126,9 @@ func TestCutBodiesAreNoFaultOfTheirSenders(t *testing.T) {
 		"chunked":   b.begin(t, "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(half), half)),
 	}
 	b.handler.Drain()
-	b.handler.Cut()
+	if n := b.handler.Cut(); n != len(cut) {
+		t.Errorf("it cut off %d of %d", n, len(cut))
+	}
 	for name, conn := range cut {
 		answer, err := io.ReadAll(conn)
 		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") || !strings.Contains(string(answer), `"SHUTTING_DOWN"`) ||
