@@ -40,11 +40,15 @@ const anyKey = "a secret of the tests"
 
 // bridge is the production server, on free ports and a folder of its own.
 type bridge struct {
-	t      *testing.T
-	path   string // of the configuration
-	now    func() time.Time
-	at     server.Addrs
-	stop   func()
+	t    *testing.T
+	path string // of the configuration
+	now  func() time.Time
+	at   server.Addrs
+	// stop ends it in order; interrupt only asks for that, and ended says how it ended.
+	stop, interrupt func()
+	ended           func() error
+	log             io.Writer // of what it logs, beside the test's output; nil for nobody
+
 	server *server.Server
 	conn   *grpc.ClientConn
 	client hookbridgev1.EventServiceClient
@@ -76,7 +80,19 @@ func openFile(t *testing.T, text string, now func() time.Time) *bridge {
 
 func openCatalogue(t *testing.T, acme, text string, now func() time.Time) *bridge {
 	t.Helper()
-	b := &bridge{t: t, path: filepath.Join(t.TempDir(), "hookbridge.yaml"), now: now}
+	return (&bridge{t: t, now: now}).open(acme, text)
+}
+
+// openLogged is open with somebody who gets what the bridge logs.
+func openLogged(t *testing.T, more string, log io.Writer) *bridge {
+	t.Helper()
+	return (&bridge{t: t, log: log}).open("", freePorts+more)
+}
+
+func (b *bridge) open(acme, text string) *bridge {
+	t := b.t
+	t.Helper()
+	b.path = filepath.Join(t.TempDir(), "hookbridge.yaml")
 	var err error
 	if b.catalogue, err = provider.Builtin(); err != nil {
 		t.Fatal(err)
@@ -120,7 +136,11 @@ func (b *bridge) start() {
 			b.t.Fatal(err)
 		}
 	}
-	s, err := server.New(b.t.Context(), server.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil)), Version: "test", Catalogue: b.catalogue, Now: b.now})
+	log := b.t.Output()
+	if b.log != nil {
+		log = io.MultiWriter(log, b.log)
+	}
+	s, err := server.New(b.t.Context(), server.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "test", Catalogue: b.catalogue, Now: b.now})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -134,14 +154,18 @@ func (b *bridge) start() {
 	}
 	b.conn, b.client = conn, hookbridgev1.NewEventServiceClient(conn)
 	stopped := false
-	b.stop = func() {
+	b.interrupt = cancel
+	b.ended = func() error {
 		if stopped {
-			return
+			return nil
 		}
 		stopped = true
+		return <-done
+	}
+	b.stop = func() {
 		_ = conn.Close()
 		cancel()
-		if err := <-done; err != nil {
+		if err := b.ended(); err != nil {
 			b.t.Errorf("the bridge ended with %v", err)
 		}
 	}

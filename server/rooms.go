@@ -15,8 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -183,9 +181,7 @@ func (s *Server) buildServers(cfg *config.Config, validator *validator, alive Ke
 	schemas := schema.NewService(s.schema)
 	hookbridgev1.RegisterSchemaServiceServer(s.grpc, schemas)
 	hookbridgev1.RegisterSourceServiceServer(s.grpc, s.sources)
-	s.health = health.NewServer()
-	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
-	healthpb.RegisterHealthServer(s.grpc, s.health)
+	s.health = newHealth(s.grpc)
 	registerReflection(s.grpc, s.schema)
 
 	inside := interceptors{log: s.log, validator: validator, inside: true, caller: s.auth.Inside()}

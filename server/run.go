@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // Run serves until the context ends or a part fails, then shuts down by script, within the configured time. It returns nil after a
@@ -36,6 +35,7 @@ func (s *Server) Run(ctx context.Context) error {
 		<-ended
 		<-written
 	}
+	s.health.serve()
 	group.Go(func() error { return closedOK(s.http.Serve(s.listeners.http)) })
 	group.Go(func() error { return closedOK(s.admin.Serve(s.listeners.admin)) })
 	group.Go(func() error { return closedOK(s.grpc.Serve(s.listeners.grpc)) })
@@ -43,7 +43,6 @@ func (s *Server) Run(ctx context.Context) error {
 		<-failed.Done()
 		return s.shutdown(end)
 	})
-	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil
@@ -54,7 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 // shutdown is the script. What doesn't finish is cut off, and said. No step takes the time of what follows: deliveries have half of it
 // at most, streams a quarter more, and the last quarter is the journal's.
 func (s *Server) shutdown(endRooms func()) error {
-	timeout := s.cfg.Load().ShutdownTimeout
+	timeout := s.inForce.ShutdownTimeout
 	whole, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	ctx, end := context.WithTimeout(whole, timeout*3/4)
@@ -67,17 +66,16 @@ func (s *Server) shutdown(endRooms func()) error {
 		}
 	}
 	// 1. Say that nothing new should come, to load balancers and to those that come all the same.
-	s.draining.Store(true)
-	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	s.edge.Drain()
-	// 2. Finish the deliveries that are running: what was read gets its answer.
-	delivering, cut := context.WithTimeout(ctx, timeout/2)
-	defer cut()
-	step("deliveries were still running", s.http.finish(delivering))
+	s.draining.Store(true)
+	s.health.Shutdown()
+	// 2. Finish the deliveries that are running: what was read gets its answer. Who comes meanwhile is told to come again.
+	step("deliveries were still running", s.finishDeliveries(ctx, timeout/2))
 	// Nobody waits for a provider's keys any more.
 	s.keys.Close()
 	// 3. End the streams; clients come back by themselves. One whose client reads nothing can't be told, and is cut off.
 	s.rejections.Shutdown()
+	s.health.dismiss()
 	ending, giveUp := context.WithTimeout(ctx, timeout/4)
 	defer giveUp()
 	if err := s.subscriptions.Shutdown(ending); err != nil {
@@ -105,6 +103,27 @@ func (s *Server) shutdown(endRooms func()) error {
 	step("journal", s.journal.Close(whole))
 	s.log.Info("stopped", "took", time.Since(started).Round(time.Millisecond).String())
 	return errors.Join(errs...)
+}
+
+// finishDeliveries takes no longer than it may. The listener is open as long as a delivery runs, so that those who come are told 503. The last
+// of the time is for telling those whose bodies did not arrive.
+func (s *Server) finishDeliveries(ctx context.Context, most time.Duration) error {
+	ctx, abort := context.WithTimeout(ctx, most)
+	defer abort()
+	arriving, end := context.WithTimeout(ctx, most-min(most/5, time.Second))
+	defer end()
+	late := s.edge.Finish(arriving)
+	if late != nil {
+		cut := s.edge.Cut()
+		// Those that had arrived may still be in time.
+		if err := s.edge.Finish(ctx); cut == 0 {
+			late = err
+		}
+	}
+	if err := s.http.finish(ctx); late == nil {
+		return err
+	}
+	return late
 }
 
 // Close releases what New opened, of a server that was not run.

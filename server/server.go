@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/auth"
@@ -53,8 +52,10 @@ type Keepalive struct{ Time, Timeout time.Duration }
 // Server is a bridge that is opened and bound and not yet running.
 type Server struct {
 	cfg atomic.Pointer[config.Config]
-	log *slog.Logger
-	now func() time.Time
+	// inForce has what only a start takes over, as it was at this one, and the principals. Reload writes to it under changing.
+	inForce config.Config
+	log     *slog.Logger
+	now     func() time.Time
 
 	// builtin has the providers that are compiled in, catalogue those of the configuration too.
 	builtin       *provider.Catalogue
@@ -76,7 +77,7 @@ type Server struct {
 
 	http, admin *web
 	grpc        *grpc.Server
-	health      *health.Server
+	health      *healthService
 	listeners   listeners
 	draining    atomic.Bool
 }
@@ -94,6 +95,7 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 		s.now = time.Now
 	}
 	s.cfg.Store(opts.Config)
+	s.inForce = *opts.Config
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -271,6 +273,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 		if err := s.auth.Replace(entries(cfg)); err != nil {
 			return fmt.Errorf("auth: %w", err)
 		}
+		s.inForce.Principals = cfg.Principals
 	}
 	certificates()
 	// The schema before the sources: a delivery to a new source finds the messages that came with it.
@@ -278,8 +281,8 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.catalogue.Store(catalogue)
 	s.useSources(endpoints, true)
 	s.subscriptions.SetPolicies(policies(cfg))
-	old := s.cfg.Swap(cfg)
-	if keys := old.NeedsRestart(cfg); len(keys) > 0 {
+	s.cfg.Store(cfg)
+	if keys := s.inForce.NeedsRestart(cfg); len(keys) > 0 {
 		s.log.Warn("some changes of the configuration take effect only after a restart", "keys", keys)
 	}
 	s.log.Info("configuration reloaded", "sources", len(cfg.Sources), "schemas", len(cfg.Schemas))

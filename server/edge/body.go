@@ -15,11 +15,30 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 // firstRead is what a body is read into before its sender has shown that it sends more. It bounds what a connection can make
 // the bridge allocate by merely announcing a length.
 const firstRead = 16 << 10
+
+// read reads the body of a request whole. One that a shutdown cuts off is no fault of its sender's. The caller calls release when it is done
+// with the body, also after an error.
+func (h *Handler) read(
+	w http.ResponseWriter, r *http.Request, in io.Reader, s *provider.Source, started time.Time,
+) (body []byte, release func(), err error) {
+	if !h.running.read(w) {
+		return nil, func() {}, fault.ErrShuttingDown
+	}
+	defer h.running.arrived(w)
+	body, release, err = h.budget.read(r, in, s.MaxBody(), s.HoldUntil(started).Sub(h.cfg.Now()))
+	unread := errors.Is(err, fault.ErrMalformedRequest) || errors.Is(err, fault.ErrRequestTimeout)
+	if unread && h.running.isCutting() {
+		// Why is for the log only, and is no reason for the sender.
+		err = fmt.Errorf("%w: the body had not arrived: %v", fault.ErrShuttingDown, err)
+	}
+	return body, release, err
+}
 
 // budget bounds the bytes of bodies that are in memory at the same time. What a body takes is what was allocated for it, not what
 // its Content-Length promises; while it grows, the quarter that it had before is briefly there as well. Room is always taken before

@@ -81,7 +81,7 @@ type Handler struct {
 	cfg       Config
 	budget    *budget
 	endpoints atomic.Pointer[map[string]*Endpoint]
-	draining  atomic.Bool
+	running   *running
 	metrics   *metrics
 	refusals  *fault.Log
 	pacing    pacing
@@ -94,7 +94,7 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, budget: budget, metrics: m, refusals: fault.NewLog(cfg.Logger), pacing: newPacing()}
+	h := &Handler{cfg: cfg, budget: budget, metrics: m, running: newRunning(), refusals: fault.NewLog(cfg.Logger), pacing: newPacing()}
 	h.endpoints.Store(&map[string]*Endpoint{})
 	return h, nil
 }
@@ -115,9 +115,6 @@ func (h *Handler) Endpoint(name string) (*Endpoint, bool) {
 	return e, ok
 }
 
-// Drain refuses what comes from now on with 503, so that senders try again elsewhere or later.
-func (h *Handler) Drain() { h.draining.Store(true) }
-
 // ServeHTTP answers one delivery.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := h.cfg.Now()
@@ -127,8 +124,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	endpoint, err := h.find(r)
 	// Beside the request: the HTTP server tells by the type of its body whether the sender still waits for its 100 Continue.
-	out, body := &recorder{ResponseWriter: w}, &watchedBody{ReadCloser: r.Body}
-	if err == nil {
+	out, body := &recorder{ResponseWriter: w, running: h.running}, &watchedBody{ReadCloser: r.Body}
+	switch {
+	case err != nil:
+	case !h.running.enter():
+		err = fault.ErrShuttingDown
+	default:
+		defer h.running.leave()
 		err = h.serve(ctx, out, r, body, endpoint, started)
 	}
 	if err == nil && out.status == http.StatusOK {
@@ -168,7 +170,11 @@ func (h *Handler) answer(
 		body.whole = nil
 		rest(ctx, pause)
 	}
-	after = linger(w, r, body)
+	patience := lingerTime
+	if h.running.ending() {
+		patience = lastLinger
+	}
+	after = linger(w, r, body, patience)
 	face.write(w, why.err, why.id)
 	if pause == 0 {
 		why.status = w.status
@@ -199,13 +205,10 @@ func (h *Handler) serve(
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if h.draining.Load() {
-		return fault.ErrShuttingDown
-	}
 	if err := precheck(r, e.Source); err != nil {
 		return err
 	}
-	body, release, err := h.budget.read(r, in, e.Source.MaxBody(), e.Source.HoldUntil(started).Sub(h.cfg.Now()))
+	body, release, err := h.read(w, r, in, e.Source, started)
 	defer release()
 	if err != nil {
 		return err

@@ -333,13 +333,13 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// Draining refuses with 503, so that the sender tries again.
+// Draining refuses with 503, so that the sender tries again, on another connection.
 func TestDrain(t *testing.T) {
 	b := open(t, "hmac")
 	b.handler.Drain()
 	resp, text := b.send(t, `{}`, nil)
-	if resp.StatusCode != 503 || reasonOf(t, text) != "SHUTTING_DOWN" || resp.Header.Get("Retry-After") != "1" {
-		t.Errorf("got %d, %s", resp.StatusCode, text)
+	if resp.StatusCode != 503 || reasonOf(t, text) != "SHUTTING_DOWN" || resp.Header.Get("Retry-After") != "1" || !resp.Close {
+		t.Errorf("got %d, closed %t, %s", resp.StatusCode, resp.Close, text)
 	}
 }
 

@@ -11,19 +11,23 @@ const (
 	// lingerBytes and lingerTime bound what is read, and thrown away, of a body that was refused before its end.
 	lingerBytes = 64 << 20
 	lingerTime  = 5 * time.Second
+	// lastLinger is lingerTime of a shutdown, which waits for it.
+	lastLinger = time.Second
 )
 
 // watchedBody remembers whether its end was seen and how much was read.
 type watchedBody struct {
 	io.ReadCloser
-	ended bool
-	bytes int64
+	// wanted says that it was read at all: a sender that asks whether to send was told to then.
+	wanted, ended bool
+	bytes         int64
 	// whole is what was read, when that is all.
 	whole []byte
 }
 
 // Read reads on.
 func (b *watchedBody) Read(p []byte) (int, error) {
+	b.wanted = true
 	n, err := b.ReadCloser.Read(p)
 	b.bytes += int64(n)
 	if errors.Is(err, io.EOF) {
@@ -33,11 +37,12 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 }
 
 // linger lets a sender whose delivery was refused while it still sends see the answer: a connection that is closed over unread
-// bytes is reset, and the reset can overtake the answer. It costs time and no memory, and ends the connection. It is called before
-// the answer is written, and the function that it returns after.
-func linger(w http.ResponseWriter, r *http.Request, body *watchedBody) (after func()) {
-	// A sender that asked whether to send was not told to.
-	if body.ended || r.Header.Get("Expect") != "" {
+// bytes is reset, and the reset can overtake the answer. It costs time and no memory, and ends the connection. A body in chunks whose
+// reading has failed can't be read on: its sender may see the reset. It is called before the answer is written, and the function that it
+// returns after.
+func linger(w http.ResponseWriter, r *http.Request, body *watchedBody, patience time.Duration) (after func()) {
+	// A sender that asked whether to send, and was not told to, sends nothing.
+	if body.ended || r.Header.Get("Expect") != "" && !body.wanted {
 		return func() {}
 	}
 	control := http.NewResponseController(w)
@@ -47,7 +52,7 @@ func linger(w http.ResponseWriter, r *http.Request, body *watchedBody) (after fu
 	}
 	w.Header().Set("Connection", "close")
 	return func() {
-		if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(patience)) != nil {
 			return
 		}
 		// The sender may be gone, or never end.

@@ -66,26 +66,34 @@ func (m *metrics) observe(source string, status int, err error, took time.Durati
 	m.seconds.WithLabelValues(source, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 }
 
-// recorder remembers the status of an answer.
+// recorder remembers the status of an answer. At the end each answer is the last one of its connection: one that stays open is closed over
+// whatever its sender posts next.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	running *running
+	status  int
 }
 
 // WriteHeader remembers the first status.
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
+	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
 }
 
 // Write is an implied 200.
 func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
+	r.begin(http.StatusOK)
 	return r.ResponseWriter.Write(b)
+}
+
+func (r *recorder) begin(status int) {
+	if r.status != 0 {
+		return
+	}
+	r.status = status
+	if r.running.ending() {
+		r.Header().Set("Connection", "close")
+	}
 }
 
 // Unwrap serves http.ResponseController.
