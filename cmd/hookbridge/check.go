@@ -41,7 +41,7 @@ func checkCommand() *cobra.Command {
 				}
 			}
 			for _, p := range cfg.Principals {
-				if _, err := fmt.Fprintf(out, "  principal %s: %d active tokens, %d certificates\n", p.Name, len(p.Tokens), len(p.Certificates)); err != nil {
+				if _, err := fmt.Fprintf(out, "  principal %s: %s, %s\n", p.Name, counted(len(p.Tokens), "active token", "active tokens"), counted(len(p.Certificates), "certificate", "certificates")); err != nil {
 					return err
 				}
 			}
@@ -54,7 +54,7 @@ func checkCommand() *cobra.Command {
 
 // provenBy says what a source's deliveries are proven by.
 func provenBy(s config.Source) string {
-	text := fmt.Sprintf("%d active secrets", len(s.Secrets))
+	text := counted(len(s.Secrets), "active secret", "active secrets")
 	if len(s.Secrets) == 0 && !s.Captured {
 		text = "keys that the provider publishes"
 	}
@@ -83,7 +83,7 @@ func describeSchemas(ctx context.Context, out io.Writer, file string, cfg *confi
 				n++
 			}
 		}
-		if _, err := fmt.Fprintf(out, "  schema    %s: %d event messages\n", s.Name, n); err != nil {
+		if _, err := fmt.Fprintf(out, "  schema    %s: %s\n", s.Name, counted(n, "event message", "event messages")); err != nil {
 			return err
 		}
 	}

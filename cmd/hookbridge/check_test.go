@@ -37,8 +37,8 @@ sources:
   admin     127.0.0.1:8081
   journal   DIR/data
   source    github: github, 2 active secrets
-  source    stripe-eu: stripe, 1 active secrets
-  source    orders: hmac, 1 active secrets
+  source    stripe-eu: stripe, 1 active secret
+  source    orders: hmac, 1 active secret
 `,
 		},
 		{
@@ -51,7 +51,7 @@ sources:
   gRPC      127.0.0.1:9090
   admin     127.0.0.1:8081
   journal   DIR/data
-  source    a: hmac, 1 active secrets
+  source    a: hmac, 1 active secret
   principal billing: 2 active tokens, 0 certificates
 `,
 		},

@@ -188,7 +188,7 @@ func (qs queries) refuse(r *http.Request) error {
 	if len(violations) == 0 {
 		return nil
 	}
-	return fault.Invalid(fault.ErrInvalidArgument, violations[0].Field+": "+violations[0].Message, violations...)
+	return fault.Invalid(fault.ErrInvalidArgument, violations[0].String(), violations...)
 }
 
 // problem says what is wrong with a parameter; nothing if it is fine. given are those that were fine, and how they were written.
