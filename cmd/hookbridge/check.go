@@ -9,13 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookbridge/hookbridge/server/config"
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 func checkCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:     "check --config FILE",
-		Short:   "Check a configuration and print all its problems",
+		Short:   "Check a configuration and print all its problems, and warnings",
 		Example: "  hookbridge check --config hookbridge.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,11 +46,29 @@ func checkCommand() *cobra.Command {
 					return err
 				}
 			}
-			return describeSchemas(cmd.Context(), out, file, cfg)
+			if err := describeSchemas(cmd.Context(), out, file, cfg); err != nil {
+				return err
+			}
+			return printWarnings(cmd.ErrOrStderr(), cfg)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the configuration `FILE`")
 	return cmd
+}
+
+// printWarnings says what is right as it stands, and dangerous unless the network makes up for it.
+func printWarnings(errOut io.Writer, cfg *config.Config) error {
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		return err
+	}
+	warnings, err := cfg.Warnings(catalogue)
+	for _, text := range warnings {
+		if _, err := fmt.Fprintf(errOut, "hookbridge: warning: %s\n", text); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // provenBy says what a source's deliveries are proven by.

@@ -56,6 +56,20 @@ sources:
 `,
 		},
 		{
+			name: "secrets that cross the network", env: map[string]string{"A": "hunter2hunter2"},
+			config: "http: {listen: ':8080'}\njournal: {dir: ./data}\nsources:\n- {name: lab, provider: gitlab, secrets: [env:A]}\n- {name: hub, provider: github, secrets: [env:A]}\n",
+			out: `FILE is fine.
+  webhooks  :8080
+  gRPC      127.0.0.1:9090
+  admin     127.0.0.1:8081
+  journal   DIR/data
+  source    lab: gitlab, 1 active secret
+  source    hub: github, 1 active secret
+`,
+			err: `hookbridge: warning: source "lab": each delivery carries what proves any other, and http.listen ":8080" takes it in plain text: who listens in can forge deliveries; want http.tls, or a proxy in front that terminates TLS, named in http.trusted_proxies or by an https http.public_url
+`,
+		},
+		{
 			name: "an unset variable and an unreadable file", config: example, code: 1,
 			env: map[string]string{"GITHUB_SECRET": "hunter2", "GITHUB_SECRET_OLD": ""},
 			err: `FILE:6:69: sources[0] "github": secrets[1]: environment variable GITHUB_SECRET_OLD is empty
@@ -122,6 +136,7 @@ FILE:7:37: sources[3] "d": scheme: HMAC (your own senders) has no scheme "none";
 			cmd := root()
 			cmd.SetArgs(args)
 			cmd.SetOut(&out)
+			cmd.SetErr(&errOut)
 			code := report(&errOut, cmd.ExecuteContext(t.Context()))
 			plain := strings.NewReplacer(file, "FILE", dir, "DIR")
 			if got := plain.Replace(out.String()); got != tc.out {
