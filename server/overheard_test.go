@@ -60,7 +60,7 @@ func TestPlainSecretsAreSaidInTheLog(t *testing.T) {
 		if strings.Contains(text, "a-secret-token") {
 			t.Errorf("the secret is in the log: %s", text)
 		}
-		return strings.Count(text, "who listens in can forge deliveries; want http.tls, or a proxy in front that terminates TLS")
+		return strings.Count(text, "who listens in can forge deliveries; want http.tls, or a proxy that terminates TLS")
 	}
 	s, err := server.New(t.Context(), server.Options{Config: load(signed + token), Logger: slog.New(slog.NewTextHandler(&log, nil)), Version: "test"})
 	if err != nil {

@@ -66,7 +66,7 @@ sources:
   source    lab: gitlab, 1 active secret
   source    hub: github, 1 active secret
 `,
-			err: `hookbridge: warning: source "lab": each delivery carries what proves any other, and http.listen ":8080" takes it in plain text: who listens in can forge deliveries; want http.tls, or a proxy in front that terminates TLS, named in http.trusted_proxies or by an https http.public_url
+			err: `hookbridge: warning: source "lab": each delivery carries what proves any other, and http.listen ":8080" takes it in plain text: who listens in can forge deliveries; want http.tls, or a proxy that terminates TLS, named in http.trusted_proxies or by an https http.public_url
 `,
 		},
 		{

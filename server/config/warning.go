@@ -17,7 +17,7 @@ func (c *Config) Overheard(s *provider.Source) string {
 		return ""
 	}
 	return fmt.Sprintf("source %q: each delivery carries what proves any other, and http.listen %q takes it in plain text: who listens in can forge "+
-		"deliveries; want http.tls, or a proxy in front that terminates TLS, named in http.trusted_proxies or by an https http.public_url", s.Name(), h.Listen)
+		"deliveries; want http.tls, or a proxy that terminates TLS, named in http.trusted_proxies or by an https http.public_url", s.Name(), h.Listen)
 }
 
 // Warnings are those of all sources, with the providers that Extend was given.
