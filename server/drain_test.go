@@ -60,7 +60,7 @@ func TestWhoComesDuringAShutdownIsToldToComeAgain(t *testing.T) {
 // again, the log says so too, and the rejection log, which is of senders' faults, has nothing.
 func TestUploadsThatAShutdownCutsOffAreToldToComeAgain(t *testing.T) {
 	log := &lines{}
-	b := openLogged(t, "journal: {min_free: \"0\"}\nshutdown_timeout: 1s\n"+oneSource, log)
+	b := openLogged(t, "journal: {min_free: \"0\"}\nshutdown_timeout: 4s\n"+oneSource, log)
 	cut := b.upload(t)
 	b.interrupt()
 	resp := cut.answer(t)
@@ -71,7 +71,7 @@ func TestUploadsThatAShutdownCutsOffAreToldToComeAgain(t *testing.T) {
 	if got := fmt.Sprint(b.ended()); got != "shutdown: deliveries were still running: context deadline exceeded" {
 		t.Errorf("the bridge ended with %s", got)
 	}
-	if all := log.String(); strings.Count(all, `msg="delivery refused" source=demo status=503 reason=SHUTTING_DOWN`) != 1 || strings.Contains(all, "MALFORMED") {
+	if all := log.take(); strings.Count(all, `msg="delivery refused" source=demo status=503 reason=SHUTTING_DOWN`) != 1 || strings.Contains(all, "MALFORMED") {
 		t.Errorf("it logged %s", all)
 	}
 	b.start()

@@ -137,3 +137,24 @@ func headersBeside(t *testing.T, path string) map[string]string {
 	}
 	return headers
 }
+
+// Bytes that are no UTF-8 make a body's data undecodable, and nothing else: id, type and ordering key are read where they are text themselves.
+func TestBytesThatAreNoTextSpoilTheDataOnly(t *testing.T) {
+	b := open(t, managed, nil)
+	next, _ := b.follow(&hookbridgev1.SubscribeRequest{IncludeContent: true})
+	for _, tc := range []struct{ name, body, typ, violation string }{
+		{"beside the type", "{\"event\":\"user_created\",\"x\":\"\xff\xfe\"}", "user_created", "not JSON: not valid UTF-8"},
+		{"in the type", "{\"event\":\"user_\xffcreated\"}", "unknown", "not JSON: not valid UTF-8"},
+		{"in a key that is the type's but for them", "{\"event\":\"user_created\",\"ev\xffent\":\"user_deleted\"}", "unknown", "not JSON: not valid UTF-8"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sequence := b.mustStore("demo", "", "", []byte(tc.body))
+			e := next().GetEvent()
+			violations := e.GetDecoding().GetViolations()
+			if e.GetSequence() != sequence || e.GetType() != tc.typ || e.GetDecoding().GetState() != hookbridgev1.Decoding_STATE_UNDECODABLE || e.GetData() != nil ||
+				len(violations) != 1 || violations[0].GetField() != "" || violations[0].GetMessage() != tc.violation || string(e.GetContent().GetBody()) != tc.body {
+				t.Errorf("got %v", e)
+			}
+		})
+	}
+}

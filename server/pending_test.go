@@ -1,10 +1,8 @@
 package server_test
 
 import (
-	"bytes"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/hookbridge/hookbridge/server/auth"
@@ -33,7 +31,7 @@ func TestReloadSaysWhatWaitsForARestart(t *testing.T) {
 		{"they are still there", string(started), "keys=[auth]"},
 		{"they came back", string(started) + principals, ""},
 	} {
-		before := len(log.String())
+		log.take()
 		if err := os.WriteFile(b.path, []byte(step.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -46,30 +44,10 @@ func TestReloadSaysWhatWaitsForARestart(t *testing.T) {
 		if err := b.server.Reload(cfg); err != nil {
 			t.Fatal(err)
 		}
-		got := log.String()[before:]
+		got := log.take()
 		line := `level=WARN msg="some changes of the configuration take effect only after a restart" ` + step.want + "\n"
 		if warned := strings.Count(got, "level=WARN"); warned > 1 || (warned == 1) != (step.want != "") || warned == 1 && !strings.Contains(got, line) {
 			t.Errorf("%s: want %s, got %s", step.when, step.want, got)
 		}
 	}
-}
-
-// lines are what a bridge logs.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write takes a line.
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// String returns all of them.
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

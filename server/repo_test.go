@@ -25,7 +25,7 @@ var imports = map[string][]string{
 	"signature":        {"publickey", "delivery"},
 	"signature/method": {"signature", "publickey", "delivery"},
 	"keysource":        {"publickey"},
-	"gateway":          {"schema", "delivery", "fault", "requestid"},
+	"gateway":          {"schema", "delivery", "fault", "requestid", "document"},
 	"ingest":           {"journal", "fault"},
 	"subscription":     {"subscription/machine", "subscription/expression", "journal", "schema", "fault", "auth", "pattern"},
 	// It sees what a delivery saw on its way to being refused, and the log that refusals are kept in.

@@ -152,7 +152,17 @@ func New(ctx context.Context, opts Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.useSources(endpoints, true)
+	s.warn(opts.Config, endpoints)
 	return s, nil
+}
+
+// warn says in the log what Config.Warnings are.
+func (s *Server) warn(cfg *config.Config, endpoints []*edge.Endpoint) {
+	for _, e := range endpoints {
+		if text := cfg.Overheard(e.Source); text != "" {
+			s.log.Warn(text, "source", e.Source.Name())
+		}
+	}
 }
 
 // open builds the rooms, from the journal outwards.
@@ -281,6 +291,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	s.catalogue.Store(catalogue)
 	s.useSources(endpoints, true)
 	s.subscriptions.SetPolicies(policies(cfg))
+	s.warn(cfg, endpoints)
 	s.cfg.Store(cfg)
 	if keys := s.inForce.NeedsRestart(cfg); len(keys) > 0 {
 		s.log.Warn("some changes of the configuration take effect only after a restart", "keys", keys)

@@ -60,7 +60,7 @@ func (v *validator) validate(req any) error {
 	for n, broken := range invalid.Violations {
 		violation := fault.Violation{Field: protovalidate.FieldPathString(broken.Proto.GetField()), Message: broken.Proto.GetMessage()}
 		if n == 0 {
-			text = fmt.Sprintf("%s: %s", violation.Field, violation.Message)
+			text = violation.String()
 		}
 		violations = append(violations, violation)
 	}

@@ -72,7 +72,7 @@ func settable(body []byte, path string) error {
 		case at.IsArray() && !numbered:
 			return fmt.Errorf("--set %s: %s is a list: want the number of an element, from 0, or -1 for one more at its end, got %q", path, where, element)
 		case at.IsArray() && number > len(at.Array()):
-			return fmt.Errorf("--set %s: %s has %d elements: want a number from 0 to %d, or -1 for one more at its end, got %s", path, where, len(at.Array()), len(at.Array()), element)
+			return fmt.Errorf("--set %s: %s has %s: want a number from 0 to %d, or -1 for one more at its end, got %s", path, where, counted(len(at.Array()), "element", "elements"), len(at.Array()), element)
 		case there && !at.IsObject() && !at.IsArray():
 			return fmt.Errorf("--set %s: %s is %s: want an object or a list there", path, where, kindOf(at))
 		case !there && number > 0:

@@ -29,7 +29,7 @@ func TestSet(t *testing.T) {
 		{set: "n.0=1", err: "--set n.0: n is a number: want an object or a list there"},
 		{set: "ok.x.y=1", err: "--set ok.x.y: ok is true or false: want an object or a list there"},
 		{set: "list.x=1", err: `--set list.x: list is a list: want the number of an element, from 0, or -1 for one more at its end, got "x"`},
-		{set: "list.5=1", err: "--set list.5: list has 1 elements: want a number from 0 to 1, or -1 for one more at its end, got 5"},
+		{set: "list.5=1", err: "--set list.5: list has 1 element: want a number from 0 to 1, or -1 for one more at its end, got 5"},
 		{set: "new.1000000000=1", err: "--set new.1000000000: new is not there yet, and would be a list with its first element: want 0, or :1000000000 for a member of this name"},
 	} {
 		got, err := set([]byte(body), []string{tc.set})

@@ -9,13 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookbridge/hookbridge/server/config"
+	"github.com/hookbridge/hookbridge/server/provider"
 )
 
 func checkCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:     "check --config FILE",
-		Short:   "Check a configuration and print all its problems",
+		Short:   "Check a configuration and print all its problems, and warnings",
 		Example: "  hookbridge check --config hookbridge.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,20 +42,38 @@ func checkCommand() *cobra.Command {
 				}
 			}
 			for _, p := range cfg.Principals {
-				if _, err := fmt.Fprintf(out, "  principal %s: %d active tokens, %d certificates\n", p.Name, len(p.Tokens), len(p.Certificates)); err != nil {
+				if _, err := fmt.Fprintf(out, "  principal %s: %s, %s\n", p.Name, counted(len(p.Tokens), "active token", "active tokens"), counted(len(p.Certificates), "certificate", "certificates")); err != nil {
 					return err
 				}
 			}
-			return describeSchemas(cmd.Context(), out, file, cfg)
+			if err := describeSchemas(cmd.Context(), out, file, cfg); err != nil {
+				return err
+			}
+			return printWarnings(cmd.ErrOrStderr(), cfg)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the configuration `FILE`")
 	return cmd
 }
 
+// printWarnings says what is right as it stands, and dangerous unless the network makes up for it.
+func printWarnings(errOut io.Writer, cfg *config.Config) error {
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		return err
+	}
+	warnings, err := cfg.Warnings(catalogue)
+	for _, text := range warnings {
+		if _, err := fmt.Fprintf(errOut, "hookbridge: warning: %s\n", text); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
 // provenBy says what a source's deliveries are proven by.
 func provenBy(s config.Source) string {
-	text := fmt.Sprintf("%d active secrets", len(s.Secrets))
+	text := counted(len(s.Secrets), "active secret", "active secrets")
 	if len(s.Secrets) == 0 && !s.Captured {
 		text = "keys that the provider publishes"
 	}
@@ -83,7 +102,7 @@ func describeSchemas(ctx context.Context, out io.Writer, file string, cfg *confi
 				n++
 			}
 		}
-		if _, err := fmt.Fprintf(out, "  schema    %s: %d event messages\n", s.Name, n); err != nil {
+		if _, err := fmt.Fprintf(out, "  schema    %s: %s\n", s.Name, counted(n, "event message", "event messages")); err != nil {
 			return err
 		}
 	}

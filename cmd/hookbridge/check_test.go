@@ -37,8 +37,8 @@ sources:
   admin     127.0.0.1:8081
   journal   DIR/data
   source    github: github, 2 active secrets
-  source    stripe-eu: stripe, 1 active secrets
-  source    orders: hmac, 1 active secrets
+  source    stripe-eu: stripe, 1 active secret
+  source    orders: hmac, 1 active secret
 `,
 		},
 		{
@@ -51,8 +51,22 @@ sources:
   gRPC      127.0.0.1:9090
   admin     127.0.0.1:8081
   journal   DIR/data
-  source    a: hmac, 1 active secrets
+  source    a: hmac, 1 active secret
   principal billing: 2 active tokens, 0 certificates
+`,
+		},
+		{
+			name: "secrets that cross the network", env: map[string]string{"A": "hunter2hunter2"},
+			config: "http: {listen: ':8080'}\njournal: {dir: ./data}\nsources:\n- {name: lab, provider: gitlab, secrets: [env:A]}\n- {name: hub, provider: github, secrets: [env:A]}\n",
+			out: `FILE is fine.
+  webhooks  :8080
+  gRPC      127.0.0.1:9090
+  admin     127.0.0.1:8081
+  journal   DIR/data
+  source    lab: gitlab, 1 active secret
+  source    hub: github, 1 active secret
+`,
+			err: `hookbridge: warning: source "lab": each delivery carries what proves any other, and http.listen ":8080" takes it in plain text: who listens in can forge deliveries; want http.tls, or a proxy that terminates TLS, named in http.trusted_proxies or by an https http.public_url
 `,
 		},
 		{
@@ -122,6 +136,7 @@ FILE:7:37: sources[3] "d": scheme: HMAC (your own senders) has no scheme "none";
 			cmd := root()
 			cmd.SetArgs(args)
 			cmd.SetOut(&out)
+			cmd.SetErr(&errOut)
 			code := report(&errOut, cmd.ExecuteContext(t.Context()))
 			plain := strings.NewReplacer(file, "FILE", dir, "DIR")
 			if got := plain.Replace(out.String()); got != tc.out {

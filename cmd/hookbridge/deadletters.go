@@ -175,7 +175,7 @@ func redriveCommand(f *bridgeFlags) *cobra.Command {
 					return err
 				}
 				return f.print(cmd.OutOrStdout(), resp, func(w *table) {
-					text := fmt.Sprintf("%d are sent again", resp.GetRedriven())
+					text := counted(resp.GetRedriven(), "is sent again", "are sent again")
 					if resp.GetMore() {
 						text += "; there are more: redrive again when these are acknowledged"
 					}
@@ -244,7 +244,7 @@ func purgeCommand(f *bridgeFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return f.print(cmd.OutOrStdout(), resp, func(w *table) { w.row(fmt.Sprintf("%d are removed", resp.GetPurged())) })
+				return f.print(cmd.OutOrStdout(), resp, func(w *table) { w.row(counted(resp.GetPurged(), "is removed", "are removed")) })
 			})
 		},
 	}

@@ -160,7 +160,7 @@ func eraseCommand(f *bridgeFlags) *cobra.Command {
 					return err
 				}
 				return f.print(cmd.OutOrStdout(), resp, func(w *table) {
-					w.row(fmt.Sprintf("event %d is erased, and %d dead letters", resp.GetSequence(), resp.GetDeadLetters()))
+					w.row(fmt.Sprintf("event %d is erased, and %s", resp.GetSequence(), counted(resp.GetDeadLetters(), "dead letter", "dead letters")))
 				})
 			})
 		},

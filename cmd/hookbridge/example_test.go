@@ -46,7 +46,7 @@ func TestExampleOfEachProvider(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, errOut, code = call(t.Context(), "check", "--config", file)
-			provenBy := "1 active secrets"
+			provenBy := "1 active secret"
 			switch {
 			case strings.Contains(example, `secrets: ["captured"]`):
 				provenBy = "0 active secrets, and one that is captured"

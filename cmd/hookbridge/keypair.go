@@ -153,7 +153,7 @@ func keyPairCommand() *cobra.Command {
 		Example: "  hookbridge providers keypair discord ./discord.pem",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageError{fmt.Errorf("providers keypair wants KEY and FILE, got %d arguments", len(args))}
+				return usageError{fmt.Errorf("providers keypair wants KEY and FILE, got %s", counted(len(args), "argument", "arguments"))}
 			}
 			return nil
 		},

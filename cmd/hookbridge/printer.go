@@ -108,13 +108,17 @@ func (p *printer) describe(b *bytes.Buffer, e *hookbridgev1.Event) error {
 		fmt.Fprintf(b, "  %s\n", p.paint(color, strings.ToLower(strings.TrimPrefix(state.String(), "STATE_"))))
 	}
 	for _, v := range e.GetDecoding().GetViolations() {
-		fmt.Fprintf(b, "  %s\n", p.paint(yellow, v.GetField()+": "+v.GetMessage()))
+		text := v.GetMessage()
+		if at := v.GetField(); at != "" { // What is wrong with the whole body has no place in it.
+			text = at + ": " + text
+		}
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, text))
 	}
 	if a := e.GetAuth(); a.GetReplaySuspected() {
 		fmt.Fprintf(b, "  %s\n", p.paint(yellow, fmt.Sprintf("suspected replay of #%d: the same body under another id", a.GetReplayOf())))
 	}
 	if o := e.GetOmission(); o != nil {
-		fmt.Fprintf(b, "  %s\n", p.paint(yellow, fmt.Sprintf("too large to be shown: %d bytes of data, %d of body", o.GetDataBytes(), o.GetBodyBytes())))
+		fmt.Fprintf(b, "  %s\n", p.paint(yellow, fmt.Sprintf("too large to be shown: %s of data, %d of body", counted(o.GetDataBytes(), "byte", "bytes"), o.GetBodyBytes())))
 	}
 	if err := p.data(b, e); err != nil {
 		return err
@@ -178,7 +182,7 @@ func (p *printer) data(b *bytes.Buffer, e *hookbridgev1.Event) error {
 // body writes text as it is, but for control characters, and how much there is of anything else.
 func (p *printer) body(b *bytes.Buffer, body []byte) {
 	if !utf8.Valid(body) {
-		fmt.Fprintf(b, "  %s\n", p.paint(dim, fmt.Sprintf("%d bytes that are no text", len(body))))
+		fmt.Fprintf(b, "  %s\n", p.paint(dim, counted(len(body), "byte that is no text", "bytes that are no text")))
 		return
 	}
 	for line := range strings.Lines(string(body)) {

@@ -65,6 +65,29 @@ func TestPrinter(t *testing.T) {
 	}
 }
 
+// What doesn't fit is said with the place where it stands, if it has one; and one byte is one byte.
+func TestPrinterShowsViolations(t *testing.T) {
+	e := &hookbridgev1.Event{
+		Id: "2", Source: "demo", Type: "x", Sequence: 8, Content: &hookbridgev1.Content{Body: []byte{0xff}},
+		Decoding: &hookbridgev1.Decoding{State: hookbridgev1.Decoding_STATE_UNDECODABLE, Violations: []*hookbridgev1.Violation{
+			{Message: "not JSON: not valid UTF-8"}, {Field: "user.id", Message: "want a number"},
+		}},
+	}
+	var b bytes.Buffer
+	p := printer{out: &b}
+	if err := p.print(e); err != nil || !strings.HasSuffix(b.String(), "\n  undecodable\n  not JSON: not valid UTF-8\n  user.id: want a number\n  1 byte that is no text\n") {
+		t.Errorf("got %q, %v", b.String(), err)
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int]string{0: "0 deliveries", 1: "1 delivery", 2: "2 deliveries"} {
+		if got := counted(n, "delivery", "deliveries"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // Who reads along is told what is suspicious.
 func TestPrinterMarksReplays(t *testing.T) {
 	e := &hookbridgev1.Event{

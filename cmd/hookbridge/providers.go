@@ -92,7 +92,7 @@ func listProviders(w io.Writer, catalogue *provider.Catalogue, like string) erro
 			counts = append(counts, fmt.Sprintf("%d by %s", proofs[proof], proof))
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d providers: %s\n", shown, cmp.Or(strings.Join(counts, ", "), "none like this"))
+	_, err := fmt.Fprintf(w, "\n%s: %s\n", counted(shown, "provider", "providers"), cmp.Or(strings.Join(counts, ", "), "none like this"))
 	return err
 }
 

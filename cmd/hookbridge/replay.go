@@ -129,7 +129,7 @@ func (f *bridgeFlags) showReplay(cmd *cobra.Command, r *hookbridgev1.Replay) err
 		}
 		w.row("events", events)
 		w.row("sequences", fmt.Sprintf("%d to %d, at most %d a second", r.GetFromSequence(), r.GetToSequence()-1, r.GetMaxEventsPerSecond()))
-		w.row("progress", fmt.Sprintf("%d%%, at %d, %d events handed out", percent(r), r.GetNextSequence(), r.GetEvents()))
+		w.row("progress", fmt.Sprintf("%d%%, at %d, %s handed out", percent(r), r.GetNextSequence(), counted(r.GetEvents(), "event", "events")))
 		w.row("started", r.GetStartedAt().AsTime().Local().Format(time.RFC3339))
 		if r.GetStartedBy() != "" {
 			w.row("by", r.GetStartedBy())
@@ -139,7 +139,7 @@ func (f *bridgeFlags) showReplay(cmd *cobra.Command, r *hookbridgev1.Replay) err
 
 // describeReplay is a replay on one line.
 func describeReplay(r *hookbridgev1.Replay) string {
-	return fmt.Sprintf("%s, %d%%, %d events handed out", r.GetId(), percent(r), r.GetEvents())
+	return fmt.Sprintf("%s, %d%%, %s handed out", r.GetId(), percent(r), counted(r.GetEvents(), "event", "events"))
 }
 
 // percent is how much of the sequences was looked at.

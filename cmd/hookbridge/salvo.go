@@ -211,10 +211,10 @@ func summary(out io.Writer, all []answered, silent int) error {
 	at := func(q float64) time.Duration {
 		return took[min(len(took)-1, int(q*float64(len(took))))].Round(10 * time.Microsecond)
 	}
-	known := fmt.Sprintf("%d duplicates", duplicates)
+	known := counted(duplicates, "duplicate", "duplicates")
 	if silent > 0 {
 		known = "duplicates not told"
 	}
-	_, err := fmt.Fprintf(out, "%d deliveries: %s; %s; p50 %v, p99 %v\n", len(all), strings.Join(texts, ", "), known, at(0.5), at(0.99))
+	_, err := fmt.Fprintf(out, "%s: %s; %s; p50 %v, p99 %v\n", counted(len(all), "delivery", "deliveries"), strings.Join(texts, ", "), known, at(0.5), at(0.99))
 	return err
 }

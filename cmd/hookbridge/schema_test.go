@@ -218,7 +218,7 @@ func TestCheckSchemas(t *testing.T) {
 				}
 			}
 			out, errOut, code := call(t.Context(), "check", "--config", config)
-			if fine := strings.HasSuffix(out, "\n  schema    a.binpb: 1 event messages\n  schema    b.binpb: 1 event messages\n"); fine != (tc.want == "") {
+			if fine := strings.HasSuffix(out, "\n  schema    a.binpb: 1 event message\n  schema    b.binpb: 1 event message\n"); fine != (tc.want == "") {
 				t.Errorf("printed %s", out)
 			}
 			got := strings.ReplaceAll(strings.TrimSuffix(errOut, "\n"), config, "FILE")

@@ -138,7 +138,11 @@ func (f *bridgeFlags) show(cmd *cobra.Command, s *hookbridgev1.Subscription) err
 		w.row("ordered", s.GetOrdered())
 		w.row("created", s.GetCreatedAt().AsTime().Local().Format(time.RFC3339))
 		w.row("position", fmt.Sprintf("%d of %d", is.GetPosition(), is.GetJournalEnd()))
-		w.row("lag", lag(is)+" events")
+		unit := " events"
+		if is.GetLagEvents() == 1 {
+			unit = " event"
+		}
+		w.row("lag", lag(is)+unit)
 		w.row("oldest", age(is))
 		w.row("outstanding", is.GetOutstandingEvents())
 		w.row("waiting", is.GetWaitingEvents())
@@ -190,7 +194,7 @@ func describeMember(m *hookbridgev1.SubscriptionMember) string {
 		}
 	}
 	parts = append(parts, "since "+m.GetConnectedAt().AsTime().Local().Format(time.RFC3339),
-		fmt.Sprintf("%d events (%d bytes) outstanding", m.GetOutstandingEvents(), m.GetOutstandingBytes()))
+		fmt.Sprintf("%s (%s) outstanding", counted(m.GetOutstandingEvents(), "event", "events"), counted(m.GetOutstandingBytes(), "byte", "bytes")))
 	if m.GetStalled() {
 		parts = append(parts, "stalled: it takes nothing")
 	}

@@ -139,5 +139,10 @@ func (t *tail) disconnected(err error, retry time.Duration) {
 }
 
 func (t *tail) gap(g *hookbridgev1.Gap) {
-	t.say("events %d to %d are gone: retention removed them", g.GetFromSequence(), g.GetToSequence()-1)
+	first, last := g.GetFromSequence(), g.GetToSequence()-1
+	if first == last {
+		t.say("event %d is gone: retention removed it", first)
+		return
+	}
+	t.say("events %d to %d are gone: retention removed them", first, last)
 }

@@ -6,14 +6,19 @@ import (
 	"strings"
 )
 
-// DidYouMean returns `; did you mean "x"?` for the candidate that is nearest to a mistyped word, or nothing when none is near.
+// DidYouMean returns `; did you mean "x"?` for the candidate that is nearest to a mistyped word, or nothing when none is near. Who wrote
+// the last name of a dotted path only may have meant the path.
 func DidYouMean(word string, candidates []string) string {
 	if len(word) > 64 {
 		return "" // No key is that long, and the distance takes quadratic time.
 	}
 	best, least := "", max(2, len(word)/3)+1
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
-		if d := distance(normal(word), normal(candidate)); d < least {
+		d := distance(normal(word), normal(candidate))
+		if dot := strings.LastIndexByte(candidate, '.'); dot >= 0 {
+			d = min(d, distance(normal(word), normal(candidate[dot+1:])))
+		}
+		if d < least {
 			best, least = candidate, d
 		}
 	}

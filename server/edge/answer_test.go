@@ -189,10 +189,10 @@ func TestListsCountAgainstTheBudget(t *testing.T) {
 	}
 	// A list that could never have its room has what there is.
 	small := newBudget(1000)
-	if taken, ok := small.events(t.Context(), events, 400, 0); !ok || taken != 600 {
-		t.Errorf("took %d, %v", taken, ok)
+	if taken, ok := small.events(t.Context(), events, 400, 0); !ok || taken.bytes != 600 {
+		t.Errorf("took %v, %v", taken, ok)
 	}
-	if taken, ok := small.events(t.Context(), events, 400, 0); ok || taken != 0 {
-		t.Errorf("took %d more, %v", taken, ok)
+	if taken, ok := small.events(t.Context(), events, 400, 0); ok || taken.bytes != 0 {
+		t.Errorf("took %v more, %v", taken, ok)
 	}
 }

@@ -185,13 +185,13 @@ func TestHoldForRoom(t *testing.T) {
 					return now.Add(tc.elapsed)
 				}
 			})
-			if !b.handler.budget.take(t.Context(), 25<<20, 0) {
+			if !b.handler.budget.take(t.Context(), claim{bytes: 25 << 20}, 0) {
 				t.Fatal("no room at all")
 			}
 			if tc.free {
 				go func() {
 					<-asked
-					b.handler.budget.release(25 << 20)
+					b.handler.budget.release(claim{bytes: 25 << 20})
 				}()
 			}
 			resp, text := b.send(t, `{"action":"x"}`, nil)

@@ -8,6 +8,14 @@ import (
 // Violation is one field that was refused.
 type Violation struct{ Field, Message string }
 
+// String is the violation as a text. One of the whole request has no field.
+func (v Violation) String() string {
+	if v.Field == "" {
+		return v.Message
+	}
+	return v.Field + ": " + v.Message
+}
+
 // detailed is an error with its own public face.
 type detailed struct {
 	error
@@ -28,7 +36,7 @@ func Detail(sentinel error, format string, args ...any) error {
 func Invalid(sentinel error, text string, violations ...Violation) error {
 	private := text
 	for _, v := range violations {
-		private += fmt.Sprintf("; %s: %s", v.Field, v.Message)
+		private += "; " + v.String()
 	}
 	return &detailed{error: fmt.Errorf("%w: %s", sentinel, private), text: text, violations: violations}
 }

@@ -105,6 +105,14 @@ func TestWriteHTTP(t *testing.T) {
 	}
 }
 
+// The log has every violation, with the place where it has one.
+func TestInvalidForTheLog(t *testing.T) {
+	err := Invalid(ErrSchema, "it doesn't fit", Violation{"object_id", "value is required"}, Violation{Message: "not JSON: empty"})
+	if want := ErrSchema.Error() + ": it doesn't fit; object_id: value is required; not JSON: empty"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
 // What strangers get is written by hand, and is what protojson writes.
 func TestStrangersGetTheSame(t *testing.T) {
 	for _, r := range table {

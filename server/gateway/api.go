@@ -15,9 +15,15 @@ import (
 )
 
 // NewAPI returns the API as JSON: the unary calls of EventService, SubscriptionService, SchemaService and SourceService that have an HTTP annotation. Some
-// of them change things; whether a request may make them is not looked at here.
+// of them change things; whether a request may make them is not looked at here. A query parameter that a call doesn't have is refused.
 func NewAPI(services grpc.ClientConnInterface) (http.Handler, error) {
+	known, err := newQueries(apiFiles())
+	if err != nil {
+		return nil, fmt.Errorf("read the routes: %w", err)
+	}
 	mux := runtime.NewServeMux(
+		// Before anything is read of a request: what its query says is understood, or it is refused.
+		runtime.WithMiddlewares(known.check),
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 			MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: false, Multiline: true, Indent: "  "},
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},

@@ -283,6 +283,11 @@ func (s *Source) Schemes() []string {
 	return names
 }
 
+// Overhearable says that who hears one delivery can prove another one with what stands in it.
+func (s *Source) Overhearable() bool {
+	return slices.ContainsFunc(s.schemes, func(a active) bool { return a.scheme.Reusable() })
+}
+
 // Secrets returns how many secrets the source has.
 func (s *Source) Secrets() int { return len(s.cfg.Secrets) }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What is no JSON, or says a thing twice, gives no values: each reader would make something else of it. What else gives them goes on to, and the
-// delivery is taken with its body as it is.
+// What is no JSON, says a thing twice, or isn't text gives no values: each reader would make something else of it. What else gives them goes on to,
+// and the delivery is taken with its body as it is. A document is read all the same where something else in it isn't text.
 func TestUnreadableBodiesGiveNoValues(t *testing.T) {
 	const pack = `
 id: [{parts: [{json: id}]}, {parts: [{header: X-Delivery}]}]
@@ -42,6 +42,15 @@ ordering_key: [{parts: [{json: key}]}]
 		{"a type twice", `{"id":"a","event":{"type":"t","type":"u"},"key":"k"}`, nil, "a", "unknown", "k", 0, true, false},
 		{"what the type is in twice", `{"id":"a","event":{"type":"t"},"event":{"type":"t"}}`, nil, "a", "unknown", "", 0, true, false},
 		{"a time and a key twice", `{"id":"a","event":{"type":"t"},"at":1772355600,"at":1772355601,"key":"k","key":"l"}`, nil, "a", "t", "", 0, true, true},
+		{"a byte somewhere that is no UTF-8", "{\"id\":\"a\",\"event\":{\"type\":\"t\"},\"at\":1772355600,\"key\":\"k\",\"x\":\"\xff\xfe\"}", nil, "a", "t", "k", 1772355600, true, true},
+		{"half a pair of surrogates somewhere", `{"id":"a","event":{"type":"t"},"key":"k","x":"\ud834"}`, nil, "a", "t", "k", 0, true, true},
+		{"a type that is no UTF-8", "{\"id\":\"a\",\"event\":{\"type\":\"t\xff\"},\"key\":\"k\"}", nil, "a", "unknown", "k", 0, true, false},
+		{"a type that is no UTF-8, and one in a header", "{\"id\":\"a\",\"event\":{\"type\":\"t\xff\"}}", []string{"X-Event", "e"}, "a", "e", "", 0, true, false},
+		{"a type with half a pair of surrogates", `{"id":"a","event":{"type":"t\udd1e"}}`, nil, "a", "unknown", "", 0, true, false},
+		{"an id that is no UTF-8", "{\"id\":\"a\xff\",\"event\":{\"type\":\"t\"}}", []string{"X-Delivery", "d"}, "d", "t", "", 0, false, true},
+		{"an id that is no UTF-8, alone", "{\"id\":\"\xe3\",\"event\":{\"type\":\"t\"}}", nil, ofBody, "t", "", 0, false, true},
+		{"a time and a key that are no UTF-8", "{\"id\":\"a\",\"event\":{\"type\":\"t\"},\"at\":\"1772355600\xff\",\"key\":\"\xff\"}", nil, "a", "t", "", 0, true, true},
+		{"a key that is the type's without its byte", "{\"id\":\"a\",\"event\":{\"type\":\"t\",\"ty\xffpe\":\"u\"}}", nil, "a", "unknown", "", 0, true, false},
 		{"something else twice", `{"id":"a","event":{"type":"t","x":{"id":1,"id":2}},"key":"k"}`, nil, "a", "t", "k", 0, true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

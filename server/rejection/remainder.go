@@ -61,7 +61,7 @@ func marked(pack *provider.Pack, name string, h http.Header) bool {
 func fewOf(names []string) string {
 	const few = 3
 	if len(names) > few {
-		return strings.Join(names[:few], ", ") + fmt.Sprintf(" or %d others", len(names)-few)
+		return strings.Join(names[:few], ", ") + " or " + counted(len(names)-few, "other", "others")
 	}
 	return strings.Join(names, " or ")
 }

@@ -62,3 +62,9 @@ func (s *Scheme) Outdoes(other *Scheme) bool {
 func (s *Scheme) provesContent() bool {
 	return s.algorithm.family != tokens && s.algorithm.family != basics
 }
+
+// Reusable reports whether who hears one delivery can prove another one with what stands in it: the secret itself, or a token that says
+// nothing of the body.
+func (s *Scheme) Reusable() bool {
+	return !s.provesContent() || s.method != nil && !s.CoversBody() && len(s.Credentials()) > 0
+}

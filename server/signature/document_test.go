@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
@@ -39,6 +40,25 @@ func TestReadable(t *testing.T) {
 		{"a key three times among many", members("abcdefghijklamnopa"), strings.ReplaceAll(members("abcdefghijklamnopa"), `"a":1`, `"":0 `)},
 		{"many keys", members("abcdefghijklmnopq"), members("abcdefghijklmnopq")},
 		{"the empty key twice", `{"":1,"":2}`, `{"":0,"":0}`},
+		{"a text that is no UTF-8", "{\"id\":\"a\xffb\",\"type\":\"t\"}", `{"id":""   ,"type":"t"}`},
+		{"a byte that is no UTF-8", "[\"\xff\",\"a\"]", `["" ,"a"]`},
+		{"a character cut off", "{\"id\":\"\xe3\",\"type\":\"t\"}", `{"id":"" ,"type":"t"}`},
+		{"a surrogate in UTF-8", "[\"\xed\xa0\x80\"]", `[""   ]`},
+		{"characters of all lengths", `{"é":"é水𝄞"}`, `{"é":"é水𝄞"}`},
+		{"a pair of surrogates", `["\ud834\udd1e", "\uD834\uDD1E\ud834\udd1e"]`, `["\ud834\udd1e", "\uD834\uDD1E\ud834\udd1e"]`},
+		{"half a pair", `{"id":"a\ud834","type":"t"}`, `{"id":""       ,"type":"t"}`},
+		{"the other half", `{"id":"\udd1e"}`, `{"id":""      }`},
+		{"the halves the wrong way round", `["\udd1e\ud834"]`, `[""            ]`},
+		{"a half before a pair", `["\ud834\ud834\udd1e"]`, `[""                  ]`},
+		{"something between the halves", `["\ud834 \udd1e"]`, `[""             ]`},
+		{"what only looks like a half", `["\\ud834"]`, `["\\ud834"]`},
+		{"the replacement of what is none", `["\ufffd�"]`, `["\ufffd�"]`},
+		{"a key that is no UTF-8", "{\"i\xff\":\"a\",\"type\":\"t\"}", `{"":0    ,"type":"t"}`},
+		{"a key with half a pair", `{"i\ud834":{"a":1},"type":"t"}`, `{"":0             ,"type":"t"}`},
+		{"a key twice for who drops what is no UTF-8", "{\"id\":\"a\",\"i\xffd\":\"b\",\"type\":\"t\"}", `{"":0    ,"":0     ,"type":"t"}`},
+		{"a text and its key", "{\"\xff\":\"\xff\",\"a\":[\"\xff\"]}", `{"":0   ,"a":["" ]}`},
+		{"a document that is such a text", "\"\xff\"", `"" `},
+
 		{"upper and lower case differ", `{"id":"a","ID":"b"}`, `{"id":"a","ID":"b"}`},
 
 		{"nothing", "", ""},
@@ -79,10 +99,11 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-// What is JSON is for the standard library to say; a masked document is JSON in which the keys are gone that were given twice, and nothing else.
+// What is JSON is for the standard library to say; a masked document is JSON in UTF-8 in which the keys are gone that were given twice, or are no text, and values
+// that are none, and nothing else.
 func FuzzReadable(f *testing.F) {
 	for _, seed := range []string{
-		`{"id":"a","type":{"id":[1,-2.5e3,true,null,"\u00e4"]}}`, `{"a":1,"a":2}`, `{"a":{"b":1,"\u0062":2},"c":[{"d":1,"d":2}]}`, `{"id":"a"`, `1 2`, "[\"\xff\"]",
+		`{"id":"a","type":{"id":[1,-2.5e3,true,null,"\u00e4"]}}`, `{"a":1,"a":2}`, `{"a":{"b":1,"\u0062":2},"c":[{"d":1,"d":2}]}`, `{"id":"a"`, `1 2`, "[\"\xff\"]", "{\"i\xffd\":1,\"id\":\"\xe3\"}", `["\ud834","\ud834\udd1e"]`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -98,7 +119,7 @@ func FuzzReadable(f *testing.F) {
 		if got == nil {
 			return
 		}
-		if len(got) != len(document) || !json.Valid(got) {
+		if len(got) != len(document) || !json.Valid(got) || !utf8.Valid(got) {
 			t.Fatalf("%q became %q", document, got)
 		}
 		uniqueOrEmpty(t, gjson.ParseBytes(got), 0)

@@ -1,11 +1,13 @@
 package signature
 
 import (
+	"bytes"
 	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
@@ -26,6 +28,13 @@ type scanner struct {
 	tooDeep bool
 	// fold says that keys are the same which differ in nothing but case.
 	fold bool
+	// doubtful says that the text which was read last is one that readers differ in: it is no UTF-8, or has half of a surrogate pair.
+	doubtful bool
+	// odd says that a key was doubtful.
+	odd bool
+	// hides says that doubtful texts that are no keys are to be hidden; masked is the copy in which they are, once there is one.
+	hides  bool
+	masked []byte
 }
 
 const noMembers = -1
@@ -34,6 +43,7 @@ const noMembers = -1
 type member struct {
 	key      uint64
 	from, to uint32
+	doubtful bool
 }
 
 // maxMembers is how many members the objects that are open at one place may have together, and how many may have a key that is given again:
@@ -50,11 +60,12 @@ func newScanner(document []byte) *scanner {
 	s, _ := scanners.Get().(*scanner)
 	s.in, s.at, s.open, s.members, s.twice, s.keys = document, 0, s.open[:0], s.members[:0], s.twice[:0], s.keys[:0]
 	s.deepest, s.tooDeep, s.fold = maxNesting, false, false
+	s.doubtful, s.odd, s.hides, s.masked = false, false, false, nil
 	return s
 }
 
 func (s *scanner) release() {
-	s.in = nil
+	s.in, s.masked = nil, nil
 	if cap(s.members)+cap(s.open)+cap(s.twice)+cap(s.keys) <= keepMembers {
 		scanners.Put(s)
 	}
@@ -105,7 +116,10 @@ func (s *scanner) begin() (inside, ok bool) {
 		s.open = append(s.open, len(s.members))
 		return true, s.key()
 	case '"':
-		_, ok = s.text()
+		from := s.at
+		if _, ok = s.text(); s.doubtful && s.hides {
+			s.hide(from)
+		}
 	case 't':
 		ok = s.word("true")
 	case 'f':
@@ -157,10 +171,14 @@ func (s *scanner) key() bool {
 	if len(s.members) == maxMembers || len(s.twice) > maxMembers {
 		return false
 	}
-	m := member{from: uint32(from)}
+	m := member{from: uint32(from), doubtful: s.doubtful}
 	switch {
 	case s.fold:
 		m.key = maphash.String(s.seed, strings.ToLower(gjson.ParseBytes(s.in[from:s.at]).Str))
+	case s.doubtful:
+		// For a reader that drops what it can't read it is this key.
+		s.odd = true
+		m.key = maphash.String(s.seed, strings.ReplaceAll(strings.ToValidUTF8(gjson.ParseBytes(s.in[from:s.at]).Str, ""), "\ufffd", ""))
 	case escaped:
 		m.key = maphash.String(s.seed, gjson.ParseBytes(s.in[from:s.at]).Str)
 	default:
@@ -174,10 +192,29 @@ func (s *scanner) key() bool {
 	return true
 }
 
-// compare finds the members of an object whose key it gives again.
+// hide makes the text that was read last an empty one, which is none to whoever looks for a value.
+func (s *scanner) hide(from int) {
+	if s.masked == nil {
+		s.masked = bytes.Clone(s.in)
+	}
+	blank(s.masked[from:s.at], `""`)
+}
+
+// blank replaces a part of a document by something shorter and white space.
+func blank(part []byte, by string) {
+	for n := copy(part, by); n < len(part); n++ {
+		part[n] = ' '
+	}
+}
+
+// compare finds the members of an object whose key it gives again, or is doubtful.
 func (s *scanner) compare(first int) {
 	const few = 8
 	members := s.members[first:]
+	if s.odd && slices.ContainsFunc(members, func(m member) bool { return m.doubtful }) {
+		s.collect(members)
+		return
+	}
 	if len(members) <= few {
 		for n, m := range members {
 			if slices.ContainsFunc(members[n+1:], func(o member) bool { return o.key == m.key }) {
@@ -206,7 +243,7 @@ func (s *scanner) collect(members []member) {
 		count[m.key]++
 	}
 	for _, m := range members {
-		if count[m.key] > 1 {
+		if m.doubtful || count[m.key] > 1 {
 			s.twice = append(s.twice, m)
 		}
 	}
@@ -234,11 +271,17 @@ func (s *scanner) word(w string) bool {
 
 // text reads a string, which begins here, and says whether anything in it is escaped.
 func (s *scanner) text() (escaped, ok bool) {
+	// half is behind the first half of a surrogate pair, where the second must stand.
+	from, ascii, lone, half := s.at, true, false, 0
+	s.doubtful = false
 	for i := s.at + 1; i < len(s.in); i++ {
 		switch c := s.in[i]; {
 		case c == '"':
 			s.at = i + 1
+			s.doubtful = lone || half > 0 || !ascii && !utf8.Valid(s.in[from:i])
 			return escaped, true
+		case c >= utf8.RuneSelf:
+			ascii = false
 		case c < ' ':
 			return false, false
 		case c == '\\':
@@ -255,6 +298,17 @@ func (s *scanner) text() (escaped, ok bool) {
 				for _, digit := range s.in[i+1 : i+5] {
 					if unhex(digit) > 15 {
 						return false, false
+					}
+				}
+				if unhex(s.in[i+1]) == 0xd && unhex(s.in[i+2]) >= 8 {
+					second := unhex(s.in[i+2]) >= 0xc
+					switch {
+					case second && half == i-1:
+						half = 0
+					case second || half > 0:
+						lone = true
+					default:
+						half = i + 5
 					}
 				}
 				i += 4

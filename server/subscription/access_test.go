@@ -293,7 +293,7 @@ func TestMemberWhoseGrantsDoNotCoverTheFilter(t *testing.T) {
 			`PermissionDenied PERMISSION_DENIED: principal "narrow" lacks the grant types: "star"`)
 		// It asks for less, while somebody has more.
 		refused(t, b.as(narrow).open(&hookbridgev1.SubscribeRequest{Subscription: "team", Filter: filterOf(nil, []string{"push"})}).ended(),
-			`FailedPrecondition SUBSCRIPTION_CONFLICT: 1 other members of subscription "team" are connected with another filter`)
+			`FailedPrecondition SUBSCRIPTION_CONFLICT: 1 other member of subscription "team" is connected with another filter`)
 		b.fill(2, "push")
 		equal(t, "the first member goes on", sequences(first.deliveries(2)), []int64{1, 2})
 		first.close()

@@ -158,7 +158,7 @@ func TestADurableSubscriptionKeepsItsFilter(t *testing.T) {
 			s.close()
 		}
 		refused(t, subscribe("star").ended(),
-			`FailedPrecondition SUBSCRIPTION_CONFLICT: 1 other members of subscription "a" are connected with another filter`)
+			`FailedPrecondition SUBSCRIPTION_CONFLICT: 1 other member of subscription "a" is connected with another filter`)
 		first.close()
 		// Alone it replaces the filter. What was outstanding comes all the same.
 		b.fill(1, "star")

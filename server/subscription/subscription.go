@@ -155,9 +155,12 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 		}
 	}
 	if f != s.filter {
-		if len(s.members) > 0 {
-			return nil, fault.Detail(fault.ErrSubscriptionInUse, "%d other members of subscription %q are connected with another filter",
-				len(s.members), s.name)
+		if n := len(s.members); n > 0 {
+			text := "%d other members of subscription %q are connected with another filter"
+			if n == 1 {
+				text = "%d other member of subscription %q is connected with another filter"
+			}
+			return nil, fault.Detail(fault.ErrSubscriptionInUse, text, n, s.name)
 		}
 		// What the old filter lets pass and the new one doesn't, the others would miss for good. Who may not even see it, is not to
 		// decide that. Of a new subscription there are no others.

@@ -188,7 +188,8 @@ type HTTPListener struct {
 	PublicUrl string `protobuf:"bytes,2,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
 	// Networks (CIDR, or single addresses) of proxies whose X-Forwarded-For is believed. Default none.
 	TrustedProxies []string `protobuf:"bytes,3,rep,name=trusted_proxies,json=trustedProxies,proto3" json:"trusted_proxies,omitempty"`
-	// How many bytes of bodies may be in flight; 503 beyond. At least 1MiB, and at least the largest max_body. Default 256MiB.
+	// How many bytes of bodies may be in flight; 503 beyond. An eighth of it is for bodies that are announced with at most 64KiB. At least
+	// 1MiB, and at least the largest max_body. Default 256MiB.
 	MaxInFlight string `protobuf:"bytes,4,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	// How long a sender may take to send headers and body; from 1s to 10m. Default 30s.
 	ReadTimeout string `protobuf:"bytes,5,opt,name=read_timeout,json=readTimeout,proto3" json:"read_timeout,omitempty"`
