@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,7 +13,9 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/delivery"
 	"github.com/hookbridge/hookbridge/server/fault"
+	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/journal/journalfake"
 )
 
@@ -99,4 +102,49 @@ func TestSlowFollowersMiss(t *testing.T) {
 			}
 		}
 	})
+}
+
+// slowStore stores when it may, and fails then if it is to.
+type slowStore struct {
+	journal.RingLog
+	may    chan struct{}
+	broken error
+}
+
+func (s slowStore) Add(ctx context.Context, owner string, payload []byte) (int64, error) {
+	<-s.may
+	if s.broken != nil {
+		return 0, s.broken
+	}
+	return s.RingLog.Add(ctx, owner, payload)
+}
+
+// Who is told of a refusal finds it in the list. Where it can't be stored they are told all the same.
+func TestFollowersAreToldOfWhatIsStored(t *testing.T) {
+	for name, broken := range map[string]error{"stored": nil, "not stored": journal.ErrFull} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := slowStore{journalfake.New().Rejections(), make(chan struct{}), broken}
+				l, err := New(Config{Store: store})
+				if err != nil {
+					t.Fatal(err)
+				}
+				end := run(t, l)
+				f := follow(t, l, "")
+				l.Refused(&delivery.Refusal{Source: "acme", Status: 401, Reason: "SIGNATURE_INVALID", RequestID: "a"})
+				synctest.Wait()
+				if got := f.take(); got != nil {
+					t.Errorf("told before it is stored: %q", got)
+				}
+				close(store.may)
+				synctest.Wait()
+				if got := f.take(); !slices.Equal(got, []string{"a -0"}) {
+					t.Errorf("told %q", got)
+				}
+				l.Shutdown()
+				<-f.ended
+				end()
+			})
+		})
+	}
 }

@@ -216,8 +216,10 @@ func (l *Log) work(ctx context.Context, it *item) {
 		return
 	}
 	l.line(ctx, it.entry)
+	err := l.store(ctx, it.entry)
+	// Not before: who is told of one finds it in the list, where it could be stored.
 	l.followers.send(it.entry)
-	if err := l.store(ctx, it.entry); err != nil {
+	if err != nil {
 		l.metrics.dropped.WithLabelValues(unstored).Inc()
 		l.cfg.Logger.DebugContext(ctx, "a refusal was not written down", "request_id", it.entry.GetRequestId(), "error", err)
 		return
