@@ -35,9 +35,7 @@ func (s *Store) keep(ctx context.Context) {
 			continue
 		}
 		if s.cfg.NATS == nil {
-			if err := s.space.check(); err != nil {
-				s.log.Warn("deliveries are refused", "error", err)
-			}
+			s.lookForRoom()
 		}
 		if err := s.keepOnce(ctx, c); err != nil && ctx.Err() == nil {
 			s.log.Warn("housekeeping of the journal", "error", err)
@@ -51,6 +49,17 @@ func (s *Store) keep(ctx context.Context) {
 	}
 }
 
+// lookForRoom looks at the disk, and says so when it becomes full and when it no longer is.
+func (s *Store) lookForRoom() {
+	before := s.space.lack()
+	switch err := s.space.check(); {
+	case err != nil && before == nil:
+		s.log.Warn("deliveries are refused", "error", err)
+	case err == nil && before != nil:
+		s.log.Info("there is room again on the journal's disk")
+	}
+}
+
 func (s *Store) keepOnce(ctx context.Context, c *session) error {
 	for _, st := range c.streams() {
 		if err := c.health(st); err != nil {
@@ -58,22 +67,30 @@ func (s *Store) keepOnce(ctx context.Context, c *session) error {
 			return nil
 		}
 	}
-	ix, release, err := s.index.use()
-	if err != nil {
-		return err
+	// One that lacks something is seen to by completeIndex.
+	if c.lacksIndex() == nil {
+		if err := s.keepIndex(); err != nil {
+			c.fail(err)
+		}
 	}
-	if err := ix.failed(); err != nil {
-		c.fail(err)
-	} else if err = ix.expire(s.clock.next()); err != nil {
-		c.fail(err)
-	}
-	release()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if err := s.deadLetters.refresh(ctx, c); err != nil {
 		return err
 	}
 	return s.retain(ctx, c, 0)
+}
+
+func (s *Store) keepIndex() error {
+	ix, release, err := s.index.use()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := ix.failed(); err != nil {
+		return err
+	}
+	return ix.expire(s.clock.next())
 }
 
 // makeRoom removes what is needed so that n more bytes fit, if it may be removed.
@@ -103,6 +120,9 @@ func (s *Store) retain(ctx context.Context, c *session, n int64) error {
 		}
 		end := s.tail.get().End
 		upTo, overrun := plan(st, end, n, s.cfg.MaxBytes, s.cfg.HoldBytes, holds)
+		if c.lacksIndex() != nil {
+			upTo = min(upTo, s.indexedOnDisk())
+		}
 		if upTo <= st.first {
 			return nil
 		}
@@ -113,6 +133,16 @@ func (s *Store) retain(ctx context.Context, c *session, n int64) error {
 			return err
 		}
 	}
+}
+
+// indexedOnDisk returns the first sequence whose id is not in the index on disk.
+func (s *Store) indexedOnDisk() int64 {
+	ix, release, err := s.index.use()
+	if err != nil {
+		return 0
+	}
+	defer release()
+	return ix.flushedThrough()
 }
 
 // plan says up to which sequence events go in the next step, st.first or less if none may; and whether that takes events from a
