@@ -53,7 +53,9 @@ func (s *Store) resume(ctx, background context.Context, c *session, st state) (s
 	s.tail.advance(st.end)
 	s.log.Error("there is no room for the index of ids: what is stored can be read, and deliveries are refused until there is",
 		"folder", s.folder.index(), "wanted", roomAgain, "error", lack)
-	c.work.Go(func() { s.completeIndex(background, c, st.created) })
+	c.work.Go(func() {
+		c.whenThereIsRoom(background, func(ctx context.Context) error { return s.completeIndex(ctx, c, st.created) })
+	})
 	return st, nil
 }
 
@@ -78,8 +80,10 @@ func (s *Store) openIndexFor(created time.Time) (reached int64, err error) {
 	return ix.watermark(), ix.failed()
 }
 
-// completeIndex waits for room, opens the index, if it is not open for writing, and adds what it lacks. Deliveries are taken again then.
-func (s *Store) completeIndex(ctx context.Context, c *session, created time.Time) {
+// whenThereIsRoom does something that a full disk was in the way of, once there is room, and again if that was not enough. Another error
+// gives the session up. It ends with the context.
+func (c *session) whenThereIsRoom(ctx context.Context, do func(context.Context) error) {
+	s := c.store
 	pause := backoff.ExponentialBackOff{
 		InitialInterval: reopenInterval, MaxInterval: reopenMaxInterval, Multiplier: 2, RandomizationFactor: 0.5,
 	}
@@ -92,23 +96,29 @@ func (s *Store) completeIndex(ctx context.Context, c *session, created time.Time
 		if next = indexRetry; !s.space.room() {
 			continue
 		}
-		err := s.tryCompleteIndex(ctx, c, created)
+		err := do(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil:
-			s.log.Info("there is room again: the index of ids is complete")
-			if c.server != nil {
-				s.lookForRoom()
-			}
+		case err == nil || ctx.Err() != nil:
 			return
 		case !noSpace(err):
 			c.fail(err)
 			return
 		}
-		s.log.Warn("the index of ids can't be completed yet", "error", err)
+		s.log.Warn("there is not enough room yet", "error", err)
 		next = pause.NextBackOff()
 	}
+}
+
+// completeIndex opens the index, if it is not open for writing, and adds what it lacks. Deliveries are taken again then.
+func (s *Store) completeIndex(ctx context.Context, c *session, created time.Time) error {
+	if err := s.tryCompleteIndex(ctx, c, created); err != nil {
+		return err
+	}
+	s.log.Info("there is room again: the index of ids is complete")
+	if c.server != nil {
+		s.lookForRoom()
+	}
+	return nil
 }
 
 func (s *Store) tryCompleteIndex(ctx context.Context, c *session, created time.Time) error {

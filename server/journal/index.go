@@ -83,6 +83,10 @@ func (ix *index) close(ctx context.Context) error {
 	}()
 	select {
 	case err := <-done:
+		if err != nil && noSpace(err) {
+			// What is not written is read from the journal next time.
+			return nil
+		}
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("close the index: %w", ctx.Err())
@@ -180,20 +184,16 @@ func (ix *index) watermark() int64 {
 
 // flushPast returns when everything before a sequence is indexed on disk, or why that can't be.
 func (ix *index) flushPast(ctx context.Context, sequence int64) error {
-	if ix.flushedThrough() >= sequence {
+	ix.mu.Lock()
+	flushed := ix.flushed
+	ix.mu.Unlock()
+	if flushed >= sequence {
 		return nil
 	}
 	if err := ix.failed(); err != nil {
 		return err
 	}
 	return ix.flush(ctx)
-}
-
-// flushedThrough returns the first sequence that is not indexed on disk.
-func (ix *index) flushedThrough() int64 {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	return ix.flushed
 }
 
 func (ix *index) flush(ctx context.Context) error {

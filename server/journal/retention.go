@@ -114,15 +114,16 @@ func (s *Store) retain(ctx context.Context, c *session, n int64) error {
 		}
 		s.usage.set(st.bytes, begun)
 		s.tail.trim(st.first)
+		// Removing takes room, too: the server writes a block anew of which something stays, and the ids of what goes must be on disk.
+		if c.lacksIndex() != nil || c.server != nil && s.space.exhausted() != nil {
+			return nil
+		}
 		var holds Holds
 		if f := s.holds.Load(); f != nil {
 			holds = (*f)()
 		}
 		end := s.tail.get().End
 		upTo, overrun := plan(st, end, n, s.cfg.MaxBytes, s.cfg.HoldBytes, holds)
-		if c.lacksIndex() != nil {
-			upTo = min(upTo, s.indexedOnDisk())
-		}
 		if upTo <= st.first {
 			return nil
 		}
@@ -133,16 +134,6 @@ func (s *Store) retain(ctx context.Context, c *session, n int64) error {
 			return err
 		}
 	}
-}
-
-// indexedOnDisk returns the first sequence whose id is not in the index on disk.
-func (s *Store) indexedOnDisk() int64 {
-	ix, release, err := s.index.use()
-	if err != nil {
-		return 0
-	}
-	defer release()
-	return ix.flushedThrough()
 }
 
 // plan says up to which sequence events go in the next step, st.first or less if none may; and whether that takes events from a
