@@ -141,6 +141,31 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 	}
 }
 
+// With a cluster only the index is on the disk: without it events are read, other bridges' too, and none is taken.
+func TestIndexOfAClusterOnAFullDisk(t *testing.T) {
+	disk, url := &fullness{}, peer(t)
+	change := func(c *Config) {
+		disk.change(c)
+		c.NATS, c.follow = &NATSConfig{URL: url, Replicas: 1}, 10*time.Millisecond
+		c.MaxBytes, c.DeadLetterBytes = 256<<20, 64<<20
+	}
+	other := openAt(t, t.TempDir(), func(c *Config) { change(c); c.free, c.probe = nil, nil })
+	appendNoise(t, other, "1")
+	disk.full.Store(true)
+	s := openAt(t, t.TempDir(), change)
+	for n := int64(2); n <= 5; n++ {
+		appendNoise(t, other, strconv.FormatInt(n, 10))
+	}
+	if b, err := s.Wait(t.Context(), 5); err != nil || b.End != 6 {
+		t.Errorf("want to see the five events of the other bridge, got %+v, %v", b, err)
+	}
+	if _, err := s.Append(t.Context(), &Entry{Source: "demo", Type: "test", ID: "5", Event: []byte("5"), DedupeWindow: -1}); !errors.Is(err, ErrFull) {
+		t.Errorf("an append: want ErrFull, got %v", err)
+	}
+	disk.full.Store(false)
+	wantAllKnown(t, s)
+}
+
 // An index that found the disk full while the journal runs stops deliveries, and nothing else.
 func TestIndexThatWaitsForRoom(t *testing.T) {
 	disk := &fullness{}

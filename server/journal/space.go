@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -132,13 +133,14 @@ func (s *space) available() int64 {
 	return s.left
 }
 
-// exhaust notes that a write found the disk full.
+// exhaust notes that a write found the disk full. That counts until the disk is looked at next, whatever it says: there are quotas.
 func (s *space) exhaust() {
+	err := s.check()
 	s.mu.Lock()
-	s.spent = true
-	s.mu.Unlock()
-	// Why is in err, and whether there is room already.
-	_ = s.check()
+	defer s.mu.Unlock()
+	if s.spent = true; err == nil {
+		s.err = s.errSpent()
+	}
 }
 
 // exhausted returns why nothing at all can be written, as of the last look.
@@ -161,9 +163,13 @@ const probeSize = 1 << 20
 // probe returns why a small file can't be written; nil when it can.
 func (s *space) probe() error { return s.try(filepath.Join(s.path, "probe")) }
 
-// tryWriting writes a file and removes it again.
+// tryWriting writes a file, which a file system can't compress to nothing, and removes it again.
 func tryWriting(path string) error {
-	err := os.WriteFile(path, make([]byte, probeSize), 0o600)
+	data := make([]byte, probeSize)
+	_, err := rand.Read(data)
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
 	return errors.Join(err, ignoreMissing(os.Remove(path)))
 }
 

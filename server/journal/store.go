@@ -51,7 +51,8 @@ type Store struct {
 var _ Journal = (*Store)(nil)
 
 // Open opens the journal, and makes it if there is none. It returns when the journal can be used, which after a crash takes as
-// long as reading the newest events, or all if the index of ids is missing.
+// long as reading the newest events, or all if the index of ids is missing. On a full disk one that is there can be read then, and is
+// used as a whole when there is room.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
