@@ -3,10 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 )
 
 // How long reading the events that the index lacks may take.
@@ -78,35 +75,6 @@ func (s *Store) openIndexFor(created time.Time) (reached int64, err error) {
 	}
 	defer release()
 	return ix.watermark(), ix.failed()
-}
-
-// whenThereIsRoom does something that a full disk was in the way of, once there is room, and again if that was not enough. Another error
-// gives the session up. It ends with the context.
-func (c *session) whenThereIsRoom(ctx context.Context, do func(context.Context) error) {
-	s := c.store
-	pause := backoff.ExponentialBackOff{
-		InitialInterval: reopenInterval, MaxInterval: reopenMaxInterval, Multiplier: 2, RandomizationFactor: 0.5,
-	}
-	for next := indexRetry; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(next/2 + rand.N(next)):
-		}
-		if next = indexRetry; !s.space.room() {
-			continue
-		}
-		err := do(ctx)
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return
-		case !noSpace(err):
-			c.fail(err)
-			return
-		}
-		s.log.Warn("there is not enough room yet", "error", err)
-		next = pause.NextBackOff()
-	}
 }
 
 // completeIndex opens the index, if it is not open for writing, and adds what it lacks. Deliveries are taken again then.

@@ -81,15 +81,29 @@ func (ix *index) close(ctx context.Context) error {
 		ix.loading.Wait()
 		done <- ix.db.Close()
 	}()
-	select {
-	case err := <-done:
-		if err != nil && noSpace(err) {
-			// What is not written is read from the journal next time.
-			return nil
+	err := ix.awaitClose(ctx, done)
+	if err != nil && noSpace(err) {
+		// What is not written is read from the journal next time.
+		ix.log.Warn("the index of ids found no room at its end", "error", err)
+		return nil
+	}
+	return err
+}
+
+// awaitClose waits for the end of the database. What it was doing may have ended with Fatalf, and then the database waits for it in vain.
+func (ix *index) awaitClose(ctx context.Context, done <-chan error) error {
+	var late <-chan time.Time
+	for broken := ix.broken; ; {
+		select {
+		case err := <-done:
+			return err
+		case <-broken:
+			broken, late = nil, time.After(indexCloseTimeout)
+		case <-late:
+			return fmt.Errorf("close the index: it does not end after %w", ix.cause)
+		case <-ctx.Done():
+			return fmt.Errorf("close the index: %w", ctx.Err())
 		}
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("close the index: %w", ctx.Err())
 	}
 }
 

@@ -49,17 +49,6 @@ func (s *Store) keep(ctx context.Context) {
 	}
 }
 
-// lookForRoom looks at the disk, and says so when it becomes full and when it no longer is.
-func (s *Store) lookForRoom() {
-	before := s.space.lack()
-	switch err := s.space.check(); {
-	case err != nil && before == nil:
-		s.log.Warn("deliveries are refused", "error", err)
-	case err == nil && before != nil:
-		s.log.Info("there is room again on the journal's disk")
-	}
-}
-
 func (s *Store) keepOnce(ctx context.Context, c *session) error {
 	for _, st := range c.streams() {
 		if err := c.health(st); err != nil {

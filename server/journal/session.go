@@ -185,31 +185,6 @@ func (c *session) openStreams(ctx, background context.Context) error {
 	return syncTree(s.cfg.disk, s.folder.store())
 }
 
-// ensureStream returns a stream with the limits that it should have. On a full disk it keeps those that it has until there is room: the
-// server writes them into two files, and takes a stream of which only one was written for damaged.
-func (c *session) ensureStream(ctx, background context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	st, err := findStream(ctx, js, want)
-	if err != nil {
-		return nil, err
-	}
-	if _, differs := limited(st.CachedInfo().Config, want); !differs {
-		return st, nil
-	}
-	if c.server != nil {
-		if err := c.store.space.probe(); err != nil && noSpace(err) {
-			c.store.log.Warn("there is no room to change a stream's limits; they are changed when there is", "stream", want.Name, "error", err)
-			c.work.Go(func() {
-				c.whenThereIsRoom(background, func(ctx context.Context) error {
-					_, err := changeLimits(ctx, js, st, want)
-					return err
-				})
-			})
-			return st, nil
-		}
-	}
-	return changeLimits(ctx, js, st, want)
-}
-
 func (c *session) newCommitter(st *stream) (*committer, error) {
 	p, err := newPublisher(c.write, st.name)
 	if err != nil {
