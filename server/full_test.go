@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -128,6 +130,98 @@ func TestFullFileSystem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A bridge starts on a file system without a free byte, after a stop or a kill: deliveries get 503, what is stored can be read and streamed,
+// it stops in order, and when there is room it takes deliveries again by itself and knows those that it has.
+func TestStartOnFullFileSystem(t *testing.T) {
+	for name, killed := range map[string]bool{"stopped": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			disk := smallDisk(t, "48m")
+			at := func(folder string) string {
+				return fmt.Sprintf("%sjournal: {dir: %s, min_free: \"0\"}\n%s", freePorts, filepath.Join(disk, folder), oneSource)
+			}
+			b := openFile(t, at("journal"), nil)
+			first := filler(1, 50<<10)
+			b.mustStore("demo", "user_created", "before-1", first)
+			for n := 2; n <= 5; n++ {
+				b.mustStore("demo", "user_created", fmt.Sprintf("before-%d", n), filler(n, 50<<10))
+			}
+			next, leave := b.follow(&hookbridgev1.SubscribeRequest{Subscription: "billing"})
+			b.acknowledge("billing", next().GetAckId())
+			leave()
+			if killed {
+				if err := os.CopyFS(filepath.Join(disk, "killed"), os.DirFS(filepath.Join(disk, "journal"))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.stop()
+			if killed {
+				if err := os.WriteFile(b.path, []byte(at("killed")), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ballast := filepath.Join(disk, "ballast")
+			if err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=4k").Run(); err == nil {
+				t.Fatal("the disk took everything")
+			}
+			for range 2 {
+				b.start()
+				wantUnavailable(t, b.post("demo", "user_created", "while-full", userCreated(1), nil), "JOURNAL_FULL")
+				if status, text := b.readyz(t); status != http.StatusServiceUnavailable || !strings.Contains(text, "journal is full") {
+					t.Errorf("readyz: %d %s", status, text)
+				}
+				if page, err := b.client.ListEvents(t.Context(), &hookbridgev1.ListEventsRequest{PageSize: 10}); err != nil || len(page.GetEvents()) != 5 {
+					t.Errorf("want five events, got %d, %v", len(page.GetEvents()), err)
+				}
+				if got := b.content(1); !bytes.Equal(got, first) {
+					t.Errorf("the content of the first event has %d bytes, want %d", len(got), len(first))
+				}
+				// The first was acknowledged, and that holds.
+				for subscription, sequence := range map[string]int64{"": 1, "billing": 2} {
+					next, leave := b.follow(&hookbridgev1.SubscribeRequest{Subscription: subscription})
+					if got := next().GetEvent().GetSequence(); got != sequence {
+						t.Errorf("subscription %q: want event %d first, got %d", subscription, sequence, got)
+					}
+					leave()
+				}
+				b.stop()
+			}
+			b.start()
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			b.recovers(t, "after")
+			for n := 1; n <= 5; n++ {
+				a := b.post("demo", "user_created", fmt.Sprintf("before-%d", n), userCreated(1), nil)
+				if a.status != http.StatusOK || !a.receipt.Duplicate || a.receipt.Sequence != int64(n) {
+					t.Errorf("want a duplicate of %d, got %d %s", n, a.status, a.text)
+				}
+			}
+			if status, text := b.readyz(t); status != http.StatusOK {
+				t.Errorf("readyz: %d %s", status, text)
+			}
+		})
+	}
+}
+
+// readyz asks whether the bridge takes deliveries.
+func (b *bridge) readyz(t *testing.T) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+b.at.Admin+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
 }
 
 // smallDisk mounts a file system of its own.

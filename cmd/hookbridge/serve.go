@@ -57,6 +57,10 @@ func serve(ctx context.Context, out, errOut io.Writer, file string) error {
 	}
 	log := logger(errOut, cfg)
 	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version()})
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		log.Info("stopped before it was up", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -53,9 +53,10 @@ type Config struct {
 	// server's own clock.
 	Now func() time.Time
 
-	// disk and free are replaced in tests.
-	disk disk
-	free func(path string) (int64, error)
+	// disk, free and probe are replaced in tests.
+	disk  disk
+	free  func(path string) (int64, error)
+	probe func(path string) error
 	// housekeeping is how often retention and free space are looked at.
 	housekeeping time.Duration
 	// follow is how often an external stream is asked for other bridges' events.
@@ -163,6 +164,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.free == nil {
 		c.free = freeSpace
+	}
+	if c.probe == nil {
+		c.probe = tryWriting
 	}
 	orDefault(&c.housekeeping, time.Second)
 	orDefault(&c.follow, 250*time.Millisecond)

@@ -54,7 +54,15 @@
 //
 // # Trouble
 //
-// A write error makes the server's store unusable until it is opened anew. From then on Append answers ErrUnavailable (or ErrFull) at
-// once, and the journal reopens the store by itself when there is room, with backoff. What was in flight may or may not be stored;
-// appending it again under the same id is safe.
+// A write error makes the server's store unusable until it is opened anew. Append answers ErrUnavailable (or ErrFull) then, and the
+// journal reopens the store by itself, with backoff. What was in flight may or may not be stored; appending it again under the same id is
+// safe.
+//
+// # A full disk
+//
+// A journal that is there opens on a full disk, and a store that failed for want of room is opened anew at once: what is stored can be
+// read. After a write found no room nothing is written, and Append and all else that writes answers ErrFull, until 8 MiB are free; that is
+// looked at every second. The index of ids needs room even to be opened for writing. Until it has that, and has caught up, it is opened to
+// be read, if that can be: an id that it finds is known, of all others Append and Lookup answer ErrFull. Nothing is removed meanwhile, and
+// limits that were changed wait.
 package journal

@@ -20,7 +20,7 @@ import (
 //	nats     the embedded server's store
 //	index    the ids
 //
-// and dead_letters, a ledger.
+// and dead_letters, a ledger, and now and then probe, which is written to see whether there is room.
 type folder struct {
 	path string
 	disk disk

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // index knows the ids of events: (source, id) -> sequence, for as long as each counts. It is derived from the journal and is
@@ -49,6 +47,9 @@ type index struct {
 	// room says whether the disk has some. While a write waits for it the index is starved, and takes nothing more.
 	room    func() bool
 	starved atomic.Bool
+	// opened says that a write may wait for room. readOnly says that the index was opened without any, and stays starved.
+	opened   atomic.Bool
+	readOnly bool
 }
 
 const (
@@ -64,96 +65,45 @@ var (
 	errIndexStarved = errors.New("the disk is full")
 )
 
-// openIndex opens the index of a stream, which is told from others by its time of creation. An index that can't be read, or is
-// of another stream, is begun anew.
-func openIndex(dir string, window time.Duration, created time.Time, room func() bool, log *slog.Logger) (*index, error) {
-	ix, err := tryOpenIndex(dir, window, room, log)
-	if err == nil {
-		var id int64
-		if id, err = ix.number(keyStream); err == nil && id == created.UnixNano() {
-			ix.loading.Go(ix.fillSieve)
-			return ix, nil
-		}
-		if err == nil && id != 0 {
-			log.Warn("the index of ids belongs to another journal and is made anew", "folder", dir)
-		}
-		if cerr := ix.db.Close(); err == nil && cerr != nil {
-			err = cerr
-		}
-	}
-	if err != nil {
-		log.Warn("the index of ids can't be read and is made anew", "folder", dir, "error", err)
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	if ix, err = tryOpenIndex(dir, window, room, log); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	if err := ix.db.Set([]byte(keyStream), encodeNumber(created.UnixNano()), pebble.NoSync); err != nil {
-		return nil, fmt.Errorf("index: %w", errors.Join(err, ix.db.Close()))
-	}
-	ix.loading.Go(ix.fillSieve)
-	return ix, nil
-}
-
-func tryOpenIndex(dir string, window time.Duration, room func() bool, log *slog.Logger) (*index, error) {
-	ix := &index{
-		dir: dir, length: max(window, time.Second), log: log, room: room, broken: make(chan struct{}), closing: make(chan struct{}),
-		sieve: newSieve(),
-	}
-	opts := &pebble.Options{
-		// A full disk must not end the process, which it does when the manifest can't be written: writing waits for room.
-		FS:                          vfs.OnDiskFull(vfs.Default, ix.awaitRoom),
-		DisableWAL:                  true,
-		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                indexMemTable,
-		MemTableStopWritesThreshold: 4,
-		CacheSize:                   indexCache,
-		MaxOpenFiles:                256,
-		Logger:                      indexLog{ix},
-		EventListener: &pebble.EventListener{
-			BackgroundError: ix.fail,
-			DataCorruption:  func(info pebble.DataCorruptionInfo) { ix.fail(info.Details) },
-		},
-	}
-	for i := range opts.Levels {
-		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
-	}
-	db, err := pebble.Open(dir, opts)
-	if err != nil {
-		return nil, err
-	}
-	ix.db = db
-	if ix.through, err = ix.number(keyThrough); err == nil {
-		ix.generations, err = ix.scanGenerations()
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	ix.flushed = ix.through
-	return ix, nil
-}
-
 // close flushes and closes. What can't be flushed, because the disk is full or the context ends, is read from the journal next
 // time.
 func (ix *index) close(ctx context.Context) error {
-	if ix.failed() == nil {
+	failed := ix.failed()
+	// From here on no write waits for room.
+	close(ix.closing)
+	if failed == nil {
 		if err := ix.flush(ctx); err != nil {
 			ix.log.Warn("not all of the index of ids was written; the rest will be read from the journal", "error", err)
 		}
 	}
-	close(ix.closing)
 	done := make(chan error, 1)
 	go func() {
 		ix.loading.Wait()
 		done <- ix.db.Close()
 	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("close the index: %w", ctx.Err())
+	err := ix.awaitClose(ctx, done)
+	if err != nil && noSpace(err) {
+		// What is not written is read from the journal next time.
+		ix.log.Warn("the index of ids found no room at its end", "error", err)
+		return nil
+	}
+	return err
+}
+
+// awaitClose waits for the end of the database. What it was doing may have ended with Fatalf, and then the database waits for it in vain.
+func (ix *index) awaitClose(ctx context.Context, done <-chan error) error {
+	var late <-chan time.Time
+	for broken := ix.broken; ; {
+		select {
+		case err := <-done:
+			return err
+		case <-broken:
+			broken, late = nil, time.After(indexCloseTimeout)
+		case <-late:
+			return fmt.Errorf("close the index: it does not end after %w", ix.cause)
+		case <-ctx.Done():
+			return fmt.Errorf("close the index: %w", ctx.Err())
+		}
 	}
 }
 
@@ -246,13 +196,16 @@ func (ix *index) watermark() int64 {
 	return ix.through
 }
 
-// flushPast returns when everything before a sequence is indexed on disk.
+// flushPast returns when everything before a sequence is indexed on disk, or why that can't be.
 func (ix *index) flushPast(ctx context.Context, sequence int64) error {
 	ix.mu.Lock()
 	flushed := ix.flushed
 	ix.mu.Unlock()
 	if flushed >= sequence {
 		return nil
+	}
+	if err := ix.failed(); err != nil {
+		return err
 	}
 	return ix.flush(ctx)
 }
@@ -345,12 +298,8 @@ func (ix *index) fail(err error) {
 
 // failed returns why the index can't be used, nil if it can.
 func (ix *index) failed() error {
-	select {
-	case <-ix.broken:
-		return fmt.Errorf("index: %w", ix.cause)
-	case <-ix.closing:
-		return errIndexClosed
-	default:
+	if err := ix.over(); err != nil {
+		return err
 	}
 	if ix.starved.Load() {
 		return fmt.Errorf("index: %w", errIndexStarved)
@@ -358,8 +307,27 @@ func (ix *index) failed() error {
 	return nil
 }
 
-// awaitRoom holds up a write that found the disk full until there is room. It is tried once more then, and an error is final.
+// over returns why the index will never be used again, nil if it may.
+func (ix *index) over() error {
+	select {
+	case <-ix.broken:
+		return fmt.Errorf("index: %w", ix.cause)
+	default:
+	}
+	select {
+	case <-ix.closing:
+		return errIndexClosed
+	default:
+		return nil
+	}
+}
+
+// awaitRoom holds up a write that found the disk full until there is room. It is tried once more then, and an error is final. While the
+// index is being opened it holds up nothing: whoever opens it is told.
 func (ix *index) awaitRoom() {
+	if !ix.opened.Load() {
+		return
+	}
 	ix.starved.Store(true)
 	defer ix.starved.Store(false)
 	ticker := time.NewTicker(indexRetry)

@@ -129,17 +129,24 @@ func (s *Store) Lookup(_ context.Context, source, id string) (int64, error) {
 	return sequence, err
 }
 
-func (s *Store) lookup(source, id string) (int64, bool, error) {
+// lookup asks the index. While that lacks some of the ids, one that it doesn't find may be there.
+func (s *Store) lookup(source, id string) (sequence int64, found bool, err error) {
+	// Before the index is asked: it may be complete a moment later.
+	lack := s.lacksIndex()
 	ix, release, err := s.index.use()
-	if err != nil {
+	if err == nil {
+		defer release()
+		sequence, found, err = ix.get(idKey{source: source, id: id}, s.clock.next())
+	}
+	switch {
+	case found:
+		return sequence, true, nil
+	case lack != nil:
+		return 0, false, lack
+	case err != nil:
 		return 0, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	defer release()
-	sequence, found, err := ix.get(idKey{source: source, id: id}, s.clock.next())
-	if err != nil {
-		return 0, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return sequence, found, nil
+	return 0, false, nil
 }
 
 // SequenceAt returns the first sequence at or after a time. See Journal.

@@ -18,8 +18,11 @@ func (s *Store) PutRecords(ctx context.Context, records map[string][]byte) error
 	if len(records) == 0 {
 		return nil
 	}
-	// Progress of subscriptions is what makes room: min_free doesn't stop it.
+	// Progress of subscriptions is what makes room: min_free doesn't stop it. A disk without any does.
 	c, err := s.readable()
+	if err == nil && c.server != nil {
+		err = s.space.exhausted()
+	}
 	if err != nil {
 		return err
 	}

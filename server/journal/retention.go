@@ -35,9 +35,7 @@ func (s *Store) keep(ctx context.Context) {
 			continue
 		}
 		if s.cfg.NATS == nil {
-			if err := s.space.check(); err != nil {
-				s.log.Warn("deliveries are refused", "error", err)
-			}
+			s.lookForRoom()
 		}
 		if err := s.keepOnce(ctx, c); err != nil && ctx.Err() == nil {
 			s.log.Warn("housekeeping of the journal", "error", err)
@@ -58,22 +56,30 @@ func (s *Store) keepOnce(ctx context.Context, c *session) error {
 			return nil
 		}
 	}
-	ix, release, err := s.index.use()
-	if err != nil {
-		return err
+	// One that lacks something is seen to by completeIndex.
+	if c.lacksIndex() == nil {
+		if err := s.keepIndex(); err != nil {
+			c.fail(err)
+		}
 	}
-	if err := ix.failed(); err != nil {
-		c.fail(err)
-	} else if err = ix.expire(s.clock.next()); err != nil {
-		c.fail(err)
-	}
-	release()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if err := s.deadLetters.refresh(ctx, c); err != nil {
 		return err
 	}
 	return s.retain(ctx, c, 0)
+}
+
+func (s *Store) keepIndex() error {
+	ix, release, err := s.index.use()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := ix.failed(); err != nil {
+		return err
+	}
+	return ix.expire(s.clock.next())
 }
 
 // makeRoom removes what is needed so that n more bytes fit, if it may be removed.
@@ -97,6 +103,10 @@ func (s *Store) retain(ctx context.Context, c *session, n int64) error {
 		}
 		s.usage.set(st.bytes, begun)
 		s.tail.trim(st.first)
+		// Removing takes room, too: the server writes a block anew of which something stays, and the ids of what goes must be on disk.
+		if c.lacksIndex() != nil || c.server != nil && s.space.exhausted() != nil {
+			return nil
+		}
 		var holds Holds
 		if f := s.holds.Load(); f != nil {
 			holds = (*f)()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,9 @@ type session struct {
 	publish jetstream.JetStream
 	// replicated says that a read may be answered by a replica that is behind.
 	replicated bool
+
+	// behind is why the index of ids lacks some of what can be read; nil when it lacks none.
+	behind atomic.Pointer[error]
 
 	// bodies are those of events on their way.
 	bodies bodies
@@ -65,7 +69,7 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 		return nil, err
 	}
 	c.replicated = st.replicas > 1
-	if st, err = s.resume(ctx, c, st); err != nil {
+	if st, err = s.resume(ctx, background, c, st); err != nil {
 		return nil, err
 	}
 	s.usage.set(st.bytes, s.usage.begin())
@@ -147,7 +151,7 @@ func (c *session) openStreams(ctx, background context.Context) error {
 				return nil, err
 			}
 		}
-		st, err := ensureStream(ctx, js, cfg)
+		st, err := c.ensureStream(ctx, background, js, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -207,6 +211,14 @@ func (c *session) health(st *stream) error {
 		return nil
 	}
 	return c.server.health(st.name)
+}
+
+// lacksIndex returns why nothing can be appended: the index of ids lacks some of what is stored.
+func (c *session) lacksIndex() error {
+	if err := c.behind.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // fail gives the session up.

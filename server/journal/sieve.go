@@ -101,7 +101,7 @@ func (ix *index) fillSieve() {
 	const checkEvery = 1 << 12
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if n++; n%checkEvery == 0 && ix.failed() != nil && !ix.starved.Load() {
+		if n++; n%checkEvery == 0 && ix.over() != nil {
 			break
 		}
 		ix.sieve.add(binary.BigEndian.Uint64(it.Key()[1:]), it.Key())
@@ -111,7 +111,7 @@ func (ix *index) fillSieve() {
 		ix.fail(err)
 		return
 	}
-	if ix.failed() == nil || ix.starved.Load() {
+	if ix.over() == nil {
 		ix.sieve.load()
 	}
 }

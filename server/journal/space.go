@@ -1,7 +1,11 @@
 package journal
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -67,12 +71,19 @@ func errAllNeeded(most int64) error {
 type space struct {
 	path  string
 	free  func(path string) (int64, error)
+	try   func(path string) error
 	least int64 // negative means no limit
 
 	mu   sync.Mutex
 	left int64 // free when last looked at, without what was taken since
 	err  error // why nothing can be taken
+	// spent says that a write found the disk full. It was not the last byte that was missing, so until there is roomAgain nothing is
+	// written: not even what may go below least.
+	spent bool
 }
+
+// roomAgain is how much must be free, after a write found the disk full, before another one is tried: the index of ids needs about half.
+const roomAgain = 8 << 20
 
 // check looks at the disk.
 func (s *space) check() error {
@@ -80,9 +91,14 @@ func (s *space) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left = free
+	if err == nil && free >= roomAgain {
+		s.spent = false
+	}
 	switch {
 	case err != nil:
 		s.err = fmt.Errorf("%w: free space of %s: %w", ErrUnavailable, s.path, err)
+	case s.spent && s.least < roomAgain:
+		s.err = s.errSpent()
 	case s.least >= 0 && free < s.least:
 		s.err = fmt.Errorf("%w: %s has %d bytes free, min_free is %d", ErrFull, s.path, free, s.least)
 	default:
@@ -117,9 +133,48 @@ func (s *space) available() int64 {
 	return s.left
 }
 
-// roomForIndex says whether a write of the index that found the disk full may be tried again.
-func (s *space) roomForIndex() bool {
-	const enough = 8 << 20
+// exhaust notes that a write found the disk full. That counts until the disk is looked at next, whatever it says: there are quotas.
+func (s *space) exhaust() {
+	err := s.check()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spent = true; err == nil {
+		s.err = s.errSpent()
+	}
+}
+
+// exhausted returns why nothing at all can be written, as of the last look.
+func (s *space) exhausted() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.spent {
+		return nil
+	}
+	return s.errSpent()
+}
+
+func (s *space) errSpent() error {
+	return fmt.Errorf("%w: a write found no room on %s, which has %d bytes free; %d are wanted", ErrFull, s.path, s.left, roomAgain)
+}
+
+// probeSize is what is written to see whether there is any room: more than opening the index takes.
+const probeSize = 1 << 20
+
+// probe returns why a small file can't be written; nil when it can.
+func (s *space) probe() error { return s.try(filepath.Join(s.path, "probe")) }
+
+// tryWriting writes a file, which a file system can't compress to nothing, and removes it again.
+func tryWriting(path string) error {
+	data := make([]byte, probeSize)
+	_, err := rand.Read(data)
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	return errors.Join(err, ignoreMissing(os.Remove(path)))
+}
+
+// room says whether a write that found the disk full may be tried again.
+func (s *space) room() bool {
 	free, err := s.free(s.path)
-	return err == nil && free >= enough
+	return err == nil && free >= roomAgain
 }

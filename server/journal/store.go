@@ -51,7 +51,8 @@ type Store struct {
 var _ Journal = (*Store)(nil)
 
 // Open opens the journal, and makes it if there is none. It returns when the journal can be used, which after a crash takes as
-// long as reading the newest events, or all if the index of ids is missing.
+// long as reading the newest events, or all if the index of ids is missing. On a full disk one that is there can be read then, and is
+// used as a whole when there is room.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -67,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		budget:  semaphore.NewWeighted(cfg.MaxQueued),
 		reading: semaphore.NewWeighted(maxReading),
 		tail:    tail{bounds: Bounds{First: 1, End: 1}},
-		space:   space{path: cfg.Dir, free: cfg.free, least: cfg.MinFree},
+		space:   space{path: cfg.Dir, free: cfg.free, try: cfg.probe, least: cfg.MinFree},
 	}
 	if s.deadLetters, err = newSideLog(s, f); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), f.close())
@@ -79,6 +80,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if w := fileSystemWarning(cfg.Dir); w != "" && cfg.NATS == nil {
 		s.log.Warn(w, "folder", cfg.Dir)
+	}
+	if cfg.NATS == nil {
+		s.lookForRoom()
 	}
 	if s.current, err = openSession(ctx, s); err != nil {
 		stop()
@@ -109,12 +113,23 @@ func (s *Store) Close(ctx context.Context) error {
 			c.close()
 		}
 		if s.cfg.NATS == nil {
-			errs = append(errs, s.folder.setEnd(s.tail.get().End), s.deadLetters.noteEnd())
+			errs = append(errs, s.noteEnds())
 		}
 		s.metrics.close()
 		s.closeErr = errors.Join(append(errs, s.folder.close())...)
 	})
 	return s.closeErr
+}
+
+// noteEnds notes how far the logs have come. A full disk is no reason not to end: what was noted before still holds, and after all but a
+// power cut the store knows better.
+func (s *Store) noteEnds() error {
+	err := errors.Join(s.folder.setEnd(s.tail.get().End), s.deadLetters.noteEnd())
+	if err != nil && noSpace(err) {
+		s.log.Warn("the journal's end can't be noted", "error", err)
+		return nil
+	}
+	return err
 }
 
 // Status describes the journal's health. See Journal.
@@ -166,7 +181,19 @@ func (s *Store) writable() (*session, error) {
 	if err == nil && c.server != nil {
 		err = s.space.lack()
 	}
+	if err == nil {
+		err = c.lacksIndex()
+	}
 	return c, err
+}
+
+// lacksIndex returns why the index of ids lacks some of what can be read, nil if it lacks none.
+func (s *Store) lacksIndex() error {
+	c, err := s.readable()
+	if err != nil {
+		return nil
+	}
+	return c.lacksIndex()
 }
 
 // indexSlot holds the index, which is replaced when it fails.

@@ -142,6 +142,15 @@ func duplicates(cfg *Config) time.Duration {
 
 // ensureStream returns the stream, making it or changing its limits as need be. What else an administrator set is left alone.
 func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	st, err := findStream(ctx, js, want)
+	if err != nil {
+		return nil, err
+	}
+	return changeLimits(ctx, js, st, want)
+}
+
+// findStream returns the stream, making it if need be.
+func findStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	st, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		st, err = js.CreateStream(ctx, want)
@@ -149,23 +158,30 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", want.Name, err)
 	}
-	have := st.CachedInfo().Config
-	if err := checkStreamFormat(have); err != nil {
-		return nil, err
-	}
-	changed := have
-	changed.MaxAge, changed.MaxBytes, changed.Discard = want.MaxAge, want.MaxBytes, want.Discard
-	changed.MaxMsgsPerSubject, changed.Duplicates, changed.AllowDirect = want.MaxMsgsPerSubject, want.Duplicates, true
-	if changed.MaxAge == have.MaxAge && changed.MaxBytes == have.MaxBytes && changed.Discard == have.Discard &&
-		changed.MaxMsgsPerSubject == have.MaxMsgsPerSubject && changed.Duplicates == have.Duplicates && have.AllowDirect {
+	return st, checkStreamFormat(st.CachedInfo().Config)
+}
+
+// changeLimits gives a stream the limits that it should have.
+func changeLimits(ctx context.Context, js jetstream.JetStream, st jetstream.Stream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	changed, differs := limited(st.CachedInfo().Config, want)
+	if !differs {
 		return st, nil
 	}
-	if st, err = js.UpdateStream(ctx, changed); err != nil {
+	st, err := js.UpdateStream(ctx, changed)
+	if err != nil {
 		return nil, fmt.Errorf("stream %s: change limits: %w", want.Name, err)
 	}
 	return st, nil
 }
 
+// limited returns a configuration with the limits of another one, and whether that changes it.
+func limited(have, want jetstream.StreamConfig) (changed jetstream.StreamConfig, differs bool) {
+	changed = have
+	changed.MaxAge, changed.MaxBytes, changed.Discard = want.MaxAge, want.MaxBytes, want.Discard
+	changed.MaxMsgsPerSubject, changed.Duplicates, changed.AllowDirect = want.MaxMsgsPerSubject, want.Duplicates, true
+	return changed, changed.MaxAge != have.MaxAge || changed.MaxBytes != have.MaxBytes || changed.Discard != have.Discard ||
+		changed.MaxMsgsPerSubject != have.MaxMsgsPerSubject || changed.Duplicates != have.Duplicates || !have.AllowDirect
+}
 func checkStreamFormat(cfg jetstream.StreamConfig) error {
 	v, ok := cfg.Metadata[formatKey]
 	n, err := strconv.Atoi(v)

@@ -100,6 +100,7 @@ func (c *committer) swap(closing bool) *commit {
 func (c *committer) run(ctx context.Context) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
+	failing := false
 	for {
 		select {
 		case <-c.wake:
@@ -108,10 +109,16 @@ func (c *committer) run(ctx context.Context) {
 		}
 		err := c.write(ctx, c.swap(false))
 		if err == nil {
+			if failing {
+				c.m.log.Info("subscriptions can be stored again")
+			}
+			failing = false
 			pause.Reset()
 			continue
 		}
-		if ctx.Err() == nil {
+		// Once: a disk may be full for hours.
+		if ctx.Err() == nil && !failing {
+			failing = true
 			c.m.log.Error("subscriptions can't be stored; acknowledgements are refused until they can", "error", err)
 		}
 		select {
@@ -122,9 +129,15 @@ func (c *committer) run(ctx context.Context) {
 	}
 }
 
-// finish writes what is left, and ends the committer.
+// finish writes what is left, and ends the committer. A full disk is no reason not to end: what was answered is stored, and what is lost is
+// how often events were sent.
 func (c *committer) finish(ctx context.Context) error {
-	if err := c.write(ctx, c.swap(true)); err != nil {
+	err := c.write(ctx, c.swap(true))
+	switch {
+	case errors.Is(err, journal.ErrFull):
+		c.m.log.Warn("the subscriptions can't be stored at the end; what was acknowledged and answered is", "error", err)
+		return nil
+	case err != nil:
 		return fmt.Errorf("store the subscriptions at the end: %w", err)
 	}
 	return nil
