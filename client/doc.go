@@ -34,6 +34,7 @@
 // A handler that returns nil has settled the event. One that returns an error, or panics, gives it back: it comes again after the
 // subscription's backoff, or as RetryNow, RetryAfter and DeadLetter say, and the first line of the error's text (at most 1,000 bytes)
 // goes to the bridge, so it must hold no secret. An error that wraps ErrStop ends Subscribe.
+// Callbacks and token sources that panic end nothing either: that is logged, or fails the call that the token was for.
 //
 // # Concurrency and order
 //

@@ -64,7 +64,7 @@ func (u *subscriber) run(ctx context.Context) error {
 	var workers, settlers, receiver sync.WaitGroup
 	u.dispatcher.every(func(l *lane) {
 		for range l.workers {
-			workers.Go(func() { u.work(l, life, stopWorking) })
+			employ(&workers, func() { u.work(l, life, stopWorking) })
 		}
 	})
 	settlers.Go(func() {
@@ -74,9 +74,13 @@ func (u *subscriber) run(ctx context.Context) error {
 		batches(u.rejections, u.batch, u.every, func(batch []rejected) { u.rejectBatch(life, batch) })
 	})
 	receiver.Go(func() {
-		if err := u.receive(life, working.Done()); err != nil {
-			stopWorking(err)
-		}
+		err := errGone
+		defer func() {
+			if err != nil {
+				stopWorking(err)
+			}
+		}()
+		err = u.receive(life, working.Done())
 	})
 
 	<-working.Done()
@@ -95,6 +99,23 @@ func (u *subscriber) run(ctx context.Context) error {
 	}
 	return cause
 }
+
+// employ runs work to its end, in another goroutine if a handler ends the one that it is in.
+func employ(workers *sync.WaitGroup, work func()) {
+	workers.Go(func() {
+		returned := false
+		defer func() {
+			if !returned {
+				employ(workers, work)
+			}
+		}()
+		work()
+		returned = true
+	})
+}
+
+// errGone ends what would otherwise wait for a stream that nobody reads.
+var errGone = errors.New("subscribe: a callback ended the goroutine that it was called in")
 
 // receive keeps a stream open until life ends. It returns an error that another try doesn't change.
 func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) error {
@@ -121,7 +142,7 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 			return fmt.Errorf("subscribe: %w", err)
 		}
 		pause := pauses.NextBackOff()
-		u.disconnected(err, pause)
+		u.client.contain("OnDisconnected", func() { u.disconnected(err, pause) })
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -190,7 +211,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			for _, name := range m.Confirmed.GetUnknownSources() {
 				u.client.log.Warn("the bridge has no such source now; nothing comes from it until it has", "source", name)
 			}
-			u.connected(m.Confirmed)
+			u.client.contain("OnConnected", func() { u.connected(m.Confirmed) })
 		case *hookbridgev1.SubscribeResponse_Delivery:
 			if d := u.delivery(m.Delivery, s); u.dispatcher.push(d) {
 				u.resumeAt(d.event.GetSequence() + 1)
@@ -206,7 +227,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 		case *hookbridgev1.SubscribeResponse_Heartbeat:
 			u.resumeAt(m.Heartbeat.GetPosition())
 		case *hookbridgev1.SubscribeResponse_Gap:
-			u.gap(m.Gap)
+			u.client.contain("OnGap", func() { u.gap(m.Gap) })
 		}
 	}
 	if cause := context.Cause(ctx); cause != nil && life.Err() == nil {

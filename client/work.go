@@ -20,29 +20,40 @@ func (u *subscriber) work(l *lane, life context.Context, stop context.CancelCaus
 		if d == nil {
 			return
 		}
-		err := u.call(life, d)
-		u.dispatcher.done(d)
+		u.attend(d, life, stop)
+	}
+}
+
+// errExited is the failure of a handler that didn't return and didn't panic, as a test's FailNow doesn't.
+var errExited = errors.New("the handler ended its goroutine")
+
+// attend lets a delivery's handler run and concludes what it said, also when the handler, or OnFailure, ends the goroutine.
+func (u *subscriber) attend(d *delivery, life context.Context, stop context.CancelCauseFunc) {
+	err := errExited
+	defer func() { u.conclude(d, err, life, stop) }()
+	defer func() {
 		if err != nil {
-			u.failed(&d.event, err)
-			if errors.Is(err, ErrStop) {
-				stop(err)
-				continue
-			}
+			u.client.contain("OnFailure", func() { u.failed(&d.event, err) })
 		}
-		if d.ackID == "" {
-			continue
-		}
-		// A handler that was cut off has not failed: its event goes to another member when the stream ends.
-		select {
-		case <-life.Done():
-			return
-		default:
-		}
-		if err != nil {
-			u.rejections <- rejected{d, newRejection(d.ackID, err)}
-		} else {
-			u.acks <- d
-		}
+	}()
+	defer u.dispatcher.done(d)
+	err = u.call(life, d)
+}
+
+// conclude has a delivery acknowledged or given back.
+func (u *subscriber) conclude(d *delivery, err error, life context.Context, stop context.CancelCauseFunc) {
+	if errors.Is(err, ErrStop) {
+		stop(err)
+		return
+	}
+	// A handler that was cut off has not failed: its event goes to another member when the stream ends.
+	if d.ackID == "" || life.Err() != nil {
+		return
+	}
+	if err != nil {
+		u.rejections <- rejected{d, newRejection(d.ackID, err)}
+	} else {
+		u.acks <- d
 	}
 }
 
