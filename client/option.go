@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -12,7 +13,7 @@ import (
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// Option shapes a subscription. What is left out has the bridge's default.
+// Option shapes a subscription. What is left out has the bridge's default. One that is nil says nothing, and so does a callback that is nil.
 type Option interface{ apply(*settings) }
 
 // option is an Option.
@@ -24,7 +25,9 @@ func (o option) apply(s *settings) { o(s) }
 func Options(options ...Option) Option {
 	return option(func(s *settings) {
 		for _, o := range options {
-			o.apply(s)
+			if o != nil {
+				o.apply(s)
+			}
 		}
 	})
 }
@@ -106,7 +109,7 @@ func Sequence(n int64) *hookbridgev1.Start {
 // Window bounds what may be sent and not yet be acknowledged, in events and in bytes; 0 for the bridge's default. Slow handlers want
 // a small one: what waits in the window has its ack deadline running.
 func Window(events int, bytes int64) Option {
-	return option(func(s *settings) { s.events, s.bytes = int32(min(events, 1<<31-1)), bytes })
+	return option(func(s *settings) { s.events, s.bytes = narrow(events), bytes })
 }
 
 // AckDeadline is after how long an unacknowledged event comes again.
@@ -120,8 +123,11 @@ func Content() Option { return option(func(s *settings) { s.content = true }) }
 
 // MaxEventBytes is the size from which events come without data and content.
 func MaxEventBytes(n int) Option {
-	return option(func(s *settings) { s.maxEventBytes = int32(min(n, 1<<31-1)) })
+	return option(func(s *settings) { s.maxEventBytes = narrow(n) })
 }
+
+// narrow keeps what is out of bounds out of bounds, so that the bridge can say so.
+func narrow(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
 
 // Name is what this client calls itself in the bridge's logs.
 func Name(name string) Option { return option(func(s *settings) { s.name = name }) }
@@ -140,19 +146,39 @@ func DrainTimeout(d time.Duration) Option { return option(func(s *settings) { s.
 
 // OnConnected is called for every stream that stands.
 func OnConnected(f func(*hookbridgev1.Confirmed)) Option {
-	return option(func(s *settings) { s.connected = f })
+	return option(func(s *settings) {
+		if f != nil {
+			s.connected = f
+		}
+	})
 }
 
 // OnDisconnected is called when a stream ended or could not be opened, with the pause before the next try.
 func OnDisconnected(f func(err error, retry time.Duration)) Option {
-	return option(func(s *settings) { s.disconnected = f })
+	return option(func(s *settings) {
+		if f != nil {
+			s.disconnected = f
+		}
+	})
 }
 
 // OnGap is called when retention removed events before this subscription got them. Default: it is logged.
-func OnGap(f func(*hookbridgev1.Gap)) Option { return option(func(s *settings) { s.gap = f }) }
+func OnGap(f func(*hookbridgev1.Gap)) Option {
+	return option(func(s *settings) {
+		if f != nil {
+			s.gap = f
+		}
+	})
+}
 
 // OnFailure is called when a handler returned an error or panicked. Default: it is logged.
-func OnFailure(f func(*Event, error)) Option { return option(func(s *settings) { s.failed = f }) }
+func OnFailure(f func(*Event, error)) Option {
+	return option(func(s *settings) {
+		if f != nil {
+			s.failed = f
+		}
+	})
+}
 
 const (
 	defaultBatch = 500
@@ -179,12 +205,10 @@ func (c *Client) settle(options []Option) (*settings, error) {
 				"sequence", e.GetSequence(), "attempt", e.Attempt, "error", err)
 		},
 	}
-	for _, o := range options {
-		o.apply(s)
-	}
+	Options(options...).apply(s)
 	var errs []error
-	if s.concurrency < 1 {
-		errs = append(errs, fmt.Errorf("Concurrency: want at least 1, got %d", s.concurrency))
+	if err := checkConcurrency("Concurrency", s.concurrency); err != nil {
+		errs = append(errs, err)
 	}
 	if s.batch < 1 || s.batch > maxBatch || s.every <= 0 {
 		errs = append(errs, fmt.Errorf("AckBatch: want from 1 to %d and more than 0s, got %d and %v", maxBatch, s.batch, s.every))

@@ -27,6 +27,10 @@ func newRouter(s *settings) (*router, []string, error) {
 	var errs []error
 	var taken []string
 	for _, h := range s.handlers {
+		if h.message == nil {
+			errs = append(errs, h.problem)
+			continue
+		}
 		name := h.message.FullName()
 		event, err := h.event()
 		switch _, twice := r.byMessage[name]; {

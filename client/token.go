@@ -24,7 +24,9 @@ func WithToken(token string) DialOption {
 }
 
 // WithTokenSource is WithToken for a token that may change.
-func WithTokenSource(source TokenSource) DialOption { return func(d *dial) { d.token = source } }
+func WithTokenSource(source TokenSource) DialOption {
+	return func(d *dial) { d.token, d.noSource = source, source == nil }
+}
 
 // WithTokenInPlaintext sends the token also to another machine without TLS, where whoever can listen in has it afterwards. It needs
 // WithoutTLS, too.
