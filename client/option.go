@@ -136,12 +136,14 @@ func Name(name string) Option { return option(func(s *settings) { s.name = name 
 // for a handler and while that runs. Afterwards it comes again, to another member or to this one. 0 extends nothing. Default one hour.
 func MaxExtension(d time.Duration) Option { return option(func(s *settings) { s.extension = d }) }
 
-// AckBatch says when acknowledgements are sent: when there are n, and at the latest after d. Default 500 and 10 ms.
+// AckBatch says when acknowledgements are sent: when there are n, and at the latest after d. Default 500 and 10 ms. Once the context has ended
+// none waits for longer than 10 ms.
 func AckBatch(n int, d time.Duration) Option {
 	return option(func(s *settings) { s.batch, s.every = n, d })
 }
 
-// DrainTimeout is how long running handlers may go on after the context ended. Default 20 s.
+// DrainTimeout is how long running handlers may go on after the context ended; then their context ends, too, and what returns nil within two
+// more seconds is still acknowledged. Default 20 s.
 func DrainTimeout(d time.Duration) Option { return option(func(s *settings) { s.drain = d }) }
 
 // OnConnected is called for every stream that stands.

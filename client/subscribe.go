@@ -57,6 +57,8 @@ func (u *subscriber) run(ctx context.Context) error {
 	// What runs outlives ctx until it is drained: the stream must stand until everything that was handled is acknowledged.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	handling, cutOff := context.WithCancel(life)
+	defer cutOff()
 	working, stopWorking := context.WithCancelCause(ctx)
 	defer stopWorking(nil)
 
@@ -64,14 +66,14 @@ func (u *subscriber) run(ctx context.Context) error {
 	var workers, settlers, receiver sync.WaitGroup
 	u.dispatcher.every(func(l *lane) {
 		for range l.workers {
-			employ(&workers, func() { u.work(l, life, stopWorking) })
+			employ(&workers, func() { u.work(l, terms{life: life, handling: handling}, stopWorking) })
 		}
 	})
 	settlers.Go(func() {
-		batches(u.acks, u.batch, u.every, func(batch []*delivery) { u.acknowledgeBatch(life, batch) })
+		batches(u.acks, u.batch, u.every, working.Done(), func(batch []*delivery) { u.acknowledgeBatch(life, batch) })
 	})
 	settlers.Go(func() {
-		batches(u.rejections, u.batch, u.every, func(batch []rejected) { u.rejectBatch(life, batch) })
+		batches(u.rejections, min(u.batch, maxRejected), u.every, working.Done(), func(batch []rejected) { u.rejectBatch(life, batch) })
 	})
 	receiver.Go(func() {
 		err := errGone
@@ -86,8 +88,10 @@ func (u *subscriber) run(ctx context.Context) error {
 	<-working.Done()
 	u.dispatcher.stop()
 	cause := context.Cause(working)
-	late := time.AfterFunc(u.drain, end)
+	late := time.AfterFunc(u.drain, cutOff)
 	defer late.Stop()
+	last := time.AfterFunc(u.drain+lastAcks, end)
+	defer last.Stop()
 	workers.Wait()
 	close(u.acks)
 	close(u.rejections)
@@ -121,16 +125,21 @@ var errGone = errors.New("subscribe: a callback ended the goroutine that it was 
 func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
+	var pause time.Duration
+	everStood := false
 	for {
-		stood := false
-		err := u.stream(life, stopped, func() {
-			stood = true
+		var since time.Time
+		err := u.stream(life, stopped, func() { since = time.Now() })
+		stood := !since.IsZero()
+		everStood = everStood || stood
+		// A stream that stood for less long than was waited for it is as good as none: it may be what ends it that comes again.
+		if stood && time.Since(since) >= pause {
 			pauses.Reset()
-		})
+		}
 		if life.Err() != nil {
 			return nil
 		}
-		if u.client.conn.GetState() == connectivity.Shutdown {
+		if u.client.isClosed() {
 			return errClosed
 		}
 		// A stream that stood and is not known any more was opened with a token that was replaced meanwhile: with the one of now it
@@ -138,10 +147,12 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		replaced := stood && status.Code(err) == codes.Unauthenticated
 		// What is being deleted when this one comes is free before long; only who stood on it, or wants no new one, is told that it is gone.
 		elsewhere := !u.request.GetMustExist() && status.Code(err) == codes.NotFound
-		if isPermanent(err) && !replaced && !elsewhere {
+		// Who has served the method once knows it: that nobody does is said by what is in between.
+		between := everStood && status.Code(err) == codes.Unimplemented
+		if isPermanent(err) && !replaced && !elsewhere && !between {
 			return fmt.Errorf("subscribe: %w", err)
 		}
-		pause := pauses.NextBackOff()
+		pause = pauses.NextBackOff()
 		u.client.contain("OnDisconnected", func() { u.disconnected(err, pause) })
 		timer := time.NewTimer(pause)
 		select {
@@ -153,6 +164,8 @@ func (u *subscriber) receive(life context.Context, stopped <-chan struct{}) erro
 		}
 	}
 }
+
+func (c *Client) isClosed() bool { return c.conn.GetState() == connectivity.Shutdown }
 
 // errClosed ends what still uses a client that was closed.
 var errClosed = errors.New("subscribe: the client was closed")
