@@ -49,6 +49,9 @@ type subscriber struct {
 	dispatcher *dispatcher
 	tracing    *tracing
 
+	// known is the journal's end, as far as it was told. Only receive has it.
+	known int64
+
 	acks       chan *delivery
 	rejections chan rejected
 }
@@ -221,6 +224,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			}
 			patience = 3 * m.Confirmed.GetHeartbeatInterval().AsDuration()
 			u.resumeAt(m.Confirmed.GetPosition())
+			u.known = max(u.known, m.Confirmed.GetJournalEnd())
 			for _, name := range m.Confirmed.GetUnknownSources() {
 				u.client.log.Warn("the bridge has no such source now; nothing comes from it until it has", "source", name)
 			}
@@ -228,6 +232,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 		case *hookbridgev1.SubscribeResponse_Delivery:
 			if d := u.delivery(m.Delivery, s); u.dispatcher.push(d) {
 				u.resumeAt(d.event.GetSequence() + 1)
+				u.known = max(u.known, d.event.GetSequence()+1)
 				continue
 			}
 			select {
@@ -238,7 +243,12 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			case <-ctx.Done():
 			}
 		case *hookbridgev1.SubscribeResponse_Heartbeat:
+			if u.isOther(m.Heartbeat.GetJournalEnd()) {
+				err = errOther
+				break
+			}
 			u.resumeAt(m.Heartbeat.GetPosition())
+			u.known = max(u.known, m.Heartbeat.GetJournalEnd())
 		case *hookbridgev1.SubscribeResponse_Gap:
 			u.client.contain("OnGap", func() { u.gap(m.Gap) })
 		}
@@ -267,6 +277,20 @@ func (u *subscriber) resumeAt(sequence int64) {
 	if u.request.Subscription == "" && sequence > 0 {
 		u.request.Start = Sequence(sequence)
 	}
+}
+
+// errOther ends the stream of an ephemeral subscription that stands behind the end of a journal which is not the one that it was in.
+var errOther = errors.New("the bridge has another journal than before, which is read from its beginning")
+
+// isOther says whether a journal is another one, because it ends before its end as it was known, and lets an ephemeral subscription begin with
+// it. One that asked for what was still to come, by its sequence, waits for that as before. It is asked with a heartbeat, and not at once: where
+// bridges share a journal they see its end some moments apart.
+func (u *subscriber) isOther(end int64) bool {
+	if u.request.Subscription != "" || end == 0 || end >= u.known || u.request.GetStart().GetSequence() > u.known {
+		return false
+	}
+	u.request.Start, u.known = Beginning(), 0
+	return true
 }
 
 // callOptions let events through that the caller wants larger than gRPC's clients take them.
