@@ -187,8 +187,11 @@ func isPermanent(err error) bool {
 // errSilent ends a stream on which nothing comes any more.
 var errSilent = errors.New("the bridge fell silent")
 
-// defaultHeartbeat is the bridge's, used until it has said which one applies.
-const defaultHeartbeat = 15 * time.Second
+const (
+	// defaultHeartbeat is the bridge's, used until it has said which one applies; none is longer than longestHeartbeat.
+	defaultHeartbeat = 15 * time.Second
+	longestHeartbeat = time.Hour
+)
 
 // stream reads one stream to its end.
 func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stands func()) error {
@@ -199,6 +202,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 	defer silence.Stop()
 	stream, err := u.client.events.Subscribe(ctx, u.request, u.callOptions()...)
 	s := &session{ctx: ctx}
+	confirmed := false
 	var extender sync.WaitGroup
 	// The stream ends first, then what waits for its end.
 	defer func() {
@@ -216,13 +220,19 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 		silence.Stop()
 		switch m := m.GetMessage().(type) {
 		case *hookbridgev1.SubscribeResponse_Confirmed:
+			if confirmed {
+				break // once is enough
+			}
+			confirmed = true
 			stands()
 			u.request.MustExist = u.request.GetSubscription() != "" // from now on: one that is deleted meanwhile isn't made anew
 			if s.deadline = m.Confirmed.GetAckDeadline().AsDuration(); s.deadline > 0 && u.request.GetSubscription() != "" {
 				u.dispatcher.widen(int(m.Confirmed.GetMaxOutstandingEvents()))
 				extender.Go(func() { u.extend(s) })
 			}
-			patience = 3 * m.Confirmed.GetHeartbeatInterval().AsDuration()
+			if beat := m.Confirmed.GetHeartbeatInterval().AsDuration(); beat > 0 {
+				patience = 3 * min(beat, longestHeartbeat)
+			}
 			u.resumeAt(m.Confirmed.GetPosition())
 			u.known = max(u.known, m.Confirmed.GetJournalEnd())
 			for _, name := range m.Confirmed.GetUnknownSources() {
