@@ -150,6 +150,40 @@ func TestDrainEndsWithoutABridge(t *testing.T) {
 	})
 }
 
+// What is gathered for one call never fills the window, in which nothing more would come until the time for it is over.
+func TestBatchesLeaveTheWindowOpen(t *testing.T) {
+	for _, window := range []int{1, 2, 3, 10} {
+		t.Run(fmt.Sprint(window), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := clienttest.New(t, clienttest.Patience(time.Minute))
+				r := against(t, b, b.Client(), "window", strict, client.Window(window, 0), client.AckBatch(500, time.Hour), client.OnFailure(func(*client.Event, error) {}),
+					onUser(func(_ context.Context, id int64) error {
+						if id%2 == 0 {
+							return client.DeadLetter(errors.New("never"))
+						}
+						return nil
+					}))
+				start := time.Now()
+				var all []*clienttest.Published
+				for id := range int64(100) {
+					all = append(all, user(b, id))
+				}
+				for id, e := range all[:len(all)-window] {
+					if id%2 == 0 {
+						e.AwaitDeadLettered()
+					} else {
+						e.AwaitAcknowledged()
+					}
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("100 events took %v", took)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
 // A stream that ends as soon as it stands is not opened ten times a second.
 func TestAStreamThatNeverLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -38,7 +38,8 @@
 //
 // # Concurrency and order
 //
-// One handler runs at a time. Concurrency lets more run; given to one On, that handler has places of its own and holds up no other.
+// One handler runs at a time. Concurrency lets more run; given to one On, that handler has places of its own and holds up no other
+// while the window has room.
 // OrderedByKey keeps events of one ordering key one at a time and in the order in which they came. Without it nothing is said about order
 // when more than one handler can run. What Subscribe has received and not settled is bounded by the window (Window) for a named subscription,
 // and by the number of places and 16 for one without a name.

@@ -55,7 +55,8 @@ func (o shared) apply(s *settings)         { o.subscription(s) }
 func (o shared) applyToHandler(h *handler) { o.handler(h) }
 
 // Concurrency is how many handlers may run at once. Default 1, which keeps the order. At a handler it gives it so many places of its own,
-// beside those of the subscription, which the other handlers share: then a slow one holds up no other.
+// beside those of the subscription, which the other handlers share: then a slow one holds up no other, until what waits for it fills the window;
+// where it may fall that far behind, give it a subscription of its own. At most 100,000.
 func Concurrency(n int) SharedOption {
 	return shared{
 		func(s *settings) { s.concurrency = n },

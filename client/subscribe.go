@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -17,7 +18,8 @@ import (
 )
 
 // Subscribe hands the events of a subscription to its handlers until the context ends (then it returns nil), a handler stops it, or
-// the bridge refuses it for good. The name is that of a durable subscription, made on first use, or empty for an ephemeral one.
+// the bridge refuses it for good. The name is that of a durable subscription, made on first use, or empty for an ephemeral one. It has 1 to 63 of
+// a-z, 0-9, ".", "_" and "-", and begins with a letter.
 func (c *Client) Subscribe(ctx context.Context, name string, options ...Option) error {
 	s, err := c.settle(options)
 	if err != nil {
@@ -52,6 +54,9 @@ type subscriber struct {
 	// known is the journal's end, as far as it was told. Only receive has it.
 	known int64
 
+	// window is how many events may be sent and not be settled, as the stream that stood last was told.
+	window atomic.Int64
+
 	acks       chan *delivery
 	rejections chan rejected
 }
@@ -73,10 +78,10 @@ func (u *subscriber) run(ctx context.Context) error {
 		}
 	})
 	settlers.Go(func() {
-		batches(u.acks, u.batch, u.every, working.Done(), func(batch []*delivery) { u.acknowledgeBatch(life, batch) })
+		batches(u.acks, func() int { return u.most(u.batch) }, u.every, working.Done(), func(batch []*delivery) { u.acknowledgeBatch(life, batch) })
 	})
 	settlers.Go(func() {
-		batches(u.rejections, min(u.batch, maxRejected), u.every, working.Done(), func(batch []rejected) { u.rejectBatch(life, batch) })
+		batches(u.rejections, func() int { return u.most(min(u.batch, maxRejected)) }, u.every, working.Done(), func(batch []rejected) { u.rejectBatch(life, batch) })
 	})
 	receiver.Go(func() {
 		err := errGone
@@ -227,6 +232,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			stands()
 			u.request.MustExist = u.request.GetSubscription() != "" // from now on: one that is deleted meanwhile isn't made anew
 			if s.deadline = m.Confirmed.GetAckDeadline().AsDuration(); s.deadline > 0 && u.request.GetSubscription() != "" {
+				u.window.Store(int64(m.Confirmed.GetMaxOutstandingEvents()))
 				u.dispatcher.widen(int(m.Confirmed.GetMaxOutstandingEvents()))
 				extender.Go(func() { u.extend(s) })
 			}

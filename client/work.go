@@ -62,10 +62,13 @@ func (u *subscriber) conclude(d *delivery, err error, terms terms, stop context.
 	}
 }
 
+// most is how many of what may be n are gathered: of two kinds, less than the window together, which would be full of them otherwise.
+func (u *subscriber) most(n int) int { return min(n, max(int(u.window.Load())/2, 1)) }
+
 // batches gathers what comes in and sends it when there are n, and at the latest after a time, until there is no more to come. That time is
 // short when hurry has come: then nothing is to wait for what may not come.
-func batches[T any](in <-chan T, n int, every time.Duration, hurry <-chan struct{}, send func([]T)) {
-	batch := make([]T, 0, n)
+func batches[T any](in <-chan T, n func() int, every time.Duration, hurry <-chan struct{}, send func([]T)) {
+	var batch []T
 	timer := time.NewTimer(every)
 	timer.Stop()
 	for {
@@ -80,7 +83,7 @@ func batches[T any](in <-chan T, n int, every time.Duration, hurry <-chan struct
 			if len(batch) == 0 {
 				timer.Reset(every)
 			}
-			if batch = append(batch, one); len(batch) < n {
+			if batch = append(batch, one); len(batch) < n() {
 				continue
 			}
 		case <-hurry:
