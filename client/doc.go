@@ -77,8 +77,8 @@
 // Subscribe comes back by itself after any disconnect, with growing, jittered pauses, also when the bridge falls silent without
 // closing the connection (three heartbeats). It gives up only on what another try doesn't change: a request that the bridge refuses as
 // invalid or forbidden, or members that subscribed with another filter, or a client that was closed; and on a subscription that was deleted,
-// because another try would make a new one, which begins where From says and has none of the old one's settings. That is noticed by the stream
-// that the deletion ends: whoever is without one at that moment, and whoever starts later, makes the subscription anew.
+// because another try would make a new one, which begins where From says and has none of the old one's settings. Who had a stream once ends with
+// NotFound, and so on a bridge that lost its journal; who starts later makes the subscription anew, unless MustExist says otherwise.
 //
 // # Stopping
 //

@@ -1,10 +1,14 @@
 package client_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/hookbridge/hookbridge/client"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
@@ -24,6 +28,10 @@ func TestAJournalThatWasReplaced(t *testing.T) {
 	// Whoever asks for what is still to come gets that, and nothing before it.
 	ahead := subscribe(t, c, "", client.From(client.Sequence(24)), users(far), client.Otherwise(client.Stop), client.Heartbeat(time.Second),
 		client.OnConnected(func(c *hookbridgev1.Confirmed) { other <- c }))
+	// A durable one is gone with its journal, and whoever depends on it is told.
+	stood := make(chan *hookbridgev1.Confirmed, 10)
+	named := subscribe(t, c, "billing", client.Otherwise(client.Skip), client.OnConnected(func(c *hookbridgev1.Confirmed) { stood <- c }))
+	next(t, stood)
 	for want := int64(1); want <= 20; want++ {
 		if v := next(t, got); v != want {
 			t.Fatalf("want user %d, got %d", want, v)
@@ -41,6 +49,9 @@ func TestAJournalThatWasReplaced(t *testing.T) {
 		if v := next(t, got); v != want {
 			t.Fatalf("want user %d, got %d", want, v)
 		}
+	}
+	if s := status.Convert(errors.Unwrap(named.wait())); s.Code() != codes.NotFound || s.Message() != `there is no subscription "billing"` {
+		t.Errorf("want NotFound, got %v", s)
 	}
 	r.stop()
 	ahead.stop()
