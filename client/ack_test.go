@@ -201,3 +201,17 @@ func TestAStreamThatNeverLasts(t *testing.T) {
 		}
 	})
 }
+
+// Who is to end before it has begun leaves nothing at the bridge.
+func TestSubscribeThatIsOverAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := clienttest.New(t)
+		called := false
+		c := b.Client(client.WithTokenSource(func(context.Context) (string, error) { called = true; return "a-token", nil }))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Subscribe(ctx, "none", client.Otherwise(client.Skip)); err != nil || called {
+			t.Errorf("called: %v, %v", called, err)
+		}
+	})
+}
