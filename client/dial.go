@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type Client struct {
 	tracing  *tracing
 }
 
-// DialOption changes how Dial connects.
+// DialOption changes how Dial connects. One that is nil changes nothing.
 type DialOption func(*dial)
 
 type dial struct {
@@ -41,17 +42,23 @@ type dial struct {
 	tracer   trace.TracerProvider
 
 	token          TokenSource
+	noSource       bool // WithTokenSource was given none
 	plaintextToken bool
 }
 
 // WithTLS connects with TLS. A certificate in the configuration authenticates the client, where the bridge asks for one.
-func WithTLS(config *tls.Config) DialOption { return func(d *dial) { d.tls = config } }
+// Nil is the zero configuration, as in crypto/tls.
+func WithTLS(config *tls.Config) DialOption {
+	return func(d *dial) { d.tls = cmp.Or(config, &tls.Config{MinVersion: tls.VersionTLS12}) }
+}
 
 // WithoutTLS connects in plain text to a bridge that is not on this machine. To one that is, no option is needed.
 func WithoutTLS() DialOption { return func(d *dial) { d.insecure = true } }
 
 // WithLogger says where reconnects, failures of handlers and sources that the bridge doesn't have are logged. Default: nowhere.
-func WithLogger(log *slog.Logger) DialOption { return func(d *dial) { d.log = log } }
+func WithLogger(log *slog.Logger) DialOption {
+	return func(d *dial) { d.log = cmp.Or(log, slog.New(slog.DiscardHandler)) }
+}
 
 // WithTracerProvider says who makes the spans of handlers. Default: the global provider of package otel, whatever it is at the time.
 func WithTracerProvider(provider trace.TracerProvider) DialOption {
@@ -80,16 +87,23 @@ const (
 func Dial(address string, options ...DialOption) (*Client, error) {
 	d := &dial{log: slog.New(slog.DiscardHandler)}
 	for _, o := range options {
-		o(d)
+		if o != nil {
+			o(d)
+		}
 	}
 	transport := insecure.NewCredentials()
 	switch {
+	case d.noSource:
+		return nil, fmt.Errorf("dial %s: WithTokenSource: want a source, got nil", address)
 	case d.tls != nil && d.insecure:
 		return nil, errors.New("dial: want WithTLS or WithoutTLS, got both")
 	case d.tls != nil:
 		transport = credentials.NewTLS(d.tls)
 	case !d.insecure && !isLocal(address) && len(d.more) == 0:
 		return nil, fmt.Errorf("dial %s: the bridge is on another machine: want WithTLS, or WithoutTLS for plain text", address)
+	case !d.insecure && !isLocal(address):
+		// Those of WithGRPC, without which gRPC refuses.
+		transport = nil
 	}
 	dialing := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),

@@ -34,10 +34,12 @@
 // A handler that returns nil has settled the event. One that returns an error, or panics, gives it back: it comes again after the
 // subscription's backoff, or as RetryNow, RetryAfter and DeadLetter say, and the first line of the error's text (at most 1,000 bytes)
 // goes to the bridge, so it must hold no secret. An error that wraps ErrStop ends Subscribe.
+// Callbacks and token sources that panic end nothing either: that is logged, or fails the call that the token was for.
 //
 // # Concurrency and order
 //
-// One handler runs at a time. Concurrency lets more run; given to one On, that handler has places of its own and holds up no other.
+// One handler runs at a time. Concurrency lets more run; given to one On, that handler has places of its own and holds up no other
+// while the window has room.
 // OrderedByKey keeps events of one ordering key one at a time and in the order in which they came. Without it nothing is said about order
 // when more than one handler can run. What Subscribe has received and not settled is bounded by the window (Window) for a named subscription,
 // and by the number of places and 16 for one without a name.
@@ -57,7 +59,8 @@
 // Events come in the order of the journal until something comes again.
 //
 // Services that subscribe under the same name share its events. Without a name a subscription is ephemeral: it lives as long as
-// Subscribe, every event counts as settled when it was handed over, and after a disconnect it goes on behind the last one received.
+// Subscribe, every event counts as settled when it was handed over, and after a disconnect it goes on behind the last one received. When the
+// bridge comes back with another journal, which ends before that, it is read from its beginning.
 //
 // # Traces
 //
@@ -74,12 +77,12 @@
 // Subscribe comes back by itself after any disconnect, with growing, jittered pauses, also when the bridge falls silent without
 // closing the connection (three heartbeats). It gives up only on what another try doesn't change: a request that the bridge refuses as
 // invalid or forbidden, or members that subscribed with another filter, or a client that was closed; and on a subscription that was deleted,
-// because another try would make a new one, which begins where From says and has none of the old one's settings. That is noticed by the stream
-// that the deletion ends: whoever is without one at that moment, and whoever starts later, makes the subscription anew.
+// because another try would make a new one, which begins where From says and has none of the old one's settings. Who had a stream once ends with
+// NotFound, and so on a bridge that lost its journal; who starts later makes the subscription anew, unless MustExist says otherwise.
 //
 // # Stopping
 //
 // When the context ends, Subscribe starts no more handlers, lets those that run finish (for at most DrainTimeout, after which their
-// context ends), sends what is left to acknowledge, and only then closes the stream, so that another member doesn't get what was
-// already done. It returns nil then. A handler that ignores its context is waited for: Go can't end it.
+// context ends), sends what is left to acknowledge, for at most two seconds after that, and only then closes the stream, so that another
+// member doesn't get what was already done. It returns nil then. A handler that ignores its context is waited for: Go can't end it.
 package client

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -54,17 +55,31 @@ func (o shared) apply(s *settings)         { o.subscription(s) }
 func (o shared) applyToHandler(h *handler) { o.handler(h) }
 
 // Concurrency is how many handlers may run at once. Default 1, which keeps the order. At a handler it gives it so many places of its own,
-// beside those of the subscription, which the other handlers share: then a slow one holds up no other.
+// beside those of the subscription, which the other handlers share: then a slow one holds up no other, until what waits for it fills the window;
+// where it may fall that far behind, give it a subscription of its own. At most 100,000.
 func Concurrency(n int) SharedOption {
 	return shared{
 		func(s *settings) { s.concurrency = n },
 		func(h *handler) {
 			h.concurrency = n
-			if n < 1 {
-				h.problem = fmt.Errorf("Concurrency of the handler of %s: want at least 1, got %d", h.message.FullName(), n)
+			if h.problem == nil {
+				h.problem = checkConcurrency("Concurrency of the handler of "+string(h.message.FullName()), n)
 			}
 		},
 	}
+}
+
+// mostConcurrent is the largest window: no more handlers than that ever have something to do.
+const mostConcurrent = 100_000
+
+func checkConcurrency(what string, n int) error {
+	switch {
+	case n < 1:
+		return fmt.Errorf("%s: want at least 1, got %d", what, n)
+	case n > mostConcurrent:
+		return fmt.Errorf("%s: want at most %d, got %d", what, mostConcurrent, n)
+	}
+	return nil
 }
 
 // OrderedByKey hands events with the same ordering key, of one source, to one handler at a time, in the order in which they were received,
@@ -80,6 +95,11 @@ func OrderedByKey() SharedOption {
 // On handles the events whose data is the message T, with its types as they are written on the message.
 func On[T proto.Message](handle func(context.Context, *Event, T) error, options ...HandlerOption) Option {
 	var zero T
+	if any(zero) == nil {
+		return option(func(s *settings) {
+			s.handlers = append(s.handlers, &handler{problem: fmt.Errorf("On: want a generated message type, got %v", reflect.TypeFor[T]())})
+		})
+	}
 	kind := zero.ProtoReflect().Type()
 	h := &handler{message: kind.Descriptor(), call: func(ctx context.Context, e *Event) error {
 		message := kind.New().Interface()
@@ -92,8 +112,13 @@ func On[T proto.Message](handle func(context.Context, *Event, T) error, options 
 		}
 		return handle(ctx, e, typed)
 	}}
+	if handle == nil {
+		h.problem = fmt.Errorf("the handler of %s is nil", h.message.FullName())
+	}
 	for _, o := range options {
-		o.applyToHandler(h)
+		if o != nil {
+			o.applyToHandler(h)
+		}
 	}
 	return option(func(s *settings) { s.handlers = append(s.handlers, h) })
 }

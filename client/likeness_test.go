@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,6 +177,40 @@ func TestTheBridgeInMemoryIsLikeTheRealOne(t *testing.T) {
 				want(w.acks[id+" 1"], "")
 			}
 			end()
+		})
+	}
+}
+
+// What the real bridge refuses of a request, the one in memory refuses, in the same words: a subscriber's test is to find it.
+func TestTheBridgeInMemoryRefusesWhatTheRealOneDoes(t *testing.T) {
+	real, memory := open(t).dial().Events(), clienttest.New(t).Client().Events()
+	for name, request := range map[string]*hookbridgev1.SubscribeRequest{
+		"a name that is none":      {Subscription: "Billing"},
+		"no window":                {Subscription: "billing", MaxOutstandingEvents: -1},
+		"bytes":                    {Subscription: "billing", MaxOutstandingBytes: 1 << 40},
+		"a deadline of no time":    {Subscription: "billing", AckDeadline: durationpb.New(time.Millisecond)},
+		"a heartbeat of an age":    {Subscription: "billing", HeartbeatInterval: durationpb.New(time.Hour)},
+		"events of no size":        {Subscription: "billing", MaxEventBytes: 1},
+		"two things at once":       {Subscription: "billing", MaxEventBytes: 1, MaxOutstandingEvents: -1},
+		"an ephemeral one of old":  {MustExist: true},
+		"an empty type":            {Subscription: "billing", Filter: &hookbridgev1.Filter{Types: []string{""}}},
+		"a name that is very long": {Subscription: "billing", ClientName: strings.Repeat("x", 129)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := func(events hookbridgev1.EventServiceClient) string {
+				stream, err := events.Subscribe(t.Context(), request)
+				if err == nil {
+					_, err = stream.Recv()
+				}
+				return status.Code(err).String() + ": " + status.Convert(err).Message()
+			}
+			want := answer(real)
+			if !strings.HasPrefix(want, "InvalidArgument: ") {
+				t.Fatalf("the real bridge says %s", want)
+			}
+			if got := answer(memory); got != want {
+				t.Errorf("want %s\ngot  %s", want, got)
+			}
 		})
 	}
 }

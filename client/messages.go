@@ -87,12 +87,15 @@ func (t *Messages) learn(ctx context.Context, name protoreflect.FullName) error 
 		_, err := t.dynamic.FindMessageByName(name)
 		known = err == nil
 	}
+	failed := t.failed
 	if t.asked.IsZero() || age >= schemaAge || !known && age >= schemaRetry {
-		t.asked = t.now()
-		t.failed = t.ask(ctx)
+		// Who gave up has learned nothing that holds for the next one.
+		if failed = t.ask(ctx); failed == nil || ctx.Err() == nil {
+			t.asked, t.failed = t.now(), failed
+		}
 	}
-	if t.failed != nil && !known {
-		return fmt.Errorf("the message %s is not linked here, and the bridge's schema can't be had: %w", name, t.failed)
+	if failed != nil && !known {
+		return fmt.Errorf("the message %s is not linked here, and the bridge's schema can't be had: %w", name, failed)
 	}
 	return nil
 }

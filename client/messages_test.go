@@ -115,3 +115,22 @@ func TestMessages(t *testing.T) {
 		t.Errorf("want %s, got %v", want, err)
 	}
 }
+
+// One caller that has no time doesn't keep the next one from an answer.
+func TestMessagesForWhoHasTime(t *testing.T) {
+	b := withImages(t)
+	c := b.dial()
+	b.post("visit", `{"event":"visit.ended","visitor":"Ada"}`)
+	e, err := c.Get(t.Context(), 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, cancel := context.WithCancel(t.Context())
+	cancel()
+	if m, err := c.Messages().Data(none, e); err == nil {
+		t.Errorf("want an error, got %v", m)
+	}
+	if m, err := c.Messages().Data(t.Context(), e); err != nil || m == nil {
+		t.Errorf("got %v, %v", m, err)
+	}
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -12,7 +13,7 @@ import (
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
-// Option shapes a subscription. What is left out has the bridge's default.
+// Option shapes a subscription. What is left out has the bridge's default. One that is nil says nothing, and so does a callback that is nil.
 type Option interface{ apply(*settings) }
 
 // option is an Option.
@@ -24,7 +25,9 @@ func (o option) apply(s *settings) { o(s) }
 func Options(options ...Option) Option {
 	return option(func(s *settings) {
 		for _, o := range options {
-			o.apply(s)
+			if o != nil {
+				o.apply(s)
+			}
 		}
 	})
 }
@@ -103,56 +106,82 @@ func Sequence(n int64) *hookbridgev1.Start {
 	return &hookbridgev1.Start{At: &hookbridgev1.Start_Sequence{Sequence: n}}
 }
 
-// Window bounds what may be sent and not yet be acknowledged, in events and in bytes; 0 for the bridge's default. Slow handlers want
-// a small one: what waits in the window has its ack deadline running.
+// Window bounds what may be sent and not yet be acknowledged, in events (at most 100,000) and in bytes (at most 256 MiB); 0 for the bridge's
+// default, 1000 and 16 MiB. Slow handlers want a small one, where several clients share a subscription: what waits in one window isn't with another.
 func Window(events int, bytes int64) Option {
-	return option(func(s *settings) { s.events, s.bytes = int32(min(events, 1<<31-1)), bytes })
+	return option(func(s *settings) { s.events, s.bytes = narrow(events), bytes })
 }
 
-// AckDeadline is after how long an unacknowledged event comes again.
+// AckDeadline is after how long an unacknowledged event comes again, from 1 s to 1 h, if it isn't extended (MaxExtension). It need not be as long
+// as a handler runs. Default: the subscription's.
 func AckDeadline(d time.Duration) Option { return option(func(s *settings) { s.deadline = d }) }
 
-// Heartbeat is how often an idle bridge says that it lives. After three that are missing Subscribe connects anew.
+// Heartbeat is how often an idle bridge says that it lives, from 1 s to 5 min. Default 15 s. After three that are missing Subscribe connects anew.
 func Heartbeat(d time.Duration) Option { return option(func(s *settings) { s.heartbeat = d }) }
 
 // Content asks for body and headers as received.
 func Content() Option { return option(func(s *settings) { s.content = true }) }
 
-// MaxEventBytes is the size from which events come without data and content.
+// MaxEventBytes is the size above which events come without data and content, from 1 KiB to 32 MiB. Default 3 MiB.
 func MaxEventBytes(n int) Option {
-	return option(func(s *settings) { s.maxEventBytes = int32(min(n, 1<<31-1)) })
+	return option(func(s *settings) { s.maxEventBytes = narrow(n) })
 }
 
-// Name is what this client calls itself in the bridge's logs.
+// narrow keeps what is out of bounds out of bounds, so that the bridge can say so.
+func narrow(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+// Name is what this client calls itself in the bridge's logs, at most 128 characters. It is not the subscription's.
 func Name(name string) Option { return option(func(s *settings) { s.name = name }) }
 
 // MaxExtension is for how long an event is kept for this client after it came, by extending its ack deadline again and again, while it waits
 // for a handler and while that runs. Afterwards it comes again, to another member or to this one. 0 extends nothing. Default one hour.
 func MaxExtension(d time.Duration) Option { return option(func(s *settings) { s.extension = d }) }
 
-// AckBatch says when acknowledgements are sent: when there are n, and at the latest after d. Default 500 and 10 ms.
+// AckBatch says when acknowledgements are sent: when there are n, or half the window's events, and at the latest after d. Default 500 and 10 ms.
+// Events that fill the window in bytes wait for d, so it should be short. Once the context has ended none waits for longer than 10 ms.
 func AckBatch(n int, d time.Duration) Option {
 	return option(func(s *settings) { s.batch, s.every = n, d })
 }
 
-// DrainTimeout is how long running handlers may go on after the context ended. Default 20 s.
+// DrainTimeout is how long running handlers may go on after the context ended; then their context ends, too, and what returns nil within two
+// more seconds is still acknowledged. Default 20 s.
 func DrainTimeout(d time.Duration) Option { return option(func(s *settings) { s.drain = d }) }
 
 // OnConnected is called for every stream that stands.
 func OnConnected(f func(*hookbridgev1.Confirmed)) Option {
-	return option(func(s *settings) { s.connected = f })
+	return option(func(s *settings) {
+		if f != nil {
+			s.connected = f
+		}
+	})
 }
 
 // OnDisconnected is called when a stream ended or could not be opened, with the pause before the next try.
 func OnDisconnected(f func(err error, retry time.Duration)) Option {
-	return option(func(s *settings) { s.disconnected = f })
+	return option(func(s *settings) {
+		if f != nil {
+			s.disconnected = f
+		}
+	})
 }
 
 // OnGap is called when retention removed events before this subscription got them. Default: it is logged.
-func OnGap(f func(*hookbridgev1.Gap)) Option { return option(func(s *settings) { s.gap = f }) }
+func OnGap(f func(*hookbridgev1.Gap)) Option {
+	return option(func(s *settings) {
+		if f != nil {
+			s.gap = f
+		}
+	})
+}
 
 // OnFailure is called when a handler returned an error or panicked. Default: it is logged.
-func OnFailure(f func(*Event, error)) Option { return option(func(s *settings) { s.failed = f }) }
+func OnFailure(f func(*Event, error)) Option {
+	return option(func(s *settings) {
+		if f != nil {
+			s.failed = f
+		}
+	})
+}
 
 const (
 	defaultBatch = 500
@@ -179,12 +208,10 @@ func (c *Client) settle(options []Option) (*settings, error) {
 				"sequence", e.GetSequence(), "attempt", e.Attempt, "error", err)
 		},
 	}
-	for _, o := range options {
-		o.apply(s)
-	}
+	Options(options...).apply(s)
 	var errs []error
-	if s.concurrency < 1 {
-		errs = append(errs, fmt.Errorf("Concurrency: want at least 1, got %d", s.concurrency))
+	if err := checkConcurrency("Concurrency", s.concurrency); err != nil {
+		errs = append(errs, err)
 	}
 	if s.batch < 1 || s.batch > maxBatch || s.every <= 0 {
 		errs = append(errs, fmt.Errorf("AckBatch: want from 1 to %d and more than 0s, got %d and %v", maxBatch, s.batch, s.every))

@@ -76,8 +76,11 @@ func (c *Client) Content(ctx context.Context, sequence int64) (*hookbridgev1.Con
 			if content, size = m.GetContent(), m.GetBodyBytes(); content == nil {
 				return nil, fmt.Errorf("content of event %d: the first message has no content", sequence)
 			}
-			content.Body = make([]byte, 0, min(size, 32<<20))
+			const largest = 32 << 20
+			content.Body = make([]byte, 0, min(max(size, 0), largest))
 		}
-		content.Body = append(content.Body, m.GetChunk()...)
+		if content.Body = append(content.Body, m.GetChunk()...); int64(len(content.GetBody())) > max(size, 0) {
+			return nil, fmt.Errorf("content of event %d: want %d bytes, got more", sequence, size)
+		}
 	}
 }

@@ -82,6 +82,9 @@ type rejected struct {
 	rejection *hookbridgev1.Rejection
 }
 
+// maxRejected is how many are given back in one call: with their errors they are larger than acknowledgements, and a call may have 4 MiB.
+const maxRejected = 2000
+
 // rejectBatch gives deliveries back.
 func (u *subscriber) rejectBatch(life context.Context, batch []rejected) {
 	request := &hookbridgev1.RejectRequest{Subscription: u.request.Subscription}
@@ -91,7 +94,7 @@ func (u *subscriber) rejectBatch(life context.Context, batch []rejected) {
 		deliveries = append(deliveries, r.delivery)
 	}
 	defer u.dispatcher.settled(deliveries)
-	response, err := persistent(life, func(ctx context.Context) (*hookbridgev1.RejectResponse, error) {
+	response, err := persistent(u, life, func(ctx context.Context) (*hookbridgev1.RejectResponse, error) {
 		return u.client.events.Reject(ctx, request)
 	})
 	switch {

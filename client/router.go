@@ -27,6 +27,10 @@ func newRouter(s *settings) (*router, []string, error) {
 	var errs []error
 	var taken []string
 	for _, h := range s.handlers {
+		if h.message == nil {
+			errs = append(errs, h.problem)
+			continue
+		}
 		name := h.message.FullName()
 		event, err := h.event()
 		switch _, twice := r.byMessage[name]; {
@@ -108,9 +112,30 @@ func (r *router) handle(ctx context.Context, h *handler, e *Event) (err error) {
 	err = h.call(ctx, e)
 	if _, ok := err.(*unreadable); ok {
 		e.unreadable = true
-		return r.undecodable.call(ctx, e)
+		err = r.undecodable.call(ctx, e)
 	}
+	ask(err)
 	return err
+}
+
+// ask asks an error everything that it will be asked: one that can't answer, like a nil pointer that was returned as an error, panics here,
+// where it is still the handler's panic.
+func ask(err error) {
+	if err != nil {
+		_ = err.Error()
+		_ = errors.Is(err, ErrStop)
+		_, _ = errors.AsType[*rejection](err)
+	}
+}
+
+// contain calls a function of the program, whose panic is logged and ends nothing.
+func (c *Client) contain(name string, call func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("a callback panicked", "callback", name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	call()
 }
 
 // overlap says whether a type can match a pattern of both lists.

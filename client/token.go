@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -23,7 +24,9 @@ func WithToken(token string) DialOption {
 }
 
 // WithTokenSource is WithToken for a token that may change.
-func WithTokenSource(source TokenSource) DialOption { return func(d *dial) { d.token = source } }
+func WithTokenSource(source TokenSource) DialOption {
+	return func(d *dial) { d.token, d.noSource = source, source == nil }
+}
 
 // WithTokenInPlaintext sends the token also to another machine without TLS, where whoever can listen in has it afterwards. It needs
 // WithoutTLS, too.
@@ -62,7 +65,7 @@ var errToken = errors.New("the token is empty or has characters that no token ha
 
 // GetRequestMetadata implements credentials.PerRPCCredentials.
 func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
-	token, err := b.source(ctx)
+	token, err := b.token(ctx)
 	if err == nil && (token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
 		err = errToken
 	}
@@ -70,6 +73,16 @@ func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 		return nil, status.Errorf(codes.Unavailable, "no token to authenticate with: %v", err)
 	}
 	return map[string]string{"authorization": "Bearer " + token}, nil
+}
+
+// token asks the source. A panic is an error, which doesn't say what it was about: that may be the token.
+func (b bearer) token(ctx context.Context) (token string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the token source panicked with a %T", p)
+		}
+	}()
+	return b.source(ctx)
 }
 
 // RequireTransportSecurity implements credentials.PerRPCCredentials: gRPC sends nothing where this says so and there is no TLS.

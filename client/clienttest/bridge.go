@@ -2,6 +2,8 @@ package clienttest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -89,6 +91,24 @@ func Existing(subscriptions ...string) Option {
 	return func(s *settings) { s.existing = append(s.existing, subscriptions...) }
 }
 
+// check tells which time can't be meant.
+func (s *settings) check() error {
+	for _, d := range s.backoff {
+		if d < 0 {
+			return fmt.Errorf("Backoff: want at least 0s, got %v", d)
+		}
+	}
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{{"AckDeadline", s.deadline}, {"Heartbeat", s.heartbeat}, {"Patience", s.patience}} {
+		if t.d <= 0 {
+			return fmt.Errorf("%s: want more than 0s, got %v", t.name, t.d)
+		}
+	}
+	return nil
+}
+
 // New starts a bridge, which ends with the test.
 func New(t TB, options ...Option) *Bridge {
 	t.Helper()
@@ -97,7 +117,12 @@ func New(t TB, options ...Option) *Bridge {
 		backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
 	}
 	for _, o := range options {
-		o(&s)
+		if o != nil {
+			o(&s)
+		}
+	}
+	if err := s.check(); err != nil {
+		t.Fatalf("clienttest: %v", err)
 	}
 	b := &Bridge{
 		t: t, settings: s, served: make(chan error, 1), changed: make(chan struct{}),
@@ -124,7 +149,8 @@ func New(t TB, options ...Option) *Bridge {
 
 func (b *Bridge) close() {
 	b.server.Stop()
-	if err := <-b.served; err != nil {
+	// A test can end before it was begun to serve.
+	if err := <-b.served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		b.t.Fatalf("clienttest: serving ended with %v", err)
 	}
 }

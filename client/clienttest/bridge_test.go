@@ -336,3 +336,10 @@ func TestLoopback(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A test that is over before the bridge has begun to serve has not failed.
+func TestEndsAtOnce(t *testing.T) {
+	for range 100 {
+		t.Run("at once", func(t *testing.T) { clienttest.New(t) })
+	}
+}

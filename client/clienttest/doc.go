@@ -12,7 +12,7 @@
 // counted, deadlines pass, rejected events come again after the backoff or become dead letters, what a lost stream held comes again,
 // ack_ids of earlier attempts are stale. The window is kept to in events. Sources and types filter. An event without a name for its
 // subscription is settled by being sent. A new subscription begins with what is published after it, unless client.From says otherwise: publish
-// after AwaitSubscribed.
+// after AwaitSubscribed. What the bridge refuses of a subscriber's options by their bounds is refused here, in the same words.
 //
 // # What is not
 //

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -155,5 +156,27 @@ func TestWrongOutcome(t *testing.T) {
 		"  delivered, attempt 1 of \"billing\"\n  acknowledged, attempt 1 of \"billing\""
 	if diff := cmp.Diff(want, f.text); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Times that can't be meant are errors of the test, rather than a bridge that does nothing but to wake up.
+func TestOddTimes(t *testing.T) {
+	for want, option := range map[string]clienttest.Option{
+		"clienttest: AckDeadline: want more than 0s, got 0s": clienttest.AckDeadline(0),
+		"clienttest: Heartbeat: want more than 0s, got -1s":  clienttest.Heartbeat(-time.Second),
+		"clienttest: Patience: want more than 0s, got 0s":    clienttest.Patience(0),
+		"clienttest: Backoff: want at least 0s, got -1s":     clienttest.Backoff(0, -time.Second),
+		"": nil,
+	} {
+		f := &failing{T: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			clienttest.New(f, option)
+		}()
+		<-done
+		if f.text != want {
+			t.Errorf("want %q, got %q", want, f.text)
+		}
 	}
 }

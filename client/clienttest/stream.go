@@ -42,6 +42,9 @@ const (
 
 // Subscribe implements hookbridge.v1.EventService.
 func (v *events) Subscribe(request *hookbridgev1.SubscribeRequest, to grpc.ServerStreamingServer[hookbridgev1.SubscribeResponse]) error {
+	if err := check(request); err != nil {
+		return err
+	}
 	b := v.b
 	s := &stream{request: request, window: int(request.GetMaxOutstandingEvents()), deadline: b.settings.deadline, heartbeat: b.settings.heartbeat}
 	if s.window == 0 {

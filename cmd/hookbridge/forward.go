@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
-	"google.golang.org/grpc/status"
-
 	"github.com/hookbridge/hookbridge/client"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/spf13/cobra"
 )
 
 // forwardTimeout is how long an application may take to answer, unless it is said otherwise.
@@ -50,7 +50,11 @@ func forwardCommand() *cobra.Command {
 				return usageError{err}
 			}
 			if name == "" {
-				name = forwardName(sources)
+				host, err := os.Hostname()
+				if err != nil {
+					host = "unnamed"
+				}
+				name = forwardName(host, sources)
 			}
 			return at.with(cmd, func(ctx context.Context, c *client.Client) error {
 				r, err := newReposter(c, to, secret, timeout)
@@ -73,12 +77,8 @@ func forwardCommand() *cobra.Command {
 	return cmd
 }
 
-// forwardName is the subscription of this machine for some sources.
-func forwardName(sources []string) string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unnamed"
-	}
+// forwardName is the subscription of a machine for some sources. One that is too long ends with its hash, so that it is nobody else's.
+func forwardName(host string, sources []string) string {
 	if len(sources) == 0 {
 		sources = []string{"all"}
 	}
@@ -89,7 +89,13 @@ func forwardName(sources []string) string {
 		}
 		return '_'
 	}, strings.ToLower("forward."+host+"."+strings.Join(sources, ".")))
-	return name[:min(len(name), most)]
+	if len(name) <= most {
+		return name
+	}
+	hash := sha256.Sum256([]byte(name))
+	const part = 4
+	end := "." + hex.EncodeToString(hash[:part])
+	return name[:most-len(end)] + end
 }
 
 // forward is a durable subscription whose events are posted on.
@@ -107,13 +113,11 @@ func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridg
 	err := c.Subscribe(ctx, f.name,
 		client.Name("hookbridge forward"), client.From(start), client.Sources(sources...), client.Types(types...), client.Content(),
 		// Few at a time: what waits has its deadline running.
-		client.Window(forwardWindow, 0), client.AckDeadline(f.reposter.http.Timeout+time.Minute),
+		client.Window(forwardWindow, 0), client.DrainTimeout(forwardDrain), client.AckDeadline(f.reposter.http.Timeout+time.Minute),
 		client.OnConnected(f.connected), client.OnDisconnected(f.disconnected), client.OnGap(f.gap),
-		client.Otherwise(f.deliver), client.OnFailure(func(*client.Event, error) {}))
-	if s, ok := status.FromError(errors.Unwrap(err)); ok && err != nil {
-		return errors.New(s.Message())
-	}
-	return err
+		client.OnFailure(func(*client.Event, error) {}),
+		client.Otherwise(func(life context.Context, e *client.Event) error { return f.deliver(life, ctx, e) }))
+	return told(err)
 }
 
 // connected says where events go once they can, and later only that they can again.
@@ -125,12 +129,20 @@ func (f *forward) connected(c *hookbridgev1.Confirmed) {
 	f.tail.connected(c)
 }
 
+// forwardDrain is how long an answer is waited for after Ctrl-C.
+const forwardDrain = 20 * time.Second
+
 // forwardWindow is how many events may wait for the application.
 const forwardWindow = 10
 
-// deliver posts one event and shows a line about it. An error gives the event back.
-func (f *forward) deliver(ctx context.Context, e *client.Event) error {
+// deliver posts one event and shows a line about it. An error gives the event back. Whoever has interrupted the command is told that an
+// answer is waited for.
+func (f *forward) deliver(ctx, interrupted context.Context, e *client.Event) error {
+	answered := context.AfterFunc(interrupted, func() {
+		f.say("waiting up to %v for the application's answer; Ctrl-C again ends at once", forwardDrain)
+	})
 	got, err := f.reposter.post(ctx, e.Event)
+	answered()
 	if err != nil && ctx.Err() != nil {
 		return err
 	}

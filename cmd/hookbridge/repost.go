@@ -27,11 +27,17 @@ type reposter struct {
 	now       func() time.Time
 }
 
+// longestAnswer is below the longest ack deadline of a bridge.
+const longestAnswer = 30 * time.Minute
+
 // newReposter reads the secret that a reference names; none where that is empty.
 func newReposter(bridge *client.Client, target, secret string, timeout time.Duration) (*reposter, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usageError{fmt.Errorf("--to: want a URL like http://localhost:3000/webhook, got %q", target)}
+	}
+	if timeout <= 0 || timeout > longestAnswer {
+		return nil, usageError{fmt.Errorf("--timeout: want more than 0s and at most %v, got %v", longestAnswer, timeout)}
 	}
 	r := &reposter{bridge: bridge, target: u, now: time.Now, http: &http.Client{
 		Timeout: timeout,

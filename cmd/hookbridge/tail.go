@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,9 +102,18 @@ func (t *tail) follow(ctx context.Context, c *client.Client, start *hookbridgev1
 	if content {
 		options = append(options, client.Content())
 	}
-	err := c.Subscribe(ctx, "", options...)
-	if s, ok := status.FromError(errors.Unwrap(err)); ok && err != nil {
-		return errors.New(s.Message())
+	return told(c.Subscribe(ctx, "", options...))
+}
+
+// told is what Subscribe ended with, in the words of the bridge or of what failed here.
+func told(err error) error {
+	if errors.Is(err, client.ErrStop) {
+		return errors.New(strings.TrimPrefix(err.Error(), client.ErrStop.Error()+": "))
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		if s, ok := status.FromError(inner); ok {
+			return errors.New(s.Message())
+		}
 	}
 	return err
 }
