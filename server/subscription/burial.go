@@ -149,7 +149,7 @@ func (s *subscription) vanished(one *burial) {
 	}
 	now := s.m.now()
 	d := &one.letter
-	if s.machine.Burying(d.Seq) && s.machine.Gone(now, d.Seq, d.Attempts) {
+	if s.machine.Burying(d.Seq) && s.machine.Gone(now, d.Seq, d.Attempts, d.Epoch) {
 		s.counters.lost.Add(1)
 		s.m.log.Warn("an event was gone before it became a dead letter", "subscription", s.name, "sequence", d.Seq)
 	}

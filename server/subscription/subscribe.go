@@ -54,7 +54,8 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
-	defer s.leave(mem)
+	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
+	defer func() { s.leave(mem, out.sends[out.sent:]) }()
 	if err := s.keep(ctx); err != nil {
 		return err
 	}
@@ -64,7 +65,6 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 		}
 	}
 	m.log.Debug("stream opened", "subscription", s.name, "principal", auth.From(ctx).Name(), "client", mem.client, "member", mem.id)
-	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
 	return out.run(ctx)
 }
 
@@ -142,7 +142,9 @@ type sender struct {
 	mem    *member
 	stream grpc.ServerStreamingServer[hookbridgev1.SubscribeResponse]
 	load   loader
+	// sends is what was taken last, of which the first so many were sent.
 	sends  []machine.Send
+	sent   int
 	last   time.Duration // when something was sent
 	frames framer
 	replay string // the id of the replay that runs
@@ -201,6 +203,7 @@ func (w *sender) take() []machine.Range {
 	defer s.mu.Unlock()
 	now := s.m.now()
 	clear(w.sends)
+	w.sent = 0
 	w.sends = s.machine.Take(now, w.mem.id, takeEvents, takeBytes, w.sends[:0])
 	if len(w.sends) > 0 {
 		s.progress()
@@ -234,6 +237,7 @@ func (w *sender) send(ctx context.Context, i int) error {
 	x.Payload = nil
 	w.s.counters.sent(x.Reason)
 	w.s.tally.count(x)
+	w.sent = i + 1 // it may have been sent also where that fails
 	return w.stream.SendMsg(msg)
 }
 
@@ -242,7 +246,7 @@ func (w *sender) gone(x *machine.Send) error {
 	s := w.s
 	s.mu.Lock()
 	now := s.m.now()
-	gone := s.machine.Gone(now, x.Seq, x.Attempt)
+	gone := s.machine.Gone(now, x.Seq, x.Attempt, x.Epoch)
 	s.after(now)
 	s.mu.Unlock()
 	if !gone && !s.ephemeral {

@@ -77,14 +77,18 @@ func (m *Machine) Join(now time.Duration, id MemberID, want Member) {
 	m.assign(now)
 }
 
-// Leave removes a member; what it held goes to the others at once. When it was the last, what was read ahead is forgotten.
-func (m *Machine) Leave(now time.Duration, id MemberID) {
+// Leave removes a member; what it held goes to the others at once. Of what it took last, unsent was not sent, and that counts as no
+// attempt. When it was the last member, what was read ahead is forgotten.
+func (m *Machine) Leave(now time.Duration, id MemberID, unsent ...Send) {
 	at := slices.IndexFunc(m.members, func(c *member) bool { return c.id == id })
 	if at < 0 {
 		return
 	}
 	c := m.members[at]
 	m.members = slices.Delete(m.members, at, at+1)
+	for i := range unsent {
+		m.untake(c, &unsent[i])
+	}
 	for _, l := range []*list{&c.outbox, &c.leases} {
 		for l.head != nil {
 			m.takeBack(l.head, StreamLost)
