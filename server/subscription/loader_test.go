@@ -1,42 +1,35 @@
 package subscription
 
 import (
-	"strings"
 	"testing"
-	"testing/synctest"
 
-	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
 // Events that are sent again are read some at a time. One of them that was erased before the stream took it is not sent out of what was read.
 func TestAnErasedEventIsNotSentOutOfWhatAStreamReadAhead(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bridge) {
-		b.establish(&hookbridgev1.Subscription{Name: "a"})
-		for n := range 20 {
-			e := entry(n+1, "push", 10)
-			e.Event = append(e.Event, encode(&hookbridgev1.Event{OrderingKey: strings.Repeat("x", 31<<10)}, &hookbridgev1.Content{}).Event...)
-			b.append(e)
-		}
-		first := b.patient("a")
-		first.deliveries(20)
-		first.close()
-		b.manager.tail.ring.reset(21)
-
-		s := b.open(&hookbridgev1.SubscribeRequest{Subscription: "a", MaxOutstandingEvents: 10})
-		next := func() *hookbridgev1.SubscribeResponse {
+		b.fill(20, "push")
+		load := loader{m: b.manager}
+		event := func(first, last int64) *journal.Stored {
 			t.Helper()
-			resp, err := s.rpc.Recv()
+			var sends []machine.Send
+			for seq := first; seq <= last; seq++ {
+				sends = append(sends, machine.Send{Seq: seq})
+			}
+			ev, err := load.event(t.Context(), sends)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return resp
+			return ev
 		}
-		next()          // its confirmation
-		synctest.Wait() // it has taken the first eight, and waits amid them for the client to read on
+		equal(t, "the first", event(1, 8).Sequence, int64(1))
+		reads := b.journal.Reads()
+		equal(t, "one that comes later", event(9, 9).Sequence, int64(9))
+		equal(t, "reads for that", b.journal.Reads()-reads, 0)
 		must(t, b.client.EraseEvent, eraseBySequence(10))
-		for n := range int64(9) {
-			equal(t, "delivery", short(next().GetDelivery()), run(n+1, n+1, 2, reasonLost))
-		}
-		equal(t, "the erased one", next().GetGap(), &hookbridgev1.Gap{FromSequence: 10, ToSequence: 11})
+		equal(t, "the erased one", event(10, 10), (*journal.Stored)(nil))
+		equal(t, "the next", event(11, 20).Sequence, int64(11))
 	})
 }
