@@ -277,9 +277,7 @@ func (b *burier) store(ctx, adds context.Context, batch []grave, entries []journ
 		b.m.log.Info("dead letters can be stored again")
 	}
 	for i, g := range batch {
-		if !g.s.buried(g.burial, ids[i]) {
-			b.remove(g.s)
-		}
+		g.s.buried(g.burial, ids[i])
 	}
 	return nil
 }

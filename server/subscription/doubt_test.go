@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/journal/journalfake"
 )
 
@@ -30,6 +31,53 @@ func TestADeadLetterThatIsStoredAllTheSameGoesWithItsEvent(t *testing.T) {
 		equal(t, "in doubt", len(b.manager.burier.unsure), 0)
 		s.rejects(forGood("no"), ds[1])
 		equal(t, "then", b.buried("a"), []dead{{2, 2, 1, deadForGood, "no"}})
+	})
+}
+
+// Somebody redrives such a copy before it is found to be one too many: it is needed now, and goes when its event is settled.
+func TestADeadLetterInDoubtThatIsRedrivenStays(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		s := b.patient("a")
+		b.fill(1, "push")
+		d := s.delivery()
+		b.unknown("a", d)
+		s.ack(d)
+		equal(t, "redriven", b.resend("a", every()).GetRedriven(), int64(1))
+		equal(t, "again", short(s.delivery()), run(1, 1, 1, reasonRedriven))
+		s.close()
+		elapse(time.Minute)
+		equal(t, "in doubt", len(b.manager.burier.unsure), 0)
+		s = b.patient("a")
+		d = s.recv().GetDelivery()
+		equal(t, "once more", short(d), run(1, 1, 2, reasonLost))
+		s.ack(d)
+		elapse(time.Minute)
+		equal(t, "dead letters", b.buried("a"), []dead(nil))
+	})
+}
+
+// The same, and a crash comes before it was sent: the copy that the record doesn't account for is the one that was redriven.
+func TestADeadLetterInDoubtThatIsRedrivenStaysOverACrash(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		s := b.patient("a")
+		b.fill(1, "push")
+		d := s.delivery()
+		b.unknown("a", d)
+		s.ack(d)
+		must(t, b.manage.PauseSubscription, &hookbridgev1.PauseSubscriptionRequest{Name: "a"})
+		equal(t, "redriven", b.resend("a", every()).GetRedriven(), int64(1))
+		after := b.crash()
+		must(t, after.manage.ResumeSubscription, &hookbridgev1.ResumeSubscriptionRequest{Name: "a"})
+		s = after.patient("a")
+		elapse(time.Second)
+		d = s.recv().GetDelivery()
+		equal(t, "then", short(d), run(1, 1, 1, reasonRedriven))
+		s.ack(d)
+		elapse(time.Minute)
+		equal(t, "dead letters", after.buried("a"), []dead(nil))
+		if err := after.stop(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -75,9 +75,11 @@ func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
 	now := s.m.now()
 	s.advance()
 	seq := in.GetSequence()
+	if s.machine.Redrives(seq, id) {
+		return // somebody knew of it, and it goes when its event is settled
+	}
 	if s.abandoned || !s.machine.Found(now, seq, in.GetSeekEpoch()) {
-		s.removing = append(s.removing, id)
-		s.m.burier.remove(s)
+		s.surplus(seq, id)
 		return
 	}
 	s.m.log.Info("an event is a dead letter since before", "subscription", s.name, "sequence", seq, "dead_letter", id,
@@ -86,6 +88,14 @@ func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
 		s.conclude(one, true, nil)
 	}
 	s.after(now)
+}
+
+// surplus has a copy removed that is one too many. One that was redriven meanwhile goes when its event is settled.
+func (s *subscription) surplus(seq, id int64) {
+	if !s.machine.Redrives(seq, id) {
+		s.removing = append(s.removing, id)
+		s.m.burier.remove(s)
+	}
 }
 
 // condemned says that the subscription is being deleted, or was.
