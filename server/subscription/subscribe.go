@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -55,7 +56,7 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 		return err
 	}
 	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
-	defer func() { s.leave(mem, out.sends[out.sent:]) }()
+	defer func() { s.leave(mem, out.sends[out.tried:]) }()
 	if err := s.keep(ctx); err != nil {
 		return err
 	}
@@ -142,9 +143,9 @@ type sender struct {
 	mem    *member
 	stream grpc.ServerStreamingServer[hookbridgev1.SubscribeResponse]
 	load   loader
-	// sends is what was taken last, of which the first so many were sent.
+	// sends is what was taken last, of which the first so many had their attempt.
 	sends  []machine.Send
-	sent   int
+	tried  int
 	last   time.Duration // when something was sent
 	frames framer
 	replay string // the id of the replay that runs
@@ -203,7 +204,7 @@ func (w *sender) take() []machine.Range {
 	defer s.mu.Unlock()
 	now := s.m.now()
 	clear(w.sends)
-	w.sent = 0
+	w.tried = 0
 	w.sends = s.machine.Take(now, w.mem.id, takeEvents, takeBytes, w.sends[:0])
 	if len(w.sends) > 0 {
 		s.progress()
@@ -221,6 +222,11 @@ func (w *sender) take() []machine.Range {
 func (w *sender) send(ctx context.Context, i int) error {
 	x := &w.sends[i]
 	ev, err := w.load.event(ctx, w.sends[i:])
+	if away := ctx.Err() != nil || errors.Is(err, fault.ErrJournalUnavailable) || errors.Is(err, fault.ErrShuttingDown); err == nil || !away {
+		// It may have been sent also where that fails. What fails because of the event itself is an attempt too: it is given up at last, where
+		// it would keep the stream from everything after it for ever.
+		w.tried = i + 1
+	}
 	if err != nil {
 		return err
 	}
@@ -237,7 +243,6 @@ func (w *sender) send(ctx context.Context, i int) error {
 	x.Payload = nil
 	w.s.counters.sent(x.Reason)
 	w.s.tally.count(x)
-	w.sent = i + 1 // it may have been sent also where that fails
 	return w.stream.SendMsg(msg)
 }
 

@@ -1,7 +1,11 @@
 package subscription
 
 import (
+	"bytes"
 	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
@@ -27,5 +31,26 @@ func TestWhatWasTakenAndNotSentIsNoAttempt(t *testing.T) {
 		equal(t, "dead letters", b.buried("a"), []dead(nil))
 		s.close()
 		equal(t, "after two", len(b.buried("a")), 3)
+	})
+}
+
+// What can't be sent because of what it is itself has its attempts, and is given up at last: it keeps nobody from what comes after it, which
+// has none meanwhile.
+func TestAnEventThatCannotBeSentIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bridge) {
+		b.establish(&hookbridgev1.Subscription{Name: "a", MaxAttempts: 2})
+		damaged := entry(1, "push", 10)
+		damaged.Event = bytes.Repeat([]byte{0xff}, 2<<10)
+		b.append(damaged)
+		b.fill(1, "push")
+		open := func() *stream {
+			s, _ := b.subscribe(&hookbridgev1.SubscribeRequest{Subscription: "a", MaxEventBytes: 1 << 10})
+			return s
+		}
+		for range 2 {
+			equal(t, "ended with", status.Code(open().ended()), codes.Internal)
+		}
+		equal(t, "dead letters", b.buried("a"), []dead{{1, 1, 2, deadAttempts, ""}})
+		equal(t, "what comes after it", short(open().delivery()), run(2, 2, 1, reasonLost))
 	})
 }

@@ -77,7 +77,7 @@ func (m *Machine) Join(now time.Duration, id MemberID, want Member) {
 	m.assign(now)
 }
 
-// Leave removes a member; what it held goes to the others at once. Of what it took last, unsent was not sent, and that counts as no
+// Leave removes a member; what it held goes to the others at once. Of what it took last, nobody tried to send unsent, and that counts as no
 // attempt. When it was the last member, what was read ahead is forgotten.
 func (m *Machine) Leave(now time.Duration, id MemberID, unsent ...Send) {
 	at := slices.IndexFunc(m.members, func(c *member) bool { return c.id == id })

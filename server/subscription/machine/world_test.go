@@ -218,8 +218,10 @@ func (s *simulation) operateRarely(n int) error {
 	case n < 991 && s.retains:
 		s.first += s.rng.Int64N(s.end - s.first + 1)
 		return s.overtake()
-	case n < 993:
+	case n < 992:
 		s.m.DropBuffer()
+	case n < 993:
+		s.m.DropPayload(1 + s.rng.Int64N(s.end))
 	case n < 996:
 		return s.regrant()
 	case len(s.ids) > 0:
