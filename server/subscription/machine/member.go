@@ -117,15 +117,10 @@ func (m *Machine) member(id MemberID) *member {
 
 // takeBack takes an entry away from its member.
 func (m *Machine) takeBack(e *entry, why Reason) {
-	sent := e.stage == leased
 	e.last = e.holder.id
 	m.release(e)
 	e.reason = why
-	if sent {
-		m.again(e)
-	} else {
-		m.wait(e)
-	}
+	m.again(e)
 }
 
 // Tick says how late it is: what is past its deadline goes to the next member, and what waited for its time gets its turn.

@@ -22,6 +22,7 @@ type fact struct {
 	attempts int32 // since it began anew
 	copied   int64
 	replayed bool
+	went     bool // it was taken and not sent: its key stays with it, also where a seek brings what is before it
 }
 
 func (f fact) injected() bool { return f.copied != 0 || f.replayed }
@@ -145,7 +146,7 @@ func (s *simulation) sent(c *simMember, x Send) error {
 		return err
 	}
 	s.seen[fmt.Sprint("sent ", int(x.Reason))]++
-	s.set(x.Seq, fact{true, x.Attempt, x.Copy, x.Replay})
+	s.set(x.Seq, fact{true, x.Attempt, x.Copy, x.Replay, ev.went})
 	s.forget(x.Seq)
 	ev.place = with
 	if key := s.key(x.Seq); s.cfg.Ordered && key != "" {
@@ -210,8 +211,8 @@ func (s *simulation) inOrder(c *simMember, x Send, ev *simEvent) error {
 	if len(s.busy) > 1 {
 		s.seen["sent while key waits"]++
 	}
-	if x.Attempt > 1 || ev.injected() || s.busy[key] == x.Seq {
-		return nil // it went before, and keeps the key
+	if x.Attempt > 1 || ev.injected() || ev.went {
+		return nil
 	}
 	for i := s.low[key]; ; i++ {
 		seq := s.keys[key][i]
@@ -251,8 +252,12 @@ func (s *simulation) unsent(c *simMember) (sends []Send) {
 		}
 		s.seen["not sent"]++
 		delete(c.leases, x.Seq)
+		x.was.went = true
 		s.set(x.Seq, x.was.fact)
 		ev.place, ev.rejected, ev.restored, ev.cause = x.was.place, x.was.rejected, x.was.restored, StreamLost
+		if s.spent(ev) {
+			s.die(x.Seq, TooManyAttempts) // fewer are allowed since
+		}
 		s.ids = slices.DeleteFunc(s.ids, func(id ackID) bool {
 			return id.life == s.life && id.Seq == x.Seq && id.Attempt == x.Attempt && id.Epoch == x.Epoch
 		})
