@@ -127,13 +127,13 @@ func (b *burier) run(ctx context.Context) {
 	pause.InitialInterval, pause.MaxInterval = time.Second, time.Minute
 	doubts := backoff.NewExponentialBackOff()
 	doubts.InitialInterval, doubts.MaxInterval = doubtfulFor, time.Minute
-	var again, clear <-chan time.Time // when to try once more to remove, and to find out what is stored
+	var again, ask <-chan time.Time // when to try once more to remove, and to find out what is stored
 	for {
 		select {
 		case <-b.wake:
 		case <-again:
-		case <-clear:
-			if clear = nil; b.ascertain(ctx) == nil {
+		case <-ask:
+			if ask = nil; b.ascertain(ctx) == nil {
 				doubts.Reset()
 			}
 		case <-ctx.Done():
@@ -146,8 +146,8 @@ func (b *burier) run(ctx context.Context) {
 			}
 			b.bury(ctx, adds, group)
 		}
-		if b.doubtful && clear == nil {
-			clear = time.After(doubts.NextBackOff())
+		if b.doubtful && ask == nil {
+			ask = time.After(doubts.NextBackOff())
 		}
 		err := b.removeAll(ctx)
 		again = nil
