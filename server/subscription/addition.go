@@ -35,6 +35,20 @@ func (b *burier) addAll(ctx, adds context.Context, entries []journal.SideEntry) 
 	}
 }
 
+// added is nil when it is known what became of what was to be stored before. The caller holds digging.
+func (b *burier) added() error {
+	if b.adding == nil {
+		return nil
+	}
+	select {
+	case <-b.adding.done:
+		b.adding = nil
+		return nil
+	default:
+		return errStillAdding
+	}
+}
+
 // quiet waits until nothing is being stored of what was to be stored before. Of a subscription that was condemned before that, nothing
 // is stored after it.
 func (b *burier) quiet(ctx context.Context) error {

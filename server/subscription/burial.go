@@ -96,18 +96,17 @@ func (s *subscription) awaits(one *burial) bool {
 	return false
 }
 
-// buried says under which id a dead letter is stored. False: its event was settled before that, and the copy is one too many.
-func (s *subscription) buried(one *burial, id int64) bool {
+// buried says under which id a dead letter is stored.
+func (s *subscription) buried(one *burial, id int64) {
 	if !s.settleDead(one, id) {
-		return false
+		return
 	}
 	d := &one.letter
 	s.m.log.Info("an event became a dead letter", "subscription", s.name, "sequence", d.Seq, "attempts", d.Attempts,
 		"reason", deathLabels[d.Reason], "error", d.Error)
-	return true
 }
 
-// settleDead settles the event of a dead letter that is stored; false where that was done otherwise.
+// settleDead settles the event of a dead letter that is stored; false where that was done otherwise, and the copy is one too many.
 func (s *subscription) settleDead(one *burial, id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +117,7 @@ func (s *subscription) settleDead(one *burial, id int64) bool {
 	if ok {
 		s.counters.buried[one.letter.Reason].Add(1)
 	} else {
-		s.removing = append(s.removing, id)
+		s.surplus(one.letter.Seq, id)
 	}
 	s.conclude(one, ok, nil)
 	s.after(now)
@@ -149,7 +148,7 @@ func (s *subscription) vanished(one *burial) {
 	}
 	now := s.m.now()
 	d := &one.letter
-	if s.machine.Burying(d.Seq) && s.machine.Gone(now, d.Seq, d.Attempts) {
+	if s.machine.Burying(d.Seq) && s.machine.Gone(now, d.Seq, d.Attempts, d.Epoch) {
 		s.counters.lost.Add(1)
 		s.m.log.Warn("an event was gone before it became a dead letter", "subscription", s.name, "sequence", d.Seq)
 	}

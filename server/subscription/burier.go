@@ -23,6 +23,10 @@ const (
 	graveBytes  = 4 << 20
 )
 
+// doubtfulFor is about how long it may not be known whether something was stored of which that failed, where nothing else is buried meanwhile.
+// The machine asks again for what is still to be buried before that.
+const doubtfulFor = 5 * time.Second
+
 // burier stores the dead letters of all subscriptions, and removes those whose events are settled. What it can't store is the
 // machines' to ask for again.
 type burier struct {
@@ -39,8 +43,9 @@ type burier struct {
 	// additions are the goroutines that add to the side log.
 	additions sync.WaitGroup
 
-	// failing says that what was stored last could not be. It is run's.
-	failing bool
+	// failing says that what was stored last could not be, doubtful that since then there may be copies in the side log that nobody
+	// knows of. They are run's.
+	failing, doubtful bool
 	// digging is held while events are read and their copies stored, and while one is erased everywhere: no copy of an event is stored
 	// after its erasure was answered. It guards what follows.
 	digging *semaphore.Weighted
@@ -120,11 +125,17 @@ func (b *burier) run(ctx context.Context) {
 	}()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = time.Second, time.Minute
-	var again <-chan time.Time // when to try once more to remove
+	doubts := backoff.NewExponentialBackOff()
+	doubts.InitialInterval, doubts.MaxInterval = doubtfulFor, time.Minute
+	var again, ask <-chan time.Time // when to try once more to remove, and to find out what is stored
 	for {
 		select {
 		case <-b.wake:
 		case <-again:
+		case <-ask:
+			if ask = nil; b.ascertain(ctx) == nil {
+				doubts.Reset()
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -134,6 +145,9 @@ func (b *burier) run(ctx context.Context) {
 				break
 			}
 			b.bury(ctx, adds, group)
+		}
+		if b.doubtful && ask == nil {
+			ask = time.After(doubts.NextBackOff())
 		}
 		err := b.removeAll(ctx)
 		again = nil
@@ -189,14 +203,9 @@ func (b *burier) bury(ctx, adds context.Context, group []grave) {
 		return
 	}
 	defer b.digging.Release(1)
-	if b.adding != nil {
-		select {
-		case <-b.adding.done:
-			b.adding = nil
-		default:
-			unburied(group, errStillAdding)
-			return
-		}
+	if err := b.added(); err != nil {
+		unburied(group, err)
+		return
 	}
 	group = b.reckoned(ctx, group)
 	sends := make([]machine.Send, len(group))
@@ -228,6 +237,11 @@ func (b *burier) bury(ctx, adds context.Context, group []grave) {
 		if err != nil {
 			b.trouble(err)
 			g.s.unburied(g.burial, unburiable(err))
+			if errors.Is(err, journal.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+				// Neither can the others be read, and to find that out of each would take as long.
+				unburied(group[i+1:], err)
+				break
+			}
 			continue
 		}
 		batch, entries = append(batch, g), append(entries, journal.SideEntry{Owner: g.s.name, Payload: payload})
@@ -254,6 +268,7 @@ func (b *burier) store(ctx, adds context.Context, batch []grave, entries []journ
 		for _, g := range batch {
 			b.unsure[g.s] = struct{}{}
 		}
+		b.doubtful = true
 		unburied(batch, err)
 		return err
 	}
@@ -262,9 +277,7 @@ func (b *burier) store(ctx, adds context.Context, batch []grave, entries []journ
 		b.m.log.Info("dead letters can be stored again")
 	}
 	for i, g := range batch {
-		if !g.s.buried(g.burial, ids[i]) {
-			b.remove(g.s)
-		}
+		g.s.buried(g.burial, ids[i])
 	}
 	return nil
 }

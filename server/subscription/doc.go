@@ -24,8 +24,10 @@
 // An event that is given up is copied to the dead letters before it is settled, by one goroutine for all subscriptions; until then it
 // is held and sent to nobody, and what can't be stored is tried again with growing waits. A copy of which the record doesn't know,
 // because a crash came between the two or because storing it failed and stored it all the same, settles its event before anything is
-// sent: of one life of an event there is one dead letter. The dead letter of a redriven event is removed when its settling is on disk; what is to be removed is in
-// the record, so that no crash leaves one behind.
+// sent: of one life of an event there is one dead letter. Without a crash it is looked for when the next is stored, or within about a
+// minute of the side log's answering; where its event was acknowledged meanwhile it is removed, unless somebody redrove it. The dead
+// letter of a redriven event is removed when its settling is on disk; what is to be removed is in the record, so that no crash leaves one
+// behind. What a stream took and was not sent, because it ended or the journal can't be read, is no attempt.
 //
 // # Backpressure and memory
 //

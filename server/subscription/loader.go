@@ -12,9 +12,10 @@ import (
 // dead letter.
 type loader struct {
 	m *Manager
-	// page is what was read last: everything stored in [from, next).
+	// page is what was read last: everything stored in [from, next), when erasures was that of the manager.
 	page       []*journal.Stored
 	from, next int64
+	erasures   int64
 }
 
 // How much is read at a time for events that are sent again, and how close together they must be to be read so.
@@ -36,7 +37,9 @@ func (l *loader) event(ctx context.Context, sends []machine.Send) (*journal.Stor
 	if ev := l.m.tail.ring.get(seq); ev != nil {
 		return ev, nil
 	}
-	if seq < l.from || seq >= l.next {
+	erasures := l.m.erasures.Load()
+	if seq < l.from || seq >= l.next || erasures != l.erasures {
+		l.reset()
 		if !dense(sends) {
 			ev, err := l.m.journal.Get(ctx, seq)
 			if errors.Is(err, journal.ErrNotFound) {
@@ -48,7 +51,7 @@ func (l *loader) event(ctx context.Context, sends []machine.Send) (*journal.Stor
 		if err != nil {
 			return nil, journalFault(err)
 		}
-		l.page, l.from, l.next = page.Events, seq, page.Next
+		l.page, l.from, l.next, l.erasures = page.Events, seq, page.Next, erasures
 	}
 	for i, ev := range l.page {
 		if ev.Sequence == seq {

@@ -75,9 +75,11 @@ func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
 	now := s.m.now()
 	s.advance()
 	seq := in.GetSequence()
+	if s.machine.Redrives(seq, id) {
+		return // somebody knew of it, and it goes when its event is settled
+	}
 	if s.abandoned || !s.machine.Found(now, seq, in.GetSeekEpoch()) {
-		s.removing = append(s.removing, id)
-		s.m.burier.remove(s)
+		s.surplus(seq, id)
 		return
 	}
 	s.m.log.Info("an event is a dead letter since before", "subscription", s.name, "sequence", seq, "dead_letter", id,
@@ -88,11 +90,55 @@ func (s *subscription) found(id int64, in *storagev1.StoredDeadLetter) {
 	s.after(now)
 }
 
+// surplus has a copy removed that is one too many. One that was redriven meanwhile goes when its event is settled.
+func (s *subscription) surplus(seq, id int64) {
+	if !s.machine.Redrives(seq, id) {
+		s.removing = append(s.removing, id)
+		s.m.burier.remove(s)
+	}
+}
+
 // condemned says that the subscription is being deleted, or was.
 func (s *subscription) condemned() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.deleted
+}
+
+// reckonOf finds the copies of a subscription's events that nobody knows of. The caller holds digging.
+func (b *burier) reckonOf(ctx context.Context, s *subscription) error {
+	_, unsure := b.unsure[s]
+	err := s.reckon(ctx, unsure, b.erased)
+	switch {
+	case err != nil:
+		b.trouble(err)
+	case !s.condemned():
+		// Of one that is being deleted nothing was looked at: see forgo.
+		delete(b.unsure, s)
+	}
+	return err
+}
+
+// ascertain finds the copies that nobody knows of where nothing else is buried that would have them found: what was to be buried may have
+// been acknowledged instead.
+func (b *burier) ascertain(ctx context.Context) error {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	if err := b.digging.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer b.digging.Release(1)
+	if err := b.added(); err != nil {
+		return err
+	}
+	for s := range b.unsure {
+		if err := b.reckonOf(ctx, s); err != nil {
+			return err
+		}
+	}
+	b.complete(ctx)
+	b.doubtful = false
+	return nil
 }
 
 // reckoned returns those of a group of whose subscriptions no copy is stored that nobody knows of.
@@ -102,14 +148,7 @@ func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 	for _, g := range group {
 		err, done := failed[g.s]
 		if !done {
-			_, unsure := b.unsure[g.s]
-			switch err = g.s.reckon(ctx, unsure, b.erased); {
-			case err != nil:
-				b.trouble(err)
-			case !g.s.condemned():
-				// Of one that is being deleted nothing was looked at: see forgo.
-				delete(b.unsure, g.s)
-			}
+			err = b.reckonOf(ctx, g.s)
 			failed[g.s] = err
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -54,7 +55,8 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
-	defer s.leave(mem)
+	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
+	defer func() { s.leave(mem, out.sends[out.tried:]) }()
 	if err := s.keep(ctx); err != nil {
 		return err
 	}
@@ -64,7 +66,6 @@ func (m *Manager) Subscribe(req *hookbridgev1.SubscribeRequest, stream grpc.Serv
 		}
 	}
 	m.log.Debug("stream opened", "subscription", s.name, "principal", auth.From(ctx).Name(), "client", mem.client, "member", mem.id)
-	out := &sender{s: s, mem: mem, stream: stream, load: loader{m: m}}
 	return out.run(ctx)
 }
 
@@ -142,7 +143,9 @@ type sender struct {
 	mem    *member
 	stream grpc.ServerStreamingServer[hookbridgev1.SubscribeResponse]
 	load   loader
+	// sends is what was taken last, of which the first so many had their attempt.
 	sends  []machine.Send
+	tried  int
 	last   time.Duration // when something was sent
 	frames framer
 	replay string // the id of the replay that runs
@@ -201,6 +204,7 @@ func (w *sender) take() []machine.Range {
 	defer s.mu.Unlock()
 	now := s.m.now()
 	clear(w.sends)
+	w.tried = 0
 	w.sends = s.machine.Take(now, w.mem.id, takeEvents, takeBytes, w.sends[:0])
 	if len(w.sends) > 0 {
 		s.progress()
@@ -218,6 +222,11 @@ func (w *sender) take() []machine.Range {
 func (w *sender) send(ctx context.Context, i int) error {
 	x := &w.sends[i]
 	ev, err := w.load.event(ctx, w.sends[i:])
+	if away := ctx.Err() != nil || errors.Is(err, fault.ErrJournalUnavailable) || errors.Is(err, fault.ErrShuttingDown); err == nil || !away {
+		// It may have been sent also where that fails. What fails because of the event itself is an attempt too: it is given up at last, where
+		// it would keep the stream from everything after it for ever.
+		w.tried = i + 1
+	}
 	if err != nil {
 		return err
 	}
@@ -242,7 +251,7 @@ func (w *sender) gone(x *machine.Send) error {
 	s := w.s
 	s.mu.Lock()
 	now := s.m.now()
-	gone := s.machine.Gone(now, x.Seq, x.Attempt)
+	gone := s.machine.Gone(now, x.Seq, x.Attempt, x.Epoch)
 	s.after(now)
 	s.mu.Unlock()
 	if !gone && !s.ephemeral {

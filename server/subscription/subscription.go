@@ -190,8 +190,8 @@ func (s *subscription) join(mem *member, want *filter) (*commit, error) {
 	return s.durable(changed), nil
 }
 
-// leave removes a member.
-func (s *subscription) leave(mem *member) {
+// leave removes a member, which took what is unsent and was not sent it.
+func (s *subscription) leave(mem *member, unsent []machine.Send) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.m.now()
@@ -200,7 +200,7 @@ func (s *subscription) leave(mem *member) {
 		s.m.routes.remove(s)
 		s.detach(s.m.tail.next.Load())
 	}
-	s.machine.Leave(now, mem.id)
+	s.machine.Leave(now, mem.id, unsent...)
 	if len(s.members) == 0 && s.timer != nil {
 		s.timer.Stop()
 		s.timerAt = 0 // after sets it where something is waited for without members, too

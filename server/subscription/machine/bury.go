@@ -90,8 +90,8 @@ const (
 	buryAgainMax = time.Minute
 )
 
-// BuryFailed says that a dead letter could not be stored: DeadLetters tells of it again after a while. False: the event was
-// acknowledged before.
+// BuryFailed says that a dead letter could not be stored: DeadLetters tells of it again after a while, without what the client said where
+// there is too much of that. False: the event was acknowledged before.
 func (m *Machine) BuryFailed(now time.Duration, d DeadLetter) bool {
 	e := m.told(d)
 	if e == nil || e.stage != burying {
@@ -99,6 +99,9 @@ func (m *Machine) BuryFailed(now time.Duration, d DeadLetter) bool {
 	}
 	wait := min(buryAgain<<min(e.grave.failures, 10), buryAgainMax)
 	e.grave.failures++
+	if m.errorBytes > maxErrorBytes {
+		m.forgetError(e)
+	}
 	wait += time.Duration(scatter(uint64(d.Seq), uint64(e.grave.failures)) % uint64(wait/10))
 	e.stage, e.due = unburied, now+wait
 	m.unburied.push(e)

@@ -290,11 +290,11 @@ func TestWhatTheOwnerAsks(t *testing.T) {
 	equal(t, "buffered", r.Buffered(), 3)
 	equal(t, "low", r.Low(), 2)
 	equal(t, "time", r.LowTime(), 20)
-	equal(t, "another attempt", r.Gone(r.now, 2, 1), false)
+	equal(t, "another attempt", r.Gone(r.now, 2, 1, 0), false)
 	x := r.takes(1, 2)[0]
 	equal(t, "counted", r.Counted(), true)
 	equal(t, "dirty", r.Dirty(), false)
-	equal(t, "gone", r.Gone(r.now, x.Seq, x.Attempt), true)
+	equal(t, "gone", r.Gone(r.now, x.Seq, x.Attempt, x.Epoch), true)
 	equal(t, "dirty", r.Dirty(), true)
 	equal(t, "low", r.Low(), 3)
 	r.DropBuffer()

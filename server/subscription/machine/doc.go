@@ -41,8 +41,8 @@
 //
 // # What counts
 //
-//   - Attempts count what was taken to be sent, not what was read or put into an outbox. They begin anew after a seek and when an
-//     event is injected.
+//   - Attempts count what was taken to be sent, not what was read or put into an outbox. What a member that leaves took and was not sent
+//     is no attempt, unless its deadline passed before. They begin anew after a seek and when an event is injected.
 //   - An acknowledgement counts only for the latest attempt. Acknowledging what is settled is no error and changes nothing.
 //   - Each entry bears the epoch in which it came to be held, and its acknowledgements are checked against that. The epoch grows
 //     with every Seek and every Inject, so that no two deliveries of one life have the same sequence, attempt and epoch.

@@ -47,8 +47,8 @@ type entry struct {
 	stage    stage
 	// replay says that it was injected by a replay.
 	replay bool
-	// rejected says that the latest attempt was.
-	rejected bool
+	// rejected is the attempt that was rejected last, 0 for none.
+	rejected int32
 	// restored says that it was held in the State that the machine began with, and was not sent since.
 	restored bool
 	// kept says that its payload counts in Machine.kept.

@@ -8,6 +8,12 @@ func (m *Machine) Redriven(ids []int64) []int64 {
 	return ids
 }
 
+// Redrives says that an event is held that is redriven from a dead letter.
+func (m *Machine) Redrives(seq, id int64) bool {
+	e := m.held[seq]
+	return e != nil && e.event.Copy == id
+}
+
 // DropPayload forgets the payload of an event that was not taken: when it is, its owner has to read it again.
 func (m *Machine) DropPayload(seq int64) {
 	if e := m.held[seq]; e != nil {

@@ -51,9 +51,10 @@ func (m *Machine) Inject(now time.Duration, events []Event) (done, held int) {
 }
 
 // CancelReplay drops what a replay injected and was not sent yet, and returns how many events that were. What was sent goes on as
-// it is.
+// it is, and so does what a seek found with its member, which then was not sent: reading passes over it.
 func (m *Machine) CancelReplay(now time.Duration) int {
-	unsent := func(e *entry) bool { return e.replay && e.attempts == 0 }
+	position := m.Position()
+	unsent := func(e *entry) bool { return e.replay && e.attempts == 0 && e.event.Seq < position }
 	n := m.dropAll(func(e *entry) bool { return e.stage == blocked && unsent(e) })
 	n += m.dropAll(unsent)
 	m.assign(now)

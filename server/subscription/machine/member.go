@@ -77,14 +77,18 @@ func (m *Machine) Join(now time.Duration, id MemberID, want Member) {
 	m.assign(now)
 }
 
-// Leave removes a member; what it held goes to the others at once. When it was the last, what was read ahead is forgotten.
-func (m *Machine) Leave(now time.Duration, id MemberID) {
+// Leave removes a member; what it held goes to the others at once. Of what it took last, nobody tried to send unsent, and that counts as no
+// attempt. When it was the last member, what was read ahead is forgotten.
+func (m *Machine) Leave(now time.Duration, id MemberID, unsent ...Send) {
 	at := slices.IndexFunc(m.members, func(c *member) bool { return c.id == id })
 	if at < 0 {
 		return
 	}
 	c := m.members[at]
 	m.members = slices.Delete(m.members, at, at+1)
+	for i := range unsent {
+		m.untake(c, &unsent[i])
+	}
 	for _, l := range []*list{&c.outbox, &c.leases} {
 		for l.head != nil {
 			m.takeBack(l.head, StreamLost)
@@ -113,15 +117,10 @@ func (m *Machine) member(id MemberID) *member {
 
 // takeBack takes an entry away from its member.
 func (m *Machine) takeBack(e *entry, why Reason) {
-	sent := e.stage == leased
 	e.last = e.holder.id
 	m.release(e)
 	e.reason = why
-	if sent {
-		m.again(e)
-	} else {
-		m.wait(e)
-	}
+	m.again(e)
 }
 
 // Tick says how late it is: what is past its deadline goes to the next member, and what waited for its time gets its turn.

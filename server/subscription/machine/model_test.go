@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type fact struct {
 	attempts int32 // since it began anew
 	copied   int64
 	replayed bool
+	went     bool // it was taken and not sent: its key stays with it, also where a seek brings what is before it
 }
 
 func (f fact) injected() bool { return f.copied != 0 || f.replayed }
@@ -144,7 +146,7 @@ func (s *simulation) sent(c *simMember, x Send) error {
 		return err
 	}
 	s.seen[fmt.Sprint("sent ", int(x.Reason))]++
-	s.set(x.Seq, fact{true, x.Attempt, x.Copy, x.Replay})
+	s.set(x.Seq, fact{true, x.Attempt, x.Copy, x.Replay, ev.went})
 	s.forget(x.Seq)
 	ev.place = with
 	if key := s.key(x.Seq); s.cfg.Ordered && key != "" {
@@ -161,7 +163,7 @@ func (s *simulation) sent(c *simMember, x Send) error {
 	}
 	s.ids = append(s.ids, ackID{Ack{Seq: x.Seq, Attempt: x.Attempt, Epoch: x.Epoch, Current: true}, c.who, s.life, ev.run})
 	if x.Payload == nil && x.Seq < s.first && x.Copy == 0 {
-		return s.gone(x.Seq, x.Attempt)
+		return s.gone(x.Seq, x.Attempt, x.Epoch)
 	}
 	return nil
 }
@@ -209,7 +211,7 @@ func (s *simulation) inOrder(c *simMember, x Send, ev *simEvent) error {
 	if len(s.busy) > 1 {
 		s.seen["sent while key waits"]++
 	}
-	if x.Attempt > 1 || ev.injected() {
+	if x.Attempt > 1 || ev.injected() || ev.went {
 		return nil
 	}
 	for i := s.low[key]; ; i++ {
@@ -226,12 +228,52 @@ func (s *simulation) inOrder(c *simMember, x Send, ev *simEvent) error {
 }
 
 // gone is for what can't be read any more when it is to be sent or buried.
-func (s *simulation) gone(seq int64, attempt int32) error {
-	if !s.m.Gone(s.now, seq, attempt) {
+func (s *simulation) gone(seq int64, attempt int32, epoch int64) error {
+	if !s.rules.gone(s.m, s.now, seq, attempt, epoch) {
 		return fmt.Errorf("%d is gone, and that is refused", seq)
 	}
 	s.settle(seq)
 	s.events[seq].lost = true
 	s.seen["gone"]++
+	return nil
+}
+
+// unsent is what a member that leaves took last and was not sent, because its stream ended before: that was no attempt, and nobody has the
+// ids.
+func (s *simulation) unsent(c *simMember) (sends []Send) {
+	if s.rng.IntN(2) == 0 {
+		return nil
+	}
+	for _, x := range c.took[s.rng.IntN(len(c.took)+1):] {
+		sends = append(sends, x.Send)
+		ev := &s.events[x.Seq]
+		if _, leased := c.leases[x.Seq]; !leased || ev.attempts != x.Attempt || ev.run != x.was.run {
+			continue // it came to another end since
+		}
+		s.seen["not sent"]++
+		delete(c.leases, x.Seq)
+		x.was.went = true
+		s.set(x.Seq, x.was.fact)
+		ev.place, ev.rejected, ev.restored, ev.cause = x.was.place, x.was.rejected, x.was.restored, StreamLost
+		if s.spent(ev) {
+			s.die(x.Seq, TooManyAttempts) // fewer are allowed since
+		}
+		s.ids = slices.DeleteFunc(s.ids, func(id ackID) bool {
+			return id.life == s.life && id.Seq == x.Seq && id.Attempt == x.Attempt && id.Epoch == x.Epoch
+		})
+	}
+	return sends
+}
+
+// late is for an attempt that is found to be gone only when it doesn't count any more: what came after it goes on.
+func (s *simulation) late(id ackID) error {
+	ev := &s.events[id.Seq]
+	if id.life != s.life || ev.open && ev.place != unseen && ev.run == id.run && ev.attempts == id.Attempt {
+		return nil
+	}
+	if s.rules.gone(s.m, s.now, id.Seq, id.Attempt, id.Epoch) {
+		return fmt.Errorf("an attempt at %+v is gone, and with it %+v", id, ev)
+	}
+	s.seen["gone too late"]++
 	return nil
 }

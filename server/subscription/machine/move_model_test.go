@@ -77,7 +77,7 @@ func (s *simulation) replay() error {
 func (s *simulation) cancelReplay() error {
 	want := 0
 	for seq := range s.events {
-		if ev := &s.events[seq]; ev.open && ev.replayed && ev.attempts == 0 {
+		if ev := &s.events[seq]; ev.open && ev.replayed && ev.attempts == 0 && int64(seq) < s.m.Position() {
 			s.begin(int64(seq), fact{})
 			want++
 		}

@@ -22,7 +22,7 @@ func rejectionMutants() map[string]rules {
 		"a rejected event waits too long": rejecting(func(_ *Machine, _ time.Duration, _ *entry, _ *Ack, j *Rejection) { j.After += time.Second }),
 		"rejecting twice begins the wait anew": rejecting(func(_ *Machine, _ time.Duration, e *entry, _ *Ack, _ *Rejection) {
 			if e != nil {
-				e.rejected = false
+				e.rejected = 0
 			}
 		}),
 		"what the client said is lost": rejecting(func(_ *Machine, _ time.Duration, _ *entry, _ *Ack, j *Rejection) { j.Error = "" }),

@@ -55,8 +55,19 @@ func deliveryMutants() map[string]rules {
 		}),
 		"what a lost stream held is forgotten":             leaving(func(c *member) *list { return &c.leases }),
 		"what a lost stream was not yet sent is forgotten": leaving(func(c *member) *list { return &c.outbox }),
-		"a lost stream keeps what it held":                 but(func(r *rules) { r.leave = func(*Machine, time.Duration, MemberID) {} }),
-		"deadlines never pass":                             but(func(r *rules) { r.tick = func(*Machine, time.Duration) {} }),
+		"a lost stream keeps what it held":                 but(func(r *rules) { r.leave = func(*Machine, time.Duration, MemberID, ...Send) {} }),
+		"what was taken and not sent is an attempt": but(func(r *rules) {
+			r.leave = func(m *Machine, now time.Duration, id MemberID, _ ...Send) { m.Leave(now, id) }
+		}),
+		"what is gone for one is gone for the next": but(func(r *rules) {
+			r.gone = func(m *Machine, now time.Duration, seq int64, attempt int32, epoch int64) bool {
+				if e := m.held[seq]; e != nil {
+					epoch = e.epoch
+				}
+				return m.Gone(now, seq, attempt, epoch)
+			}
+		}),
+		"deadlines never pass": but(func(r *rules) { r.tick = func(*Machine, time.Duration) {} }),
 		"deadlines pass early": but(func(r *rules) {
 			r.tick = func(m *Machine, now time.Duration) { m.Tick(now + 50*time.Millisecond) }
 		}),

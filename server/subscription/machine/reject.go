@@ -34,14 +34,14 @@ func (m *Machine) Reject(now time.Duration, a Ack, r Rejection) Outcome {
 		return Stale
 	case out != Applied:
 		return out
-	case e.rejected || e.grave != nil:
+	case e.rejected == e.attempts || e.grave != nil:
 		return Repeated
 	}
 	if e.stage == leased {
 		e.last = e.holder.id
 	}
 	m.release(e)
-	e.rejected, e.reason, e.until = true, Rejected, 0
+	e.rejected, e.reason, e.until = e.attempts, Rejected, 0
 	m.forgetError(e)
 	e.err = r.Error
 	m.errorBytes += len(e.err)

@@ -296,7 +296,7 @@ func TestBurying(t *testing.T) {
 		"failed":       {func(r *rig, d DeadLetter, _ Send) { r.BuryFailed(r.now, d) }, true},
 		"buried":       {func(r *rig, d DeadLetter, _ Send) { r.Buried(r.now, d) }, false},
 		"acknowledged": {func(r *rig, _ DeadLetter, x Send) { r.Ack(r.now, ackOf(x)) }, false},
-		"gone":         {func(r *rig, d DeadLetter, _ Send) { r.Gone(r.now, d.Seq, d.Attempts) }, false},
+		"gone":         {func(r *rig, d DeadLetter, _ Send) { r.Gone(r.now, d.Seq, d.Attempts, d.Epoch) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, plain)
@@ -312,4 +312,38 @@ func TestBurying(t *testing.T) {
 			equal(t, "never heard of", r.Burying(9), false)
 		})
 	}
+}
+
+// What clients said about what can't be stored is bounded: beyond that, dead letters that have to wait go without.
+func TestWhatClientsSaidIsBoundedWhileDeadLettersCannotBeStored(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.MaxHeld, cfg.BufferEvents = 1<<20, 1<<20 })
+	r.joins(1, 1<<20, 1<<30)
+	const said = 1 << 10
+	most := maxErrorBytes / said
+	for range most + 10 {
+		r.offers("")
+	}
+	for {
+		sends := r.Take(r.now, 1, 1000, 1<<30, nil)
+		if len(sends) == 0 {
+			break
+		}
+		for _, x := range sends {
+			equal(t, "rejecting", r.Reject(r.now, ackOf(x), Rejection{Action: Bury, Error: strings.Repeat("x", said)}), Applied)
+		}
+	}
+	for _, d := range r.DeadLetters(nil) {
+		equal(t, "first", len(d.Error), said)
+		equal(t, "storing", r.BuryFailed(r.now, d), true)
+	}
+	equal(t, "kept", r.errorBytes, maxErrorBytes)
+	r.now += 2 * buryAgain
+	r.Tick(r.now)
+	with := 0
+	for _, d := range r.DeadLetters(nil) {
+		with += min(len(d.Error), 1)
+		equal(t, "stored", r.Buried(r.now, d), true)
+	}
+	equal(t, "with what was said", with, most)
+	equal(t, "kept in the end", r.errorBytes, 0)
 }

@@ -7,10 +7,11 @@ type rules struct {
 	make       func(cfg Config, s State) (*Machine, error)
 	offer      func(m *Machine, now time.Duration, ev Event) bool
 	join       func(m *Machine, now time.Duration, id MemberID, want Member)
-	leave      func(m *Machine, now time.Duration, id MemberID)
+	leave      func(m *Machine, now time.Duration, id MemberID, unsent ...Send)
 	withdraw   func(m *Machine, now time.Duration, ids []MemberID)
 	take       func(m *Machine, now time.Duration, id MemberID, events int, bytes int64) []Send
 	ack        func(m *Machine, now time.Duration, a Ack) Outcome
+	gone       func(m *Machine, now time.Duration, seq int64, attempt int32, epoch int64) bool
 	reject     func(m *Machine, now time.Duration, a Ack, r Rejection) Outcome
 	extend     func(m *Machine, now time.Duration, a Ack, d time.Duration) Outcome
 	tick       func(m *Machine, now time.Duration)
@@ -44,6 +45,7 @@ func real() rules {
 			return m.Take(now, id, events, bytes, nil)
 		},
 		ack:        (*Machine).Ack,
+		gone:       (*Machine).Gone,
 		reject:     (*Machine).Reject,
 		extend:     (*Machine).Extend,
 		tick:       (*Machine).Tick,
@@ -148,13 +150,13 @@ func seeking(before func(m *Machine), after func(m *Machine, now time.Duration))
 // leaving does something to what a member has when it leaves.
 func leaving(which func(c *member) *list) rules {
 	return but(func(r *rules) {
-		r.leave = func(m *Machine, now time.Duration, id MemberID) {
+		r.leave = func(m *Machine, now time.Duration, id MemberID, unsent ...Send) {
 			if c := m.member(id); c != nil {
 				for which(c).head != nil {
 					remove(m, which(c).head)
 				}
 			}
-			m.Leave(now, id)
+			m.Leave(now, id, unsent...)
 		}
 	})
 }

@@ -40,7 +40,7 @@ func (m *Machine) Take(now time.Duration, id MemberID, events int, bytes int64, 
 			m.replaying--
 		}
 		e.attempts++
-		e.rejected, e.restored = false, false
+		e.restored = false
 		m.counted = !m.cfg.Ephemeral
 		sends = append(sends, Send{
 			Seq: e.event.Seq, Attempt: e.attempts, Epoch: e.epoch, Reason: e.reason, Replay: e.replay,
@@ -56,4 +56,21 @@ func (m *Machine) Take(now time.Duration, id MemberID, events int, bytes int64, 
 	}
 	m.assign(now)
 	return sends
+}
+
+// untake puts back into its member's outbox what was taken and not sent: that was no attempt. What came to another end since stays as it is.
+func (m *Machine) untake(c *member, x *Send) {
+	e := m.held[x.Seq]
+	if e == nil || e.stage != leased || e.holder != c || e.attempts != x.Attempt || e.epoch != x.Epoch {
+		return
+	}
+	c.leases.remove(e)
+	m.leases.remove(e)
+	if e.attempts--; e.replay && e.attempts == 0 {
+		m.replaying++
+	}
+	m.counted = true
+	e.stage = inOutbox
+	c.outbox.push(e)
+	c.outboxBytes += e.event.size()
 }

@@ -67,11 +67,11 @@ func (m *Machine) find(a Ack) (*entry, Outcome) {
 	return e, Applied
 }
 
-// Gone says that an event which was taken, or is to be buried, is not in the journal any more, so that it could not be sent or
-// stored. It returns false if it is not held, or was taken again since.
-func (m *Machine) Gone(now time.Duration, seq int64, attempt int32) bool {
+// Gone says that an event which was taken, or is to be buried, is not any more where it would be read from, so that it could not be sent
+// or stored. It returns false if it is not held, or was taken again since, or came to be held anew: then it is read from elsewhere.
+func (m *Machine) Gone(now time.Duration, seq int64, attempt int32, epoch int64) bool {
 	e := m.held[seq]
-	if e == nil || e.attempts != attempt {
+	if e == nil || e.attempts != attempt || e.epoch != epoch {
 		return false
 	}
 	m.settle(e)

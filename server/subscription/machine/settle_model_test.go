@@ -188,7 +188,7 @@ func (s *simulation) fail(i int) error {
 func (s *simulation) entomb(i int) error {
 	d, want := s.letter(i)
 	if want && d.Copy == 0 && d.Seq < s.first {
-		return s.gone(d.Seq, d.Attempts)
+		return s.gone(d.Seq, d.Attempts, d.Epoch)
 	}
 	s.lastStone++
 	if got := s.rules.buried(s.m, s.now, d.DeadLetter); got != want {

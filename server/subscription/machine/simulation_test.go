@@ -73,7 +73,7 @@ func TestSimulationSeesEverything(t *testing.T) {
 		"sent 1", "sent 2", "sent 3", "sent 4", "sent 5", "sent 6", "sent 7",
 		"buried true", "buried false", "bury failed true", "bury failed false", "acknowledged while buried",
 		"redriven", "redrive skipped", "replayed", "replay skipped", "no room to inject", "replay cancelled", "copy deleted",
-		"seek left a lease", "settled ahead", "passed over", "gap", "gone", "blocked", "commit lost", "sent while key waits", "postponed over a restart",
+		"seek left a lease", "settled ahead", "passed over", "gap", "gone", "gone too late", "not sent", "blocked", "commit lost", "sent while key waits", "postponed over a restart",
 		"grant withdrawn", "grant withdrawn with a lease", "grant given back", "others take over", "refused to come back", "refused without a grant",
 	} {
 		if seen[what] < 10 {

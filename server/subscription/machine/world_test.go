@@ -50,9 +50,16 @@ type simMember struct {
 	who    principal
 	want   Member
 	leases map[int64]lease
+	took   []simSend
 	lastSeq,
 	lastFirst int64
 	redelivered bool
+}
+
+// simSend is what a member took, and what was known of the event before.
+type simSend struct {
+	Send
+	was simEvent
 }
 
 type lease struct {
@@ -211,10 +218,14 @@ func (s *simulation) operateRarely(n int) error {
 	case n < 991 && s.retains:
 		s.first += s.rng.Int64N(s.end - s.first + 1)
 		return s.overtake()
-	case n < 993:
+	case n < 992:
 		s.m.DropBuffer()
+	case n < 993:
+		s.m.DropPayload(1 + s.rng.Int64N(s.end))
 	case n < 996:
 		return s.regrant()
+	case len(s.ids) > 0:
+		return s.late(s.anyID())
 	}
 	return nil
 }
@@ -279,7 +290,7 @@ func (s *simulation) join(who principal, want Member) *simMember {
 func (s *simulation) leave(i int) {
 	c := s.members[i]
 	s.members = slices.Delete(s.members, i, i+1)
-	s.rules.leave(s.m, s.now, c.id)
+	s.rules.leave(s.m, s.now, c.id, s.unsent(c)...)
 	s.left = true
 	for seq := range c.leases {
 		s.comeBack(seq, StreamLost)
@@ -325,7 +336,11 @@ func (s *simulation) take(c *simMember) error {
 	if len(sends) == 0 {
 		s.ready[c.id] = false
 	}
+	c.took = c.took[:0]
 	for _, x := range sends {
+		if x.Seq > 0 && x.Seq < s.end {
+			c.took = append(c.took, simSend{x, s.events[x.Seq]})
+		}
 		if err := s.sent(c, x); err != nil {
 			return fmt.Errorf("member %d was sent %+v: %w", c.id, x, err)
 		}
