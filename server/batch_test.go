@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -178,25 +176,4 @@ func TestBatchIsEnforcedAsAWhole(t *testing.T) {
 	if a := b.post("acme", "", "", []byte(`[{"id":"1"}]`), nil); a.status != 200 || !strings.Contains(a.text, `"sequence":"1","duplicate":false`) {
 		t.Errorf("something was stored: %d %s", a.status, a.text)
 	}
-}
-
-// admin reads a page of the admin listener.
-func (b *bridge) admin(t *testing.T, path string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.at.Admin+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

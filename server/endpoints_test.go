@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/hookbridge/hookbridge/server/config"
 )
 
 // What a source has used up of its rate stays used up when another source captures its secret, after a reload that changed nothing, and
@@ -45,18 +43,7 @@ sources: [{name: orders, provider: hmac, rate: 0.01, burst: 2, secrets: ["env:hm
 		{"the burst changed before", "", "", http.StatusTooManyRequests},
 	} {
 		text = []byte(strings.Replace(string(text), step.from, step.to, 1))
-		if err := os.WriteFile(b.path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		options := config.For(b.catalogue)
-		options.LookupEnv = lookupKey
-		cfg, err := config.Load(b.path, options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.server.Reload(cfg); err != nil {
-			t.Fatal(err)
-		}
+		b.rewrite(string(text))
 		post(step.when, step.want)
 	}
 }

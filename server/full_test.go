@@ -3,7 +3,6 @@ package server_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -168,7 +167,7 @@ func TestStartOnFullFileSystem(t *testing.T) {
 			for range 2 {
 				b.start()
 				wantUnavailable(t, b.post("demo", "user_created", "while-full", userCreated(1), nil), "JOURNAL_FULL")
-				if status, text := b.readyz(t); status != http.StatusServiceUnavailable || !strings.Contains(text, "journal is full") {
+				if status, text := b.page(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, "journal is full") {
 					t.Errorf("readyz: %d %s", status, text)
 				}
 				if page, err := b.client.ListEvents(t.Context(), &hookbridgev1.ListEventsRequest{PageSize: 10}); err != nil || len(page.GetEvents()) != 5 {
@@ -198,30 +197,11 @@ func TestStartOnFullFileSystem(t *testing.T) {
 					t.Errorf("want a duplicate of %d, got %d %s", n, a.status, a.text)
 				}
 			}
-			if status, text := b.readyz(t); status != http.StatusOK {
+			if status, text := b.page(t, "/readyz"); status != http.StatusOK {
 				t.Errorf("readyz: %d %s", status, text)
 			}
 		})
 	}
-}
-
-// readyz asks whether the bridge takes deliveries.
-func (b *bridge) readyz(t *testing.T) (status int, text string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+b.at.Admin+"/readyz", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
 }
 
 // smallDisk mounts a file system of its own.

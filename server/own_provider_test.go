@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/provider"
 )
 
@@ -34,26 +33,10 @@ func TestOwnProvider(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reload := func(text string) *config.Config {
-		t.Helper()
-		if err := os.WriteFile(b.path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		options := config.For(builtin)
-		options.LookupEnv = lookupKey
-		cfg, err := config.Load(b.path, options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.server.Reload(cfg); err != nil {
-			t.Fatal(err)
-		}
-		return cfg
-	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(b.path), "acme.yaml"), []byte(ownPack), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := reload("providers: [acme.yaml]\n" + strings.Replace(string(before), "sources: [",
+	cfg := b.rewrite("providers: [acme.yaml]\n" + strings.Replace(string(before), "sources: [",
 		"sources: [{name: shop, provider: acme, secrets: [\"env:ACME\"], settings: {header: X-Acme}}, ", 1))
 	catalogue, err := cfg.Extend(builtin)
 	if err != nil {
@@ -68,7 +51,7 @@ func TestOwnProvider(t *testing.T) {
 	if a := b.post("shop", "", "", []byte(`{"number":8}`), http.Header{"X-Acme": {strings.Repeat("0", 64)}}); a.status != http.StatusUnauthorized {
 		t.Errorf("a forged delivery: got %+v", a)
 	}
-	reload(string(before))
+	b.rewrite(string(before))
 	if a := b.post("shop", "", "", []byte(`{"number":9}`), nil); a.status != http.StatusNotFound {
 		t.Errorf("without its source: got %+v", a)
 	}

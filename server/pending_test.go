@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/hookbridge/hookbridge/server/auth"
-	"github.com/hookbridge/hookbridge/server/config"
 )
 
 // Each reload says what of the file waits for a restart: what differs from how the bridge was started, whatever was reloaded in between.
@@ -32,18 +31,7 @@ func TestReloadSaysWhatWaitsForARestart(t *testing.T) {
 		{"they came back", string(started) + principals, ""},
 	} {
 		log.take()
-		if err := os.WriteFile(b.path, []byte(step.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		options := config.For(b.catalogue)
-		options.LookupEnv = lookupKey
-		cfg, err := config.Load(b.path, options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.server.Reload(cfg); err != nil {
-			t.Fatal(err)
-		}
+		b.rewrite(step.text)
 		got := log.take()
 		line := `level=WARN msg="some changes of the configuration take effect only after a restart" ` + step.want + "\n"
 		if warned := strings.Count(got, "level=WARN"); warned > 1 || (warned == 1) != (step.want != "") || warned == 1 && !strings.Contains(got, line) {

@@ -13,7 +13,6 @@ import (
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/internal/prototest"
-	"github.com/hookbridge/hookbridge/server/config"
 )
 
 const sold = `syntax = "proto3";
@@ -53,23 +52,7 @@ func TestLargeDataIsWhatItSaysItIs(t *testing.T) {
 	const schemas = "schemas: [sold.binpb]\n"
 	sources := strings.Replace(string(before), "sources: [", `sources: [{name: shop, provider: acme, max_body: 16MiB, secrets: ["env:ACME"], settings: {header: X-Acme}}, `+
 		`{name: lists, provider: lists, max_body: 16MiB, secrets: ["env:LISTS"], settings: {header: X-Acme}}, `, 1)
-	reload := func(text string) *config.Config {
-		t.Helper()
-		if err := os.WriteFile(b.path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		options := config.For(b.catalogue)
-		options.LookupEnv = lookupKey
-		cfg, err := config.Load(b.path, options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.server.Reload(cfg); err != nil {
-			t.Fatal(err)
-		}
-		return cfg
-	}
-	cfg := reload(providers + schemas + sources)
+	cfg := b.rewrite(providers + schemas + sources)
 	catalogue, err := cfg.Extend(b.catalogue)
 	if err != nil {
 		t.Fatal(err)
@@ -88,11 +71,11 @@ func TestLargeDataIsWhatItSaysItIs(t *testing.T) {
 	const structOf = "google.protobuf.Struct"
 	gone := `STATE_UNDECODABLE  the provider "acme" is not configured any more, and without it the data can't be made again`
 	b.expect("with all", "STATE_TYPED acme.goods.v1.Sold", "STATE_TYPED acme.goods.v1.ListedSold")
-	reload(providers + sources)
+	b.rewrite(providers + sources)
 	b.expect("without the schema", "STATE_UNTYPED "+structOf, "STATE_UNTYPED "+structOf)
-	reload(providers + schemas + sources)
+	b.rewrite(providers + schemas + sources)
 	b.expect("with all again", "STATE_TYPED acme.goods.v1.Sold", "STATE_TYPED acme.goods.v1.ListedSold")
-	reload(string(before))
+	b.rewrite(string(before))
 	b.expect("without the providers", gone, "STATE_UNTYPED "+structOf)
 	b.stop()
 	b.start()

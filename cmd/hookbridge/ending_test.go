@@ -34,7 +34,7 @@ func TestOutputThatEnds(t *testing.T) {
 		t.Run(name+" to a full disk", func(t *testing.T) {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			if err != nil {
-				t.Skip(err)
+				t.Skip("this system has no disk that is always full:", err)
 			}
 			defer func() { _ = full.Close() }()
 			cmd := exec.CommandContext(t.Context(), binary(t), args...)

@@ -166,54 +166,39 @@ func TestIndexOfAClusterOnAFullDisk(t *testing.T) {
 	wantAllKnown(t, s)
 }
 
-// An index that found the disk full while the journal runs stops deliveries, and nothing else.
-func TestIndexThatWaitsForRoom(t *testing.T) {
-	disk := &fullness{}
-	s := openAt(t, t.TempDir(), disk.change)
-	for n := 1; n <= 5; n++ {
-		appendNoise(t, s, strconv.Itoa(n))
-	}
-	if err := s.PutRecords(t.Context(), map[string][]byte{"a": []byte("1")}); err != nil {
-		t.Fatal(err)
-	}
-	before := s.current
-	disk.full.Store(true)
-	waited := make(chan struct{})
-	go func() {
-		defer close(waited)
-		s.index.index.awaitRoom() // as a write of the database does
-	}()
-	within(t, "the store is open again", func() bool {
-		c, err := s.readable()
-		return err == nil && c != before
-	})
-	wantOnlyReading(t, s)
-	disk.full.Store(false)
-	<-waited
-	wantAllKnown(t, s)
-}
-
-// A store that failed for want of room is opened again at once, to be read. Nothing is written, not even what may go below min_free, until
+// What finds the disk full while the journal runs stops deliveries and no reading. Nothing is written, not even what may go below min_free, until
 // there is enough: the last bytes would be found to be too few at once.
-func TestReadingAfterAWriteFoundNoRoom(t *testing.T) {
-	disk := &fullness{}
-	s := openAt(t, t.TempDir(), disk.change)
-	for n := 1; n <= 5; n++ {
-		appendNoise(t, s, strconv.Itoa(n))
+func TestReadingWhenTheDiskFills(t *testing.T) {
+	for name, find := range map[string]func(c *session, ix *index){
+		"an index that waits for room": func(_ *session, ix *index) { ix.awaitRoom() }, // as a write of the database does
+		"a write that failed":          func(c *session, _ *index) { c.fail(errors.New("write error: no space left on device")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := &fullness{}
+			s := openAt(t, t.TempDir(), disk.change)
+			for n := 1; n <= 5; n++ {
+				appendNoise(t, s, strconv.Itoa(n))
+			}
+			if err := s.PutRecords(t.Context(), map[string][]byte{"a": []byte("1")}); err != nil {
+				t.Fatal(err)
+			}
+			before, ix := s.current, s.index.index
+			disk.full.Store(true)
+			found := make(chan struct{})
+			go func() {
+				defer close(found)
+				find(before, ix)
+			}()
+			within(t, "the store is open again", func() bool {
+				c, err := s.readable()
+				return err == nil && c != before
+			})
+			wantOnlyReading(t, s)
+			disk.full.Store(false)
+			<-found
+			wantAllKnown(t, s)
+		})
 	}
-	if err := s.PutRecords(t.Context(), map[string][]byte{"a": []byte("1")}); err != nil {
-		t.Fatal(err)
-	}
-	before := s.current
-	disk.full.Store(true)
-	before.fail(errors.New("write error: no space left on device"))
-	within(t, "the store is open again", func() bool {
-		c, err := s.readable()
-		return err == nil && c != before
-	})
-	wantOnlyReading(t, s)
-	disk.full.Store(false)
-	wantAllKnown(t, s)
 }
 
 // Limits that are changed by a start on a full disk hold when there is room.
