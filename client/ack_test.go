@@ -67,10 +67,10 @@ func TestManyRejections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := clienttest.New(t, clienttest.Patience(time.Minute))
 		long := errors.New(strings.Repeat("x", 2000))
-		r := against(t, b, b.Client(), "many", strict, client.Window(6000, 0), client.AckBatch(10_000, time.Second), client.OnFailure(func(*client.Event, error) {}),
+		r := against(t, b, b.Client(), "many", strict, client.Window(10_000, 0), client.AckBatch(10_000, time.Second), client.OnFailure(func(*client.Event, error) {}),
 			onUser(func(context.Context, int64) error { return client.DeadLetter(long) }))
 		var last *clienttest.Published
-		for id := range int64(6000) {
+		for id := range int64(10_000) { // half a window of them is more than a call may have
 			last = user(b, id)
 		}
 		if got := last.AwaitDeadLettered(); got.Attempt != 1 || len(got.Rejection.GetError()) != 1000 {

@@ -9,8 +9,8 @@ import (
 // dispatcher has what came and is not settled: what waits for a worker, what waits for its key, and what is being handled or to be
 // acknowledged.
 //
-// It is bounded by the window, which the bridge keeps to; beyond twice the window, which only a bridge that doesn't would send, receiving
-// waits. Without acknowledgements there is no window, and receiving waits for the workers.
+// It is bounded by the window, which the bridge keeps to. Beyond twice the window, which is there where deadlines passed of what waits and was
+// not dropped yet, receiving waits. Without acknowledgements there is no window, and receiving waits for the workers.
 type dispatcher struct {
 	working context.Context // after which no handler starts
 

@@ -68,15 +68,21 @@ func (u *subscriber) extendBatch(s *session, batch []*delivery, ids []string, pa
 	u.dispatcher.extended(batch, asked.Add(s.deadline), failed)
 }
 
-// due appends what a session holds and what has less than so much time left, unless it was held for long enough.
+// due appends what a session holds and what has less than so much time left, unless it was held for long enough. What no worker has begun with
+// before its time was over is with the bridge again: it makes room for what comes instead, or a slow handler would keep everybody's from coming.
 func (p *dispatcher) due(s *session, to []*delivery, now time.Time, left, longest time.Duration) []*delivery {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, d := range s.held {
-		if !d.lost && d.until.Sub(now) < left && now.Sub(d.came) < longest {
+	before := len(to)
+	for n := len(s.held) - 1; n >= 0; n-- { // what is dropped is replaced by the last
+		switch d := s.held[n]; {
+		case !d.begun && now.After(d.until):
+			p.drop(d)
+		case !d.lost && d.until.Sub(now) < left && now.Sub(d.came) < longest:
 			to = append(to, d)
 		}
 	}
+	slices.Reverse(to[before:]) // the oldest first
 	return to
 }
 

@@ -101,7 +101,7 @@ func (u *subscriber) run(ctx context.Context) error {
 	cause := context.Cause(working)
 	late := time.AfterFunc(u.drain, cutOff)
 	defer late.Stop()
-	last := time.AfterFunc(u.drain+lastAcks, end)
+	last := time.AfterFunc(min(u.drain, longestDrain)+lastAcks, end)
 	defer last.Stop()
 	workers.Wait()
 	close(u.acks)

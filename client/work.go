@@ -108,6 +108,8 @@ const (
 	// ackTimeout bounds one try, ackPatience all of them. What was not settled by then comes again.
 	ackTimeout  = 10 * time.Second
 	ackPatience = 30 * time.Second
+	// longestDrain is DrainTimeout for those who wait for ever.
+	longestDrain = 100 * 365 * 24 * time.Hour
 	// lastAcks is for how long acknowledging goes on after DrainTimeout.
 	lastAcks = 2 * time.Second
 )

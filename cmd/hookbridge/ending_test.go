@@ -114,7 +114,7 @@ func TestForwardWaitsForTheApplication(t *testing.T) {
 	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "  one  → 204  ") {
 		t.Errorf("forward ended with %v and showed %q", err, &out)
 	}
-	if out, errOut, code := execute(t, "subscriptions", "show", "slow", "--server", bridge.grpc, "--json"); code != 0 || strings.Contains(out, `"outstanding":"1"`) {
+	if out, errOut, code := execute(t, "subscriptions", "show", "slow", "--server", bridge.grpc, "--json"); code != 0 || !strings.Contains(out, `"position":"2"`) {
 		t.Errorf("the answer was not acknowledged: %d %s%s", code, out, errOut)
 	}
 }
