@@ -90,7 +90,7 @@ func (s *Store) completeIndex(ctx context.Context, c *session, created time.Time
 }
 
 func (s *Store) tryCompleteIndex(ctx context.Context, c *session, created time.Time) error {
-	if err := s.closeReadOnlyIndex(ctx); err != nil {
+	if err := s.closeUselessIndex(ctx); err != nil {
 		return err
 	}
 	reached, err := s.openIndexFor(created)
@@ -116,14 +116,14 @@ func (s *Store) tryCompleteIndex(ctx context.Context, c *session, created time.T
 	return nil
 }
 
-// closeReadOnlyIndex closes an index that can only be read, so that it is opened anew.
-func (s *Store) closeReadOnlyIndex(ctx context.Context) error {
+// closeUselessIndex closes an index that can only be read, or that a full disk broke for good, so that it is opened anew.
+func (s *Store) closeUselessIndex(ctx context.Context) error {
 	ix, release, err := s.index.use()
 	if err != nil {
 		return nil
 	}
 	release()
-	if !ix.readOnly {
+	if !ix.readOnly && ix.over() == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, indexCloseTimeout)
