@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
 )
 
 const (
@@ -59,5 +61,16 @@ func (m *Manager) finishDeletion(ctx context.Context, name string, there bool) e
 			m.log.Info("dead letters that the deletion of a subscription had left were removed", "subscription", name, "dead_letters", purged)
 		}
 	}
-	return m.journal.PutRecords(ctx, map[string][]byte{deletedPrefix + name: nil})
+	return m.finished(ctx, deletedPrefix+name)
+}
+
+// finished deletes the record of what had to be finished before anything is served. Where there is no room for that, it stays: the next start finds
+// nothing left to do, and a full disk is no reason not to serve what can be read.
+func (m *Manager) finished(ctx context.Context, key string) error {
+	err := m.journal.PutRecords(ctx, map[string][]byte{key: nil})
+	if errors.Is(err, journal.ErrFull) {
+		m.log.Warn("the record of what was finished is kept until the next start", "record", key, "error", err)
+		return nil
+	}
+	return err
 }

@@ -83,7 +83,7 @@ func (m *Manager) finishErasures(ctx context.Context, record []byte) error {
 		_, err = m.journal.DeadLetters().Erase(ctx, "", ids...)
 	}
 	if err == nil {
-		err = m.journal.PutRecords(ctx, map[string][]byte{erasedKey: nil})
+		err = m.finished(ctx, erasedKey)
 	}
 	if err != nil {
 		return fmt.Errorf("finish what was erased before the start: %w", err)
