@@ -30,7 +30,7 @@ type index struct {
 	log    *slog.Logger
 
 	mu sync.Mutex
-	// generations are those that may hold something, in order.
+	// generations are those that may hold something, in order. The slice is replaced, never changed.
 	generations []uint64
 	// through is the first sequence that is not indexed yet; flushed is how far of that is on disk.
 	through, flushed int64
@@ -116,9 +116,10 @@ func (ix *index) awaitClose(ctx context.Context, done <-chan error) error {
 func (ix *index) get(k idKey, at time.Time) (sequence int64, found bool, err error) {
 	first := ix.generation(at)
 	ix.mu.Lock()
-	live := slices.Clone(ix.generations)
+	live := ix.generations
 	ix.mu.Unlock()
-	key := make([]byte, 0, 16+len(k.source)+len(k.id))
+	var room [128]byte
+	key := room[:0]
 	for _, g := range live {
 		if g < first {
 			continue
@@ -181,7 +182,7 @@ func (b *indexBatch) commit(through int64) error {
 	ix.mu.Lock()
 	for _, g := range b.used {
 		if i, found := slices.BinarySearch(ix.generations, g); !found {
-			ix.generations = slices.Insert(ix.generations, i, g)
+			ix.generations = slices.Insert(slices.Clone(ix.generations), i, g)
 		}
 	}
 	ix.mu.Unlock()
@@ -239,8 +240,8 @@ func (ix *index) expire(at time.Time) error {
 	first := ix.generation(at)
 	ix.mu.Lock()
 	n, _ := slices.BinarySearch(ix.generations, first)
-	over := slices.Clone(ix.generations[:n])
-	ix.generations = slices.Delete(ix.generations, 0, n)
+	over := ix.generations[:n]
+	ix.generations = slices.Clone(ix.generations[n:])
 	ix.mu.Unlock()
 	for _, g := range over {
 		if err := ix.db.DeleteRange(generationPrefix(g), generationPrefix(g+1), pebble.NoSync); err != nil {

@@ -256,7 +256,7 @@ func digest(b []byte) string {
 
 // keep returns the headers that the pack stores, and the trace that the delivery is part of, by their names.
 func (s *Source) keep(h http.Header) []delivery.Field {
-	var fields []delivery.Field
+	fields := make([]delivery.Field, 0, len(s.cfg.Pack.stored))
 	for _, name := range s.cfg.Pack.stored {
 		if name == traceParent {
 			continue
