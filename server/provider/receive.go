@@ -256,12 +256,15 @@ func digest(b []byte) string {
 
 // keep returns the headers that the pack stores, and the trace that the delivery is part of, by their names.
 func (s *Source) keep(h http.Header) []delivery.Field {
-	fields := make([]delivery.Field, 0, len(s.cfg.Pack.stored))
+	var fields []delivery.Field
 	for _, name := range s.cfg.Pack.stored {
 		if name == traceParent {
 			continue
 		}
 		for _, value := range h[name] {
+			if fields == nil {
+				fields = make([]delivery.Field, 0, len(s.cfg.Pack.stored))
+			}
 			fields = append(fields, delivery.Field{Name: name, Value: printable(value, 4<<10)})
 		}
 	}
