@@ -40,8 +40,8 @@ func (p *publication) size() int64 { return recordSize(p.subject, len(p.messageI
 // publisher sends groups of messages to one stream and gathers the acknowledgements. One group is under way at a time.
 //
 // Where nobody else writes to the stream, it asks for those of the first and the last message of a group only. The stream takes them in
-// order and numbers what it stores without gaps: as many numbers as messages mean that all are stored, and which number each has. An
-// acknowledgement cost as much as three parts in a hundred of a delivery.
+// order and numbers what it stores without gaps: as many numbers as messages mean that all are stored, and which number each has. One
+// acknowledgement for each cost two parts in a hundred of a delivery.
 type publisher struct {
 	nc *nats.Conn
 	// shared says that others write to the stream too.
