@@ -27,7 +27,7 @@ type layer struct {
 }
 
 const (
-	firstLayer = 1 << 16
+	firstLayer = 1 << 18 // half a megabyte
 	maxSieve   = 1 << 25 // ids in a generation: 60 MB
 	falseMaybe = 0.001   // of each layer
 )
