@@ -55,11 +55,18 @@ func (c *channel) Invoke(ctx context.Context, name string, request, response any
 		ctx = metadata.NewIncomingContext(ctx, md)
 	}
 	decode := func(into any) error { return move(into, request) }
-	answer, err := m.desc.Handler(m.service, ctx, decode, chain(c.chain))
+	answer, err := m.desc.Handler(m.service, ctx, decode, c.intercept)
 	if err != nil {
 		return err
 	}
 	return move(response, answer)
+}
+
+// intercept is the interceptor that all of the chain are.
+func (c *channel) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	way := &chain{list: c.chain, info: info, handler: handler}
+	way.next = way.run
+	return way.run(ctx, req)
 }
 
 // NewStream is not offered: nothing inside the process streams.

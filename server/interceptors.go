@@ -134,14 +134,21 @@ func (s *stream) RecvMsg(m any) error {
 	return s.validate(m)
 }
 
-// chain makes one interceptor of many, for the in-process channel, which takes only one.
-func chain(list []grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		next := handler
-		for n := len(list) - 1; n >= 0; n-- {
-			each, inner := list[n], next
-			next = func(ctx context.Context, req any) (any, error) { return each(ctx, req, info, inner) }
-		}
-		return next(ctx, req)
+// chain is a call on its way through interceptors, which call on at most once each: the in-process channel takes only one interceptor.
+type chain struct {
+	list    []grpc.UnaryServerInterceptor
+	info    *grpc.UnaryServerInfo
+	handler grpc.UnaryHandler
+	// next is the rest of the way, made once for all of it.
+	next grpc.UnaryHandler
+}
+
+// run calls the first interceptor that is left, or the handler.
+func (c *chain) run(ctx context.Context, req any) (any, error) {
+	if len(c.list) == 0 {
+		return c.handler(ctx, req)
 	}
+	first := c.list[0]
+	c.list = c.list[1:]
+	return first(ctx, req, c.info, c.next)
 }

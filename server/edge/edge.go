@@ -5,8 +5,8 @@
 // hands the verified delivery on. What the sender is told is in package fault's table; nothing else is.
 //
 // What it promises: nothing unverified goes past it; a body is never cut off; the bytes of all bodies in flight stay within the
-// budget; a 4xx is the sender's own fault. What it doesn't: an answer of 503 doesn't mean that the event was not stored. The
-// sender's retry finds out.
+// budget; a 4xx is the sender's own fault; what is verified is stored also when its sender hangs up. What it doesn't: an answer of 503
+// doesn't mean that the event was not stored. The sender's retry finds out.
 package edge
 
 import (
@@ -85,6 +85,7 @@ type Handler struct {
 	metrics   *metrics
 	refusals  *fault.Log
 	pacing    pacing
+	deadlines *deadlines
 }
 
 // New returns a handler without sources.
@@ -94,7 +95,10 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg, budget: budget, metrics: m, running: newRunning(), refusals: fault.NewLog(cfg.Logger), pacing: newPacing()}
+	h := &Handler{
+		cfg: cfg, budget: budget, metrics: m, running: newRunning(), refusals: fault.NewLog(cfg.Logger), pacing: newPacing(),
+		deadlines: newDeadlines(),
+	}
 	h.endpoints.Store(&map[string]*Endpoint{})
 	return h, nil
 }
@@ -238,8 +242,8 @@ func (h *Handler) serve(
 	if e.Limiter != nil && !e.Limiter.AllowN(h.cfg.Now(), 1) {
 		return fault.RetryAfter(fault.ErrRate, retryAfter(e.Limiter))
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.patience(e.Source, started))
-	defer cancel()
+	// The sender may hang up: what is verified is stored all the same.
+	ctx = h.deadlines.within(ctx, h.patience(e.Source, started))
 	taken, ok := h.budget.events(ctx, len(outcome.Verified), cap(body), e.Source.HoldUntil(started).Sub(h.cfg.Now()))
 	if !ok {
 		return fault.ErrOverloaded

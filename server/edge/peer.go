@@ -14,6 +14,9 @@ func peer(r *http.Request, trusted []netip.Prefix) string {
 		return r.RemoteAddr
 	}
 	addr := remote.Addr().Unmap()
+	if !isTrusted(addr, trusted) {
+		return addr.String()
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && isTrusted(addr, trusted); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))

@@ -90,11 +90,11 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, d *delivery.Delivery) error {
 	body := &carrier{ctx: ctx, delivery: d}
 	r := g.blank.WithContext(ctx)
-	path := "/webhooks/" + d.Source
+	body.url.Path = "/webhooks/" + d.Source
 	if d.List {
-		path += "/batch"
+		body.url.Path += "/batch"
 	}
-	r.URL, r.Header, r.Body = &url.URL{Path: path}, http.Header{}, body
+	r.URL, r.Body = &body.url, body
 	g.mux.ServeHTTP(w, r)
 	return body.failure
 }
@@ -103,6 +103,7 @@ func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, d *d
 type carrier struct {
 	ctx      context.Context
 	delivery *delivery.Delivery
+	url      url.URL
 	// failure is why there is no receipt. What the generated code makes of an error of the marshaler (InvalidArgument, the
 	// sender's fault) doesn't replace it.
 	failure error

@@ -169,18 +169,8 @@ func (g *Gateway) fill(v *delivery.Verified, req *hookbridgev1.IngestRequest) {
 	if !v.HoldUntil.IsZero() {
 		req.HoldUntil = timestamppb.New(v.HoldUntil)
 	}
-	req.Event = &hookbridgev1.Event{
-		Id:          v.ID,
-		Source:      v.Source,
-		Provider:    v.Provider,
-		Type:        v.Type,
-		ReceivedAt:  timestamppb.New(v.ReceivedAt),
-		OrderingKey: v.OrderingKey,
-		Data:        data,
-		Decoding:    decoding,
-		Auth:        authenticity(v.Auth),
-		Content:     content(v),
-	}
+	req.Event = envelope(v)
+	req.Event.Data, req.Event.Decoding = data, decoding
 	if !v.OccurredAt.IsZero() {
 		req.Event.OccurredAt = timestamppb.New(v.OccurredAt)
 	}
@@ -189,21 +179,27 @@ func (g *Gateway) fill(v *delivery.Verified, req *hookbridgev1.IngestRequest) {
 	}
 }
 
-func authenticity(a delivery.Auth) *hookbridgev1.Authenticity {
-	return &hookbridgev1.Authenticity{
-		Scheme:      a.Scheme,
-		Secret:      int32(a.Secret),
-		BodyCovered: a.BodyCovered,
-		IdCovered:   a.IDCovered,
-		TypeCovered: a.TypeCovered,
-		TimeCovered: a.TimeCovered,
+// envelope makes the event without its data. The messages that it is made of lie side by side, since they come and go together.
+func envelope(v *delivery.Verified) *hookbridgev1.Event {
+	e := &struct {
+		event    hookbridgev1.Event
+		received timestamppb.Timestamp
+		auth     hookbridgev1.Authenticity
+		content  hookbridgev1.Content
+	}{}
+	e.received.Seconds, e.received.Nanos = v.ReceivedAt.Unix(), int32(v.ReceivedAt.Nanosecond())
+	e.auth.Scheme, e.auth.Secret = v.Auth.Scheme, int32(v.Auth.Secret)
+	e.auth.BodyCovered, e.auth.IdCovered = v.Auth.BodyCovered, v.Auth.IDCovered
+	e.auth.TypeCovered, e.auth.TimeCovered = v.Auth.TypeCovered, v.Auth.TimeCovered
+	e.content.Body, e.content.ContentType = v.Body, v.ContentType
+	headers := make([]hookbridgev1.Header, len(v.Header))
+	e.content.Headers = make([]*hookbridgev1.Header, len(headers))
+	for n, f := range v.Header {
+		headers[n].Name, headers[n].Value = f.Name, f.Value
+		e.content.Headers[n] = &headers[n]
 	}
-}
-
-func content(v *delivery.Verified) *hookbridgev1.Content {
-	c := &hookbridgev1.Content{Body: v.Body, ContentType: v.ContentType}
-	for _, f := range v.Header {
-		c.Headers = append(c.Headers, &hookbridgev1.Header{Name: f.Name, Value: f.Value})
-	}
-	return c
+	e.event.Id, e.event.Source, e.event.Provider, e.event.Type = v.ID, v.Source, v.Provider, v.Type
+	e.event.OrderingKey = v.OrderingKey
+	e.event.ReceivedAt, e.event.Auth, e.event.Content = &e.received, &e.auth, &e.content
+	return &e.event
 }

@@ -11,6 +11,7 @@ import (
 // metrics are what the journal counts. Without a registerer they are counted and not shown.
 type metrics struct {
 	appends                                 *prometheus.CounterVec
+	stored                                  prometheus.Counter // of appends
 	seconds, events                         prometheus.Histogram
 	reopened, removed, overruns, unreadable prometheus.Counter
 	erased                                  prometheus.Counter
@@ -19,7 +20,10 @@ type metrics struct {
 	collectors []prometheus.Collector
 }
 
-const metricPrefix = "hookbridge_journal_"
+const (
+	metricPrefix  = "hookbridge_journal_"
+	outcomeStored = "stored"
+)
 
 func newMetrics(s *Store, r prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
@@ -48,6 +52,7 @@ func newMetrics(s *Store, r prometheus.Registerer) (*metrics, error) {
 		erased:     counter("erased_events_total", "Events whose content was erased."),
 		unreadable: counter("unreadable_events_total", "Messages in the journal that could not be decoded and were left out."),
 	}
+	m.stored = m.appends.WithLabelValues(outcomeStored)
 	m.collectors = []prometheus.Collector{
 		m.appends, m.seconds, m.events, m.reopened, m.removed, m.overruns, m.unreadable, m.erased,
 		gauge("dead_letters", "Dead letters that are stored.", func() float64 { return float64(s.deadLetters.entries.Load()) }),
@@ -94,6 +99,10 @@ func (m *metrics) commit(took time.Duration, events int) {
 }
 
 func (m *metrics) appended(r Receipt, err error) {
+	if err == nil && !r.Duplicate {
+		m.stored.Inc()
+		return
+	}
 	m.appends.WithLabelValues(outcome(r, err)).Inc()
 }
 
@@ -102,7 +111,7 @@ func outcome(r Receipt, err error) string {
 	case err == nil && r.Duplicate:
 		return "duplicate"
 	case err == nil:
-		return "stored"
+		return outcomeStored
 	case errors.Is(err, ErrFull):
 		return "full"
 	case errors.Is(err, ErrUnavailable):

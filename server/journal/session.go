@@ -186,7 +186,7 @@ func (c *session) openStreams(ctx, background context.Context) error {
 }
 
 func (c *session) newCommitter(st *stream) (*committer, error) {
-	p, err := newPublisher(c.write, st.name)
+	p, err := newPublisher(c.write, st.name, c.server == nil)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (c *session) skipTo(ctx context.Context, in *stream, st state, end int64) (
 // fill takes up n sequences with messages that are no events. A purge, which is how else sequences are skipped, would remove
 // the events that there are.
 func (c *session) fill(in *stream, n int64) error {
-	p, err := newPublisher(c.write, in.name)
+	p, err := newPublisher(c.write, in.name, c.server == nil)
 	if err != nil {
 		return err
 	}

@@ -31,13 +31,13 @@ func plain(c byte) bool {
 
 // appendType appends a type, one token for each part between dots.
 func appendType(dst []byte, typ string) []byte {
-	for i, part := range strings.Split(typ, ".") {
-		if i > 0 {
-			dst = append(dst, '.')
+	for {
+		part, rest, more := strings.Cut(typ, ".")
+		if dst = appendToken(dst, part); !more {
+			return dst
 		}
-		dst = appendToken(dst, part)
+		dst, typ = append(dst, '.'), rest
 	}
-	return dst
 }
 
 // eventSubject is the subject of an event under root, which ends with a dot.

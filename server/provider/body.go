@@ -62,6 +62,11 @@ func (p *Pack) bodyOf(contentType string) (body, error) {
 	if contentType == "" {
 		return p.bodies[0], nil
 	}
+	for _, b := range p.bodies {
+		if b.mediaType == contentType { // as most say it
+			return b, nil
+		}
+	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err == nil || errors.Is(err, mime.ErrInvalidMediaParameter) {
 		for _, b := range p.bodies {

@@ -88,7 +88,7 @@ func idCovered(p *Pack, scheme *signature.Scheme) bool {
 
 func selectorsCovered(scheme *signature.Scheme, selectors []selector) bool {
 	return !slices.ContainsFunc(selectors, func(s selector) bool {
-		return slices.ContainsFunc(s.places(), func(p signature.Place) bool { return !scheme.Covers(p) })
+		return slices.ContainsFunc(s.places, func(p signature.Place) bool { return !scheme.Covers(p) })
 	})
 }
 

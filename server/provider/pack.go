@@ -68,7 +68,7 @@ func newPack(spec *providerv1.Pack) (*Pack, error) {
 	wrong("", err)
 	for _, list := range [][]selector{p.id, p.typ, p.ordering} {
 		for n := range list {
-			list[n].batched = spec.GetBatch() != nil
+			list[n].settle(spec.GetBatch() != nil)
 		}
 	}
 	p.batch, err = newBatch(spec.GetBatch())

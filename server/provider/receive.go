@@ -262,6 +262,9 @@ func (s *Source) keep(h http.Header) []delivery.Field {
 			continue
 		}
 		for _, value := range h[name] {
+			if fields == nil {
+				fields = make([]delivery.Field, 0, len(s.cfg.Pack.stored))
+			}
 			fields = append(fields, delivery.Field{Name: name, Value: printable(value, 4<<10)})
 		}
 	}

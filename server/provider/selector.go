@@ -21,6 +21,9 @@ type selector struct {
 	parts []part
 	// batched says that what it reads is one of the events of a delivery.
 	batched bool
+	// places are all that decide what it yields, and ofDelivery that none of them is in the event itself.
+	places     []signature.Place
+	ofDelivery bool
 }
 
 type part struct {
@@ -128,7 +131,7 @@ func value(selectors []selector, r *delivery.Request, document, envelope []byte)
 	for _, s := range selectors {
 		if holds(s.when, r, document) {
 			if text, ok := s.join(r, document, envelope); ok {
-				from.places, from.ofDelivery = s.places(), !slices.ContainsFunc(s.parts, part.ofEvent)
+				from.places, from.ofDelivery = s.places, s.ofDelivery
 				return text, from
 			}
 		}
@@ -153,18 +156,17 @@ func (s selector) failing(r *delivery.Request, document, envelope []byte) []sign
 	return places
 }
 
-// places are all that decide what the selector yields.
-func (s selector) places() []signature.Place {
-	var places []signature.Place
+// settle completes a selector when it is known whether it reads one of several events.
+func (s *selector) settle(batched bool) {
+	s.batched, s.ofDelivery = batched, !slices.ContainsFunc(s.parts, part.ofEvent)
 	for _, c := range s.when {
-		places = append(places, s.inEvent(c.Place()))
+		s.places = append(s.places, s.inEvent(c.Place()))
 	}
 	for _, p := range s.parts {
 		if p.literal == "" {
-			places = append(places, s.of(p))
+			s.places = append(s.places, s.of(p))
 		}
 	}
-	return places
 }
 
 func (s selector) inEvent(p signature.Place) signature.Place {
@@ -183,6 +185,9 @@ func (s selector) of(p part) signature.Place {
 
 // join puts the parts together with dots.
 func (s selector) join(r *delivery.Request, document, envelope []byte) (string, bool) {
+	if len(s.parts) == 1 {
+		return s.parts[0].lookup(r, document, envelope)
+	}
 	var parts []string
 	for _, p := range s.parts {
 		text, ok := p.lookup(r, document, envelope)

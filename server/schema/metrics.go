@@ -3,9 +3,10 @@ package schema
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
 // other stands in a label for what neither the configuration nor the schema names.
@@ -38,6 +39,21 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// stateLabel is the name of a state in labels. Asking its descriptor each time is half a hundredth of a delivery.
+func stateLabel(state hookbridgev1.Decoding_State) string {
+	switch state {
+	case hookbridgev1.Decoding_STATE_TYPED:
+		return "typed"
+	case hookbridgev1.Decoding_STATE_UNTYPED:
+		return "untyped"
+	case hookbridgev1.Decoding_STATE_MISMATCH:
+		return "mismatch"
+	case hookbridgev1.Decoding_STATE_UNDECODABLE:
+		return "undecodable"
+	}
+	return "unspecified"
+}
+
 func (m *metrics) observe(provider string, c claim, decoded Decoded, found []violation) {
 	if m == nil {
 		return
@@ -46,8 +62,7 @@ func (m *metrics) observe(provider string, c claim, decoded Decoded, found []vio
 	if c.message != nil {
 		element = c.element
 	}
-	state := strings.ToLower(strings.TrimPrefix(decoded.Decoding.GetState().String(), "STATE_"))
-	m.decodes.WithLabelValues(provider, element, state).Inc()
+	m.decodes.WithLabelValues(provider, element, stateLabel(decoded.Decoding.GetState())).Inc()
 	if c.message == nil || len(found) == 0 {
 		return
 	}
