@@ -1,14 +1,18 @@
 package edge
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,40 +67,56 @@ func TestFinishWaitsForWhatRuns(t *testing.T) {
 	})
 }
 
-// However deliveries come, none runs when Finish has returned, and it returns although they go on coming.
+// However deliveries come, none runs when Finish has returned, and it returns when the last one has ended, although they go on coming.
 func TestNothingRunsAfterFinish(t *testing.T) {
-	for range 200 {
-		r := newRunning()
-		var comers sync.WaitGroup
-		over := make(chan struct{})
-		late := make(chan struct{}, 1)
-		for range 4 {
-			comers.Go(func() {
-				for n := 0; n < 1000; n++ {
-					if !r.enter() {
-						continue
-					}
-					select {
-					case <-over:
-						select {
-						case late <- struct{}{}:
-						default:
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &Handler{running: newRunning()}
+			var comers sync.WaitGroup
+			var inside atomic.Int64
+			var last atomic.Int64 // when one ended
+			var finished, over atomic.Bool
+			start := time.Now()
+			some := func(chance *rand.Rand) { time.Sleep(time.Duration(chance.Int64N(int64(10 * time.Millisecond)))) }
+			for n := range uint64(4) {
+				chance := rand.New(rand.NewPCG(seed, n))
+				comers.Go(func() {
+					for !over.Load() {
+						if some(chance); !h.running.enter() {
+							continue
 						}
-					default:
+						inside.Add(1)
+						if some(chance); finished.Load() {
+							t.Errorf("seed %d: a delivery ran after Finish had returned", seed)
+						}
+						inside.Add(-1)
+						last.Store(int64(time.Since(start)))
+						h.running.leave()
 					}
-					r.leave()
-				}
-			})
-		}
-		r.phase.Store(draining)
-		if err := r.wait(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		close(over)
-		comers.Wait()
-		if len(late) > 0 {
-			t.Fatal("a delivery ran after Finish had returned")
-		}
+				})
+			}
+			chance := rand.New(rand.NewPCG(seed, 4))
+			for range 10 {
+				some(chance)
+			}
+			h.Drain()
+			drained := int64(time.Since(start))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := h.Finish(ctx)
+			finished.Store(true)
+			if n := inside.Load(); err != nil || n != 0 {
+				t.Errorf("seed %d: Finish returned %v while %d were running", seed, err, n)
+			}
+			if got, want := int64(time.Since(start)), max(drained, last.Load()); got != want {
+				t.Errorf("seed %d: Finish returned at %d, want it at %d", seed, got, want)
+			}
+			for range 10 {
+				some(chance)
+			}
+			over.Store(true)
+			comers.Wait()
+		})
 	}
 }
 
@@ -126,15 +146,16 @@ func TestCutBodiesAreNoFaultOfTheirSenders(t *testing.T) {
 		"chunked":   b.begin(t, "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(half), half)),
 	}
 	b.handler.Drain()
-	if n := b.handler.Cut(); n != len(cut) {
-		t.Errorf("it cut off %d of %d", n, len(cut))
-	}
+	b.handler.Cut(time.Millisecond)
 	for name, conn := range cut {
 		answer, err := io.ReadAll(conn)
 		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") || !strings.Contains(string(answer), `"SHUTTING_DOWN"`) ||
 			!strings.Contains(string(answer), "\r\nRetry-After: 1\r\n") || !strings.Contains(string(answer), "\r\nConnection: close\r\n") {
 			t.Errorf("%s: got %q, %v", name, answer, err)
 		}
+	}
+	if n := b.handler.CutOff(); n != len(cut) {
+		t.Errorf("it cut off %d of %d", n, len(cut))
 	}
 	if err := working.Err(); err != nil {
 		t.Errorf("the delivery that had arrived: %v", err)
@@ -157,6 +178,134 @@ hookbridge_deliveries_total{reason="SHUTTING_DOWN",source="demo",status="503"} 2
 	if log := b.log.String(); strings.Count(log, "status=503 reason=SHUTTING_DOWN") != 2 || strings.Contains(log, "MALFORMED") {
 		t.Errorf("it logged %s", log)
 	}
+}
+
+// pipes is a listener in memory, by the clock of a synctest bubble.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, open := <-p
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// What arrives in the last moments is not cut off: it is read, and then worked at for as long as any other.
+func TestTheLastBytesOfABodyAreRead(t *testing.T) {
+	const body, within, work = `{"event":"user_created"}`, 100 * time.Millisecond, 3 * time.Second
+	announced := [2]string{fmt.Sprintf("Content-Length: %d", len(body)), body}
+	chunked := [2]string{"Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)}
+	for _, tc := range []struct {
+		name  string
+		sent  [2]string
+		after time.Duration
+		want  string
+	}{
+		{"as it is cut", announced, 0, "200 OK"},
+		{"as it is cut, in chunks", chunked, 0, "200 OK"},
+		{"at the last moment", announced, within - 1, "200 OK"},
+		{"at the last moment, in chunks", chunked, within - 1, "200 OK"},
+		{"too late", announced, within, "503 Service Unavailable"},
+		{"too late, in chunks", chunked, within, "503 Service Unavailable"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := closed(t, builtin(t, "hmac"), func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
+					c.Next = func(ctx context.Context, w http.ResponseWriter, _ *delivery.Delivery) error {
+						select {
+						case <-time.After(work):
+						case <-ctx.Done():
+							return ctx.Err()
+						}
+						_, err := io.WriteString(w, "receipt")
+						return err
+					}
+				})
+				server, listener, served := b.handler.Server(30*time.Second), make(pipes, 1), make(chan error, 1)
+				go func() { served <- server.Serve(listener) }()
+				here, there := net.Pipe()
+				listener <- there
+				in := bufio.NewReader(here)
+				write := func(text string) {
+					t.Helper()
+					if _, err := io.WriteString(here, text); err != nil {
+						t.Fatal(err)
+					}
+				}
+				answer := func() string {
+					t.Helper()
+					resp, err := http.ReadResponse(in, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = resp.Body.Close()
+					return resp.Status
+				}
+				write("POST /webhooks/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Signature: " + sign(body) +
+					"\r\nExpect: 100-continue\r\n" + tc.sent[0] + "\r\n\r\n")
+				if got := answer(); got != "100 Continue" {
+					t.Fatalf("got %s", got)
+				}
+				half := len(tc.sent[1]) / 2
+				write(tc.sent[1][:half])
+				b.handler.Drain()
+				b.handler.Cut(within)
+				cut := 0
+				if time.Sleep(tc.after); tc.after < within {
+					write(tc.sent[1][half:])
+				} else {
+					cut = 1
+				}
+				if got := answer(); got != tc.want {
+					t.Errorf("want %s, got %s", tc.want, got)
+				}
+				if n := b.handler.CutOff(); n != cut {
+					t.Errorf("want %d cut off, got %d", cut, n)
+				}
+				_ = here.Close()
+				if err := b.handler.Finish(t.Context()); err != nil {
+					t.Error(err)
+				}
+				close(listener)
+				if err := <-served; !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A body whose reading begins after that has no longer than the others.
+func TestABodyThatIsBegunWhenOthersAreCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := newRunning(), &deadlines{ResponseWriter: httptest.NewRecorder()}
+		r.drain()
+		r.cut(time.Second)
+		until := time.Now().Add(time.Second)
+		time.Sleep(time.Minute)
+		r.read(w)
+		if !w.until.Equal(until) {
+			t.Errorf("want until %v, got %v", until, w.until)
+		}
+		if !r.arrived(w, false, true) {
+			t.Error("it was cut off")
+		}
+	})
+}
+
+// deadlines remembers until when may be read.
+type deadlines struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (d *deadlines) SetReadDeadline(until time.Time) error {
+	d.until = until
+	return nil
 }
 
 // A sender that goes away by itself while others are finished is at fault as ever.
