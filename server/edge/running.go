@@ -12,7 +12,7 @@ import (
 type running struct {
 	// state is twice how many there are, and one more from when on no other is begun: what is begun and that it is too late are one step.
 	state atomic.Int64
-	// left has a token when the last one has gone while somebody may wait for that.
+	// left is closed when the last one has gone and no other is begun.
 	left chan struct{}
 
 	mu sync.Mutex
@@ -25,7 +25,7 @@ type running struct {
 }
 
 func newRunning() *running {
-	return &running{left: make(chan struct{}, 1), reading: map[http.ResponseWriter]struct{}{}}
+	return &running{left: make(chan struct{}), reading: map[http.ResponseWriter]struct{}{}}
 }
 
 // Drain refuses what comes from now on with 503, so that senders try again elsewhere or later. Answers close their connections from now on.
@@ -67,25 +67,22 @@ func (r *running) enter() bool {
 
 // leave ends a delivery that was begun.
 func (r *running) leave() {
-	if r.state.Add(-2) != 1 {
-		return
-	}
-	select {
-	case r.left <- struct{}{}:
-	default: // there is a token
+	if r.state.Add(-2) == 1 {
+		close(r.left)
 	}
 }
 
 // wait returns when nothing runs, or the context's error when it ends before. Deliveries must not be begun any more.
 func (r *running) wait(ctx context.Context) error {
-	for r.state.Load() > 1 {
-		select {
-		case <-r.left:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if r.state.Load() <= 1 {
+		return nil
 	}
-	return nil
+	select {
+	case <-r.left:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // read is called before the body of a request is read, and arrived after that.
@@ -106,7 +103,7 @@ func (r *running) arrived(w http.ResponseWriter, whole, unread bool) (cut bool) 
 	switch {
 	case r.until.IsZero():
 	case whole:
-		// The server goes on reading, to see whether the sender is still there. That it hears nothing is no sign that it isn't.
+		// The server reads on, to see whether the sender is still there. That it hears nothing from then on is no sign that it isn't.
 		hurry(w, time.Time{})
 	case unread:
 		r.unread++

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,6 +118,36 @@ func TestNothingRunsAfterFinish(t *testing.T) {
 			over.Store(true)
 			comers.Wait()
 		})
+	}
+}
+
+// To begin and to see that it is too late for that is one step: what comes just then is not begun behind the back of Finish.
+func TestWhatComesJustThenIsNotBegun(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 5000 {
+		h := &Handler{running: newRunning()}
+		var finished, ready atomic.Bool
+		var comers sync.WaitGroup
+		comers.Go(func() {
+			for ready.Store(true); h.running.enter(); h.running.leave() {
+				for range 20 {
+					if finished.Load() {
+						t.Error("a delivery ran after Finish had returned")
+						return
+					}
+				}
+			}
+		})
+		for !ready.Load() {
+			runtime.Gosched()
+		}
+		h.Drain()
+		err := h.Finish(ctx)
+		finished.Store(true)
+		if comers.Wait(); err != nil || t.Failed() {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -279,19 +310,26 @@ func TestTheLastBytesOfABodyAreRead(t *testing.T) {
 	}
 }
 
-// A body whose reading begins after that has no longer than the others.
-func TestABodyThatIsBegunWhenOthersAreCut(t *testing.T) {
+// A body whose reading begins after that has no longer than the others, and one that was read whole just before is not what ends its delivery.
+func TestBodiesAroundACut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, w := newRunning(), &deadlines{ResponseWriter: httptest.NewRecorder()}
+		r, before, after := newRunning(), &deadlines{ResponseWriter: httptest.NewRecorder()}, &deadlines{ResponseWriter: httptest.NewRecorder()}
+		r.read(before)
 		r.drain()
 		r.cut(time.Second)
 		until := time.Now().Add(time.Second)
-		time.Sleep(time.Minute)
-		r.read(w)
-		if !w.until.Equal(until) {
-			t.Errorf("want until %v, got %v", until, w.until)
+		if !before.until.Equal(until) {
+			t.Errorf("want until %v, got %v", until, before.until)
 		}
-		if !r.arrived(w, false, true) {
+		if r.arrived(before, true, false) || !before.until.IsZero() {
+			t.Errorf("it has arrived, and may be read until %v", before.until)
+		}
+		time.Sleep(time.Minute)
+		r.read(after)
+		if !after.until.Equal(until) {
+			t.Errorf("want until %v, got %v", until, after.until)
+		}
+		if !r.arrived(after, false, true) {
 			t.Error("it was cut off")
 		}
 	})
