@@ -16,28 +16,22 @@ import (
 	"github.com/hookbridge/hookbridge/client"
 	"github.com/hookbridge/hookbridge/client/clienttest"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/internal/chance"
 )
 
 // Whatever happens to the bridge and in the handlers, every event is acknowledged in the end, by a handler that returned nil for it; two of one
-// key are never in handlers at once; and Subscribe ends when it is to.
+// key are never in handlers at once; and Subscribe ends when it is to. A seed draws the same troubles and the same luck of each attempt again; which
+// of two goroutines that are due at one moment comes first, and the pauses between connections, which are jittered, it doesn't.
 func TestChaos(t *testing.T) {
 	const keys, events = 5, 200
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				chance := rand.New(rand.NewPCG(seed, 1))
+				draw := chance.Of(seed)
 				b := clienttest.New(t, clienttest.Patience(24*time.Hour), clienttest.AckDeadline(3*time.Second), clienttest.Backoff(time.Second, 3*time.Second))
 				var mu sync.Mutex
-				roll := func(n int) bool {
-					mu.Lock()
-					defer mu.Unlock()
-					return chance.IntN(n) == 0
-				}
-				some := func() time.Duration {
-					mu.Lock()
-					defer mu.Unlock()
-					return time.Duration(chance.Int64N(int64(4 * time.Second)))
-				}
+				roll := func(draw *rand.Rand, n int) bool { return draw.IntN(n) == 0 }
+				some := func(draw *rand.Rand) time.Duration { return time.Duration(draw.Int64N(int64(4 * time.Second))) }
 				busy, finished := map[string]int64{}, map[int64]bool{}
 				handle := func(ctx context.Context, e *client.Event) error {
 					mu.Lock()
@@ -51,15 +45,17 @@ func TestChaos(t *testing.T) {
 						defer mu.Unlock()
 						delete(busy, e.GetOrderingKey())
 					}()
-					if roll(4) {
-						time.Sleep(some())
+					// An event has the same luck in an attempt whichever handlers run beside.
+					draw := chance.Of(seed, e.GetSequence(), e.Attempt)
+					if roll(draw, 4) {
+						time.Sleep(some(draw))
 					}
 					switch {
-					case roll(20):
+					case roll(draw, 20):
 						return errors.New("not now")
-					case roll(30):
+					case roll(draw, 30):
 						panic("at the disco")
-					case roll(30):
+					case roll(draw, 30):
 						return client.RetryNow(errors.New("at once"))
 					}
 					mu.Lock()
@@ -75,30 +71,30 @@ func TestChaos(t *testing.T) {
 				var all []*clienttest.Published
 				for id := range int64(events) {
 					key := clienttest.OrderingKey(fmt.Sprint("key-", id%keys))
-					if roll(3) {
+					if roll(draw, 3) {
 						all = append(all, payment(b, id, key))
 					} else {
 						all = append(all, user(b, id, key))
 					}
 					switch {
-					case roll(10):
+					case roll(draw, 10):
 						b.Disconnect(status.Error(codes.Code(1+id%2), "chaos"))
-					case roll(20):
+					case roll(draw, 20):
 						b.Restart()
-					case roll(30):
+					case roll(draw, 30):
 						b.Down()
-						time.Sleep(some())
+						time.Sleep(some(draw))
 						b.Up()
-					case roll(30):
+					case roll(draw, 30):
 						b.Mute(true)
 						time.AfterFunc(2*time.Minute, func() { b.Mute(false) })
-					case roll(10):
+					case roll(draw, 10):
 						b.FailNext([]string{
 							hookbridgev1.EventService_Acknowledge_FullMethodName, hookbridgev1.EventService_Reject_FullMethodName,
 							hookbridgev1.EventService_ExtendDeadline_FullMethodName,
 						}[id%3], status.Error(codes.Unavailable, "chaos"))
-					case roll(3):
-						time.Sleep(some())
+					case roll(draw, 3):
+						time.Sleep(some(draw))
 					}
 				}
 				for _, e := range all {

@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
-	"math/rand/v2"
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/internal/chance"
 )
 
 func someDelivery(s *session, h *handler, sequence int64, key string) *delivery {
@@ -64,9 +66,7 @@ func TestBound(t *testing.T) {
 
 // Whatever happens in whatever order: one delivery of a key at a time, in order among those of a stream, and in the end nothing is left.
 func TestDispatcherAtRandom(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := chance.Of(chance.Seed(t))
 	p := newDispatcher(t.Context(), &router{}, 1)
 	p.widen(1000)
 	h := &handler{ordered: true}
@@ -97,12 +97,14 @@ func TestDispatcherAtRandom(t *testing.T) {
 		working[key], last[key] = d, d
 	}
 	finish := func() {
-		for key, d := range working {
-			delete(working, key)
-			p.done(d)
-			handled = append(handled, d)
+		if len(working) == 0 {
 			return
 		}
+		keys := slices.Sorted(maps.Keys(working))
+		key := keys[random.IntN(len(keys))]
+		p.done(working[key])
+		handled = append(handled, working[key])
+		delete(working, key)
 	}
 	for range 20_000 {
 		current := len(streams) - 1

@@ -60,7 +60,7 @@
 //
 // Services that subscribe under the same name share its events. Without a name a subscription is ephemeral: it lives as long as
 // Subscribe, every event counts as settled when it was handed over, and after a disconnect it goes on behind the last one received. When the
-// bridge comes back with another journal, which ends before that, it is read from its beginning.
+// bridge comes back with another journal, which ends before that in three heartbeats in a row, it is read from its beginning.
 //
 // # Traces
 //

@@ -92,15 +92,15 @@ func OrderedByKey() SharedOption {
 	return shared{func(s *settings) { s.ordered = true }, func(h *handler) { h.ordered = true }}
 }
 
-// On handles the events whose data is the message T, with its types as they are written on the message.
+// On handles the events whose data is the message T, with its types as they are written on the message. Any other T than a generated message
+// is an error of Subscribe: no type of Go says which message a dynamicpb.Message is.
 func On[T proto.Message](handle func(context.Context, *Event, T) error, options ...HandlerOption) Option {
-	var zero T
-	if any(zero) == nil {
-		return option(func(s *settings) {
-			s.handlers = append(s.handlers, &handler{problem: fmt.Errorf("On: want a generated message type, got %v", reflect.TypeFor[T]())})
-		})
+	kind := kindOf[T]()
+	if kind == nil {
+		problem := fmt.Errorf("On: want a generated message type, got %v; what this program has no type for goes to Otherwise, and Client.Messages reads it",
+			reflect.TypeFor[T]())
+		return option(func(s *settings) { s.handlers = append(s.handlers, &handler{problem: problem}) })
 	}
-	kind := zero.ProtoReflect().Type()
 	h := &handler{message: kind.Descriptor(), call: func(ctx context.Context, e *Event) error {
 		message := kind.New().Interface()
 		if err := e.GetData().UnmarshalTo(message); err != nil {
@@ -121,6 +121,22 @@ func On[T proto.Message](handle func(context.Context, *Event, T) error, options 
 		}
 	}
 	return option(func(s *settings) { s.handlers = append(s.handlers, h) })
+}
+
+// kindOf is the message that T is; nil where a T can't say so, or is none of those that the message makes.
+func kindOf[T proto.Message]() (kind protoreflect.MessageType) {
+	// Without a value most other implementations can't answer.
+	defer func() {
+		if recover() != nil {
+			kind = nil
+		}
+	}()
+	var zero T
+	kind = zero.ProtoReflect().Type()
+	if _, made := kind.New().Interface().(T); !made {
+		return nil
+	}
+	return kind
 }
 
 // unreadable says that the bytes of an event are not the message that they are said to be.

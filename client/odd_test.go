@@ -13,10 +13,14 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/hookbridge/hookbridge/client"
 	"github.com/hookbridge/hookbridge/client/clienttest"
 )
+
+// wrapped is a message that no data of an event becomes.
+type wrapped struct{ *userCreated }
 
 // Options that can't be meant are errors of Subscribe, before it asks anything of a bridge.
 func TestOddOptions(t *testing.T) {
@@ -25,7 +29,10 @@ func TestOddOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	const most = 1 << 40
+	const (
+		most    = 1 << 40
+		dynamic = "; what this program has no type for goes to Otherwise, and Client.Messages reads it"
+	)
 	rest := client.Options(unfit, client.Otherwise(client.Skip))
 	for want, options := range map[string]client.Option{
 		"Concurrency: want at most 100000, got 1099511627776": client.Options(client.Otherwise(client.Skip), client.Concurrency(most)),
@@ -33,8 +40,14 @@ func TestOddOptions(t *testing.T) {
 			onUser(func(context.Context, int64) error { return nil }, client.Concurrency(most))),
 		"the handler of hookbridge.hmac.v1.UserCreated is nil": client.Options(rest,
 			client.On[*userCreated](nil)),
-		"On: want a generated message type, got protoreflect.ProtoMessage": client.Options(rest,
+		"On: want a generated message type, got protoreflect.ProtoMessage" + dynamic: client.Options(rest,
 			client.On(func(context.Context, *client.Event, proto.Message) error { return nil }, client.Concurrency(0))),
+		"On: want a generated message type, got *dynamicpb.Message" + dynamic: client.Options(rest,
+			client.On(func(context.Context, *client.Event, *dynamicpb.Message) error { return nil }, client.OrderedByKey())),
+		"On: want a generated message type, got client_test.wrapped" + dynamic: client.Options(rest,
+			client.On(func(context.Context, *client.Event, wrapped) error { return nil })),
+		"On: want a generated message type, got *client_test.wrapped" + dynamic: client.Options(rest,
+			client.On(func(context.Context, *client.Event, *wrapped) error { return nil })),
 	} {
 		t.Run(want, func(t *testing.T) {
 			if err := c.Subscribe(t.Context(), "s", options); err == nil || err.Error() != "subscribe: "+want {

@@ -30,6 +30,7 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 	stream, err := u.client.events.Subscribe(ctx, u.request, u.callOptions()...)
 	s := &session{ctx: ctx}
 	confirmed := false
+	short := 0 // heartbeats in a row that told of a journal which ends too early
 	var extender sync.WaitGroup
 	// The stream ends first, then what waits for its end.
 	defer func() {
@@ -81,10 +82,14 @@ func (u *subscriber) stream(life context.Context, stopped <-chan struct{}, stand
 			case <-ctx.Done():
 			}
 		case *hookbridgev1.SubscribeResponse_Heartbeat:
-			if u.isOther(m.Heartbeat.GetJournalEnd()) {
-				err = errOther
+			if u.endsTooEarly(m.Heartbeat.GetJournalEnd()) {
+				if short++; short == surelyShort {
+					u.request.Start, u.known = Beginning(), 0
+					err = errOther
+				}
 				break
 			}
+			short = 0
 			u.resumeAt(m.Heartbeat.GetPosition())
 			u.known = max(u.known, m.Heartbeat.GetJournalEnd())
 		case *hookbridgev1.SubscribeResponse_Gap:
@@ -120,15 +125,14 @@ func (u *subscriber) resumeAt(sequence int64) {
 // errOther ends the stream of an ephemeral subscription that stands behind the end of a journal which is not the one that it was in.
 var errOther = errors.New("the bridge has another journal than before, which is read from its beginning")
 
-// isOther says whether a journal is another one, because it ends before its end as it was known, and lets an ephemeral subscription begin with
-// it. One that asked for what was still to come, by its sequence, waits for that as before. It is asked with a heartbeat, and not at once: where
-// bridges share a journal they see its end some moments apart.
-func (u *subscriber) isOther(end int64) bool {
-	if u.request.Subscription != "" || end == 0 || end >= u.known || u.request.GetStart().GetSequence() > u.known {
-		return false
-	}
-	u.request.Start, u.known = Beginning(), 0
-	return true
+// surelyShort is how many heartbeats in a row, on one stream, must tell of a journal that ends before its end as it was known until it is taken for
+// another one. Fewer are no reason to see everything again: where bridges share a journal one may see its end a while later than another.
+const surelyShort = 3
+
+// endsTooEarly says whether a journal ends before its end as it was known, so that an ephemeral subscription waits behind it. One that asked for
+// what was still to come, by its sequence, waits for that as before.
+func (u *subscriber) endsTooEarly(end int64) bool {
+	return u.request.Subscription == "" && end > 0 && end < u.known && u.request.GetStart().GetSequence() <= u.known
 }
 
 // callOptions let events through that the caller wants larger than gRPC's clients take them.

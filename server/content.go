@@ -44,7 +44,7 @@ func contentOf(r *http.Request, events journal.Journal) (*hookbridgev1.Content, 
 	case errors.Is(err, journal.ErrNotFound):
 		return nil, fault.ErrEventNotFound
 	case err != nil:
-		return nil, errors.Join(fault.ErrJournalUnavailable, err)
+		return nil, fault.Because(fault.ErrJournalUnavailable, err)
 	}
 	if !auth.From(r.Context()).MayRead(stored.Source, stored.Type) {
 		return nil, fault.ErrEventNotFound

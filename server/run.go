@@ -110,13 +110,14 @@ func (s *Server) shutdown(endRooms func()) error {
 func (s *Server) finishDeliveries(ctx context.Context, most time.Duration) error {
 	ctx, abort := context.WithTimeout(ctx, most)
 	defer abort()
-	arriving, end := context.WithTimeout(ctx, most-min(most/5, time.Second))
+	last := min(most/5, time.Second)
+	arriving, end := context.WithTimeout(ctx, most-last)
 	defer end()
 	late := s.edge.Finish(arriving)
 	if late != nil {
-		cut := s.edge.Cut()
+		s.edge.Cut(last / 4)
 		// Those that had arrived may still be in time.
-		if err := s.edge.Finish(ctx); cut == 0 {
+		if err := s.edge.Finish(ctx); s.edge.CutOff() == 0 {
 			late = err
 		}
 	}

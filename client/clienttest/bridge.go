@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -140,7 +141,8 @@ func New(t TB, options ...Option) *Bridge {
 		const buffer = 1 << 20
 		b.listener = bufconn.Listen(buffer)
 	}
-	b.server = grpc.NewServer()
+	// Clients ping while nothing comes, as often as a bridge lets them.
+	b.server = grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}))
 	hookbridgev1.RegisterEventServiceServer(b.server, &events{b: b})
 	go func() { b.served <- b.server.Serve(b.listener) }()
 	t.Cleanup(b.close)

@@ -296,6 +296,22 @@ func TestMembersAndGaps(t *testing.T) {
 	})
 }
 
+// However rarely it says that it lives, its clients stay, though they ask for that more often.
+func TestRareHeartbeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := clienttest.New(t)
+		var ends []string
+		r := subscribe(t, b, "idle", always(client.Skip), client.Heartbeat(5*time.Minute),
+			client.OnDisconnected(func(err error, _ time.Duration) { ends = append(ends, err.Error()) }))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(ends) > 0 {
+			t.Errorf("its stream ended: %q", ends)
+		}
+		r.stop()
+	})
+}
+
 // A bridge that says nothing is left after three heartbeats.
 func TestMute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,18 +8,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/internal/chance"
 )
 
 // TestNothingAcknowledgedIsLostToKill is guarantees 2, 3, 5 and 7 on the real binary: it is killed under load, again and again.
@@ -33,9 +32,8 @@ func TestNothingAcknowledgedIsLostToKill(t *testing.T) {
 	if testing.Short() {
 		kills = 4
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	// When the bridge is killed is drawn; what it does just then is the machine's, and no seed has it again.
+	random := chance.Of(chance.Seed(t))
 
 	config := configFile(t, "")
 	l := newLedger()

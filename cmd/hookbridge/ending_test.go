@@ -4,16 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// What shows events and can't write them any more ends and says why. Whoever reads it only to a point, like head, ends it without a word.
+// What shows events and can't write them any more ends and says why. Whoever reads it only to a point, like head, ends it without a word. What
+// forward has posted by then is not posted again.
 func TestOutputThatEnds(t *testing.T) {
 	config := configFile(t, "")
 	bridge := start(t, config)
@@ -26,11 +29,17 @@ func TestOutputThatEnds(t *testing.T) {
 		}
 	}
 	send("one")
-	commands := map[string][]string{
-		"tail":    {"tail", "--server", bridge.grpc, "--from", "beginning"},
-		"forward": {"forward", "--server", bridge.grpc, "--to", app.URL, "--from", "beginning", "--subscription", "full"},
+	// acknowledged wants a subscription to stand behind the last event, with nothing that would come again.
+	acknowledged := func(t *testing.T, name string, last int) {
+		t.Helper()
+		out, errOut, code := execute(t, "subscriptions", "show", name, "--server", bridge.grpc, "--json")
+		if code != 0 || !strings.Contains(out, fmt.Sprintf(`"position":"%d"`, last+1)) || strings.Contains(out, "waiting_events") {
+			t.Errorf("what was posted is not acknowledged: %d %s%s", code, out, errOut)
+		}
 	}
-	for name, args := range commands {
+	tail := []string{"tail", "--server", bridge.grpc, "--from", "beginning"}
+	forward := []string{"forward", "--server", bridge.grpc, "--to", app.URL, "--from", "beginning", "--subscription"}
+	for name, args := range map[string][]string{"tail": tail, "forward": slices.Concat(forward, []string{"full"})} {
 		t.Run(name+" to a full disk", func(t *testing.T) {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			if err != nil {
@@ -48,29 +57,48 @@ func TestOutputThatEnds(t *testing.T) {
 			if got := said.String(); got != want && !strings.HasSuffix(got, "\n"+want) {
 				t.Errorf("it said %q, want %q at the end", got, want)
 			}
+			if name == "forward" {
+				acknowledged(t, "full", 1)
+			}
 		})
 	}
-	t.Run("tail to a pipe that is closed", func(t *testing.T) {
-		cmd := exec.CommandContext(t.Context(), binary(t), commands["tail"]...)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-		_ = stdout.Close()
-		send("two")
-		err = cmd.Wait()
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGPIPE || said.Len() > 0 {
-			t.Errorf("tail ended with %v and said %q", err, &said)
-		}
-	})
+	for n, tc := range []struct {
+		args []string
+		said string
+	}{
+		{tail, ""},
+		{slices.Concat(forward, []string{"read"}), "hookbridge: forwarding to " + app.URL + " with the subscription read\n"},
+	} {
+		t.Run(tc.args[0]+" to a pipe that is closed", func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), binary(t), tc.args...)
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			// A line for each event that there is.
+			for in, events := bufio.NewReader(stdout), 0; events <= n; {
+				line, err := in.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(line, "  demo  user_created  ") {
+					events++
+				}
+			}
+			_ = stdout.Close()
+			send(fmt.Sprint("more-", n))
+			err = cmd.Wait()
+			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGPIPE || said.String() != tc.said {
+				t.Errorf("it ended with %v and said %q", err, &said)
+			}
+		})
+	}
+	acknowledged(t, "read", 3)
 }
 
 // Ctrl-C while an application takes its time says what is waited for, and waits for it.

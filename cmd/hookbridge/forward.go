@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hookbridge/hookbridge/client"
@@ -107,9 +109,17 @@ type forward struct {
 
 	mu  sync.Mutex
 	out io.Writer
+	// end ends the command, for what it can't go on without.
+	end context.CancelCauseFunc
 }
 
+// follow posts events on until the context ends or nothing can be said of them any more. What was answered by then is acknowledged in any case,
+// so a reader of the output that goes away, like head, must not end the process at once.
 func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridgev1.Start, sources, types []string) error {
+	ctx, f.end = context.WithCancelCause(ctx)
+	defer f.end(nil)
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGPIPE)
 	err := c.Subscribe(ctx, f.name,
 		client.Name("hookbridge forward"), client.From(start), client.Sources(sources...), client.Types(types...), client.Content(),
 		// Few at a time: what waits has its deadline running.
@@ -117,7 +127,16 @@ func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridg
 		client.OnConnected(f.connected), client.OnDisconnected(f.disconnected), client.OnGap(f.gap),
 		client.OnFailure(func(*client.Event, error) {}),
 		client.Otherwise(func(life context.Context, e *client.Event) error { return f.deliver(life, ctx, e) }))
-	return told(err)
+	signal.Stop(closed)
+	var unsaid *unsaidError
+	if err != nil || !errors.As(context.Cause(ctx), &unsaid) {
+		return told(err)
+	}
+	if errors.Is(unsaid, syscall.EPIPE) {
+		// Now it may: it ends as any program does that writes to nobody.
+		_, _ = fmt.Fprintln(f.out)
+	}
+	return unsaid
 }
 
 // connected says where events go once they can, and later only that they can again.
@@ -135,7 +154,14 @@ const forwardDrain = 20 * time.Second
 // forwardWindow is how many events may wait for the application.
 const forwardWindow = 10
 
-// deliver posts one event and shows a line about it. An error gives the event back. Whoever has interrupted the command is told that an
+// unsaidError is why what became of an event can't be shown.
+type unsaidError struct{ cause error }
+
+func (u *unsaidError) Error() string { return u.cause.Error() }
+func (u *unsaidError) Unwrap() error { return u.cause }
+
+// deliver posts one event and shows a line about it. An error gives the event back; that the line can't be shown is none, because the application
+// has the event, and ends the command. Whoever has interrupted the command is told that an
 // answer is waited for.
 func (f *forward) deliver(ctx, interrupted context.Context, e *client.Event) error {
 	answered := context.AfterFunc(interrupted, func() {
@@ -161,7 +187,7 @@ func (f *forward) deliver(ctx, interrupted context.Context, e *client.Event) err
 	defer f.mu.Unlock()
 	if _, werr := fmt.Fprintf(f.out, "%s  %s  %s  %s  %s\n", f.printer.paint(dim, time.Now().Format(time.TimeOnly)), f.printer.paint(bold, e.GetSource()),
 		f.printer.paint(bold, e.GetType()), f.printer.paint(dim, e.GetId()), f.printer.paint(color, result)); werr != nil {
-		return fmt.Errorf("%w: %w", client.ErrStop, werr)
+		f.end(&unsaidError{werr})
 	}
 	return err
 }

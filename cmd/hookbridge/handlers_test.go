@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/hookbridge/hookbridge/client"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/internal/chance"
 )
 
 // The environment that makes the test binary a subscriber in a process of its own, which can be killed.
@@ -106,6 +106,7 @@ func TestHandlersSeeEveryEvent(t *testing.T) {
 	if testing.Short() {
 		kills = 6
 	}
+	random := chance.Of(chance.Seed(t))
 	config := configFile(t, "")
 	bridge := start(t, config)
 	fix(t, config, bridge)
@@ -138,7 +139,7 @@ func TestHandlersSeeEveryEvent(t *testing.T) {
 	for n := range kills {
 		from := posted.Load()
 		await(t, fmt.Sprintf("%d more events before kill %d", 20, n), func() bool { return posted.Load() >= from+20 })
-		pause(ctx, time.Duration(rand.IntN(60))*time.Millisecond)
+		pause(ctx, time.Duration(random.IntN(60))*time.Millisecond)
 		if n%2 == 0 {
 			bridge.kill(t)
 			bridge = start(t, config)

@@ -17,8 +17,12 @@ func TestSend(t *testing.T) {
   - {name: terse, provider: dropbox_sign, secrets: ["file:./secret"]}
   - {name: acme, provider: acme, secrets: ["file:./secret"]}
   - {name: shop, provider: stripe, secrets: ["file:./secret"]}
+  - {name: pay, provider: adyen, secrets: ["file:./adyen"]}
 providers: [acme.yaml]
 `)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "adyen"), []byte(strings.Repeat("44", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const acme = `{key: acme, name: Acme, docs_url: "https://acme.example/docs", schemes: [{name: token, algorithm: token, signature: [{header: Token}]}], bodies: [{media_type: application/json}], retries: true, evidence: [a reader]}`
 	if err := os.WriteFile(filepath.Join(filepath.Dir(config), "acme.yaml"), []byte(acme), 0o600); err != nil {
 		t.Fatal(err)
@@ -64,6 +68,7 @@ providers: [acme.yaml]
 		{[]string{"shop", "invoice.paid", "--duplicate"}, `200 .*"duplicate":false}\n200 .*"duplicate":true}\n`, ``, 0},
 		{[]string{"shop", "invoice.paid", "--count", "3"}, `3 deliveries: 3 with 200; 0 duplicates; .*\n`, ``, 0},
 		{[]string{"shop", "invoice.paid", "--count", "3", "--set", "id=evt_1"}, `3 deliveries: 3 with 200; 2 duplicates; .*\n`, ``, 0},
+		{[]string{"pay", "--count", "3"}, `3 deliveries: 3 with 200; 0 duplicates; .*\n`, ``, 0},
 		{[]string{"acme"}, ``, `hookbridge: Acme has no sample; give a body with --file\n`, 1},
 		{[]string{"acme", "order.placed"}, ``, `hookbridge: Acme has no sample; give a body with --file\n`, 1},
 		{
@@ -83,6 +88,10 @@ providers: [acme.yaml]
 				t.Errorf("got %d\n%s%s\nwant %d\n%s%s", code, out, errOut, tc.code, tc.out, tc.err)
 			}
 		})
+	}
+	// The events of a list have ids of their own, too: none was taken for one that is known.
+	if out, errOut, code := call(t.Context(), "events", "list", "--source", "pay", "--server", bridge.grpc, "--json"); code != 0 || strings.Count(out, "\n") != 3 {
+		t.Errorf("the events of lists: %d %s%s", code, out, errOut)
 	}
 	out, errOut, code := call(t.Context(), "events", "show", "1", "--server", bridge.grpc, "--json", "--content")
 	body := base64.StdEncoding.EncodeToString([]byte(`{"event":"user_created","user_id":7,"name":"Tern"}`))

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
 
 	"github.com/hookbridge/hookbridge/server/config"
 	"github.com/hookbridge/hookbridge/server/delivery"
@@ -66,7 +64,7 @@ func sendCommand() *cobra.Command {
 			if d.body, err = set(d.body, sets); err != nil {
 				return err
 			}
-			d.renewed = d.renewed && !setsID(sets, d.source.Pack().IDPath())
+			d.renewed = d.renewed && !setsID(sets, d.source.Pack())
 			if d.authorities, err = authorities(ca); err != nil {
 				return err
 			}
@@ -209,26 +207,16 @@ func (d *draft) fill(catalogue *provider.Catalogue, file string) (err error) {
 
 // bodyOf is the body of a delivery with an id: what the bridge knows as a duplicate has the same one.
 func (d *draft) bodyOf(id string) []byte {
-	path := d.source.Pack().IDPath()
-	if !d.renewed || path == "" {
+	if !d.renewed {
 		return d.body
 	}
-	was := gjson.GetBytes(d.body, path)
-	if was.Type != gjson.String {
-		return d.body
-	}
-	// What says of what kind the id is, like evt_, stays.
-	body, err := sjson.SetBytes(d.body, path, was.Str[:strings.LastIndexByte(was.Str, '_')+1]+id)
-	if err != nil {
-		return d.body
-	}
-	return body
+	return d.source.Pack().Renew(d.body, id)
 }
 
-// setsID says that the caller has chosen the id.
-func setsID(sets []string, path string) bool {
+// setsID says that the caller has chosen the id, or one of a list.
+func setsID(sets []string, pack *provider.Pack) bool {
 	return slices.ContainsFunc(sets, func(s string) bool {
 		at, _, _ := strings.Cut(s, "=")
-		return at == path
+		return pack.HasID(at)
 	})
 }

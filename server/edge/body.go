@@ -35,17 +35,15 @@ const (
 func (h *Handler) read(
 	w http.ResponseWriter, r *http.Request, in io.Reader, s *provider.Source, started time.Time,
 ) (body []byte, release func(), err error) {
-	if !h.running.read(w) {
-		return nil, func() {}, fault.ErrShuttingDown
-	}
-	defer h.running.arrived(w)
-	body, release, err = h.budget.read(r, in, s.MaxBody(), s.HoldUntil(started).Sub(h.cfg.Now()))
-	unread := errors.Is(err, fault.ErrMalformedRequest) || errors.Is(err, fault.ErrRequestTimeout)
-	if unread && h.running.isCutting() {
-		// Why is for the log only, and is no reason for the sender.
-		err = fmt.Errorf("%w: the body had not arrived: %v", fault.ErrShuttingDown, err)
-	}
-	return body, release, err
+	h.running.read(w)
+	defer func() {
+		unread := errors.Is(err, fault.ErrMalformedRequest) || errors.Is(err, fault.ErrRequestTimeout)
+		if h.running.arrived(w, err == nil, unread) {
+			// Why is for the log only, and is no reason for the sender.
+			err = fmt.Errorf("%w: the body had not arrived: %v", fault.ErrShuttingDown, err)
+		}
+	}()
+	return h.budget.read(r, in, s.MaxBody(), s.HoldUntil(started).Sub(h.cfg.Now()))
 }
 
 // budget bounds the bytes of bodies that are in memory at the same time. What a body takes is what was allocated for it, not what

@@ -60,12 +60,17 @@ func (b *syncBuffer) String() string {
 
 func open(t *testing.T, key string, change ...func(*provider.SourceConfig, *Config, *Endpoint)) *bridge {
 	t.Helper()
+	return openPack(t, builtin(t, key), 30*time.Second, change...)
+}
+
+func builtin(t *testing.T, key string) *provider.Pack {
+	t.Helper()
 	catalogue, err := provider.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	pack, _ := catalogue.Get(key)
-	return openPack(t, pack, 30*time.Second, change...)
+	return pack
 }
 
 func openPack(t *testing.T, pack *provider.Pack, readTimeout time.Duration, change ...func(*provider.SourceConfig, *Config, *Endpoint)) *bridge {

@@ -1,14 +1,19 @@
 package edge
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,39 +68,90 @@ func TestFinishWaitsForWhatRuns(t *testing.T) {
 	})
 }
 
-// However deliveries come, none runs when Finish has returned, and it returns although they go on coming.
+// However deliveries come, none runs when Finish has returned, and it returns when the last one has ended, although they go on coming.
 func TestNothingRunsAfterFinish(t *testing.T) {
-	for range 200 {
-		r := newRunning()
-		var comers sync.WaitGroup
-		over := make(chan struct{})
-		late := make(chan struct{}, 1)
-		for range 4 {
-			comers.Go(func() {
-				for n := 0; n < 1000; n++ {
-					if !r.enter() {
-						continue
-					}
-					select {
-					case <-over:
-						select {
-						case late <- struct{}{}:
-						default:
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &Handler{running: newRunning()}
+			var comers sync.WaitGroup
+			var inside atomic.Int64
+			var last atomic.Int64 // when one ended
+			var finished, over atomic.Bool
+			start := time.Now()
+			some := func(chance *rand.Rand) { time.Sleep(time.Duration(chance.Int64N(int64(10 * time.Millisecond)))) }
+			for n := range uint64(4) {
+				chance := rand.New(rand.NewPCG(seed, n))
+				comers.Go(func() {
+					for !over.Load() {
+						if some(chance); !h.running.enter() {
+							continue
 						}
-					default:
+						inside.Add(1)
+						if some(chance); finished.Load() {
+							t.Errorf("seed %d: a delivery ran after Finish had returned", seed)
+						}
+						inside.Add(-1)
+						last.Store(int64(time.Since(start)))
+						h.running.leave()
 					}
-					r.leave()
+				})
+			}
+			chance := rand.New(rand.NewPCG(seed, 4))
+			for range 10 {
+				some(chance)
+			}
+			h.Drain()
+			drained := int64(time.Since(start))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := h.Finish(ctx)
+			finished.Store(true)
+			if n := inside.Load(); err != nil || n != 0 {
+				t.Errorf("seed %d: Finish returned %v while %d were running", seed, err, n)
+			}
+			if got, want := int64(time.Since(start)), max(drained, last.Load()); got != want {
+				t.Errorf("seed %d: Finish returned at %d, want it at %d", seed, got, want)
+			}
+			for range 10 {
+				some(chance)
+			}
+			over.Store(true)
+			comers.Wait()
+		})
+	}
+}
+
+// To begin and to see that it is too late for that is one step: what comes just then is not begun behind the back of Finish. With two steps there
+// is a moment between them, which two processors hit within these rounds; one alone hardly does.
+func TestWhatComesJustThenIsNotBegun(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 10_000 {
+		h := &Handler{running: newRunning()}
+		var finished, ready atomic.Bool
+		var comers sync.WaitGroup
+		comers.Go(func() {
+			ready.Store(true)
+			for n := 0; h.running.enter(); h.running.leave() {
+				if n++; n%1024 == 0 {
+					runtime.Gosched() // where there is one processor, the other goroutine has its turn
 				}
-			})
+				for range 20 {
+					if finished.Load() {
+						t.Error("a delivery ran after Finish had returned")
+						return
+					}
+				}
+			}
+		})
+		for !ready.Load() {
+			runtime.Gosched()
 		}
-		r.phase.Store(draining)
-		if err := r.wait(t.Context()); err != nil {
+		h.Drain()
+		err := h.Finish(ctx)
+		finished.Store(true)
+		if comers.Wait(); err != nil || t.Failed() {
 			t.Fatal(err)
-		}
-		close(over)
-		comers.Wait()
-		if len(late) > 0 {
-			t.Fatal("a delivery ran after Finish had returned")
 		}
 	}
 }
@@ -126,15 +182,16 @@ func TestCutBodiesAreNoFaultOfTheirSenders(t *testing.T) {
 		"chunked":   b.begin(t, "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(half), half)),
 	}
 	b.handler.Drain()
-	if n := b.handler.Cut(); n != len(cut) {
-		t.Errorf("it cut off %d of %d", n, len(cut))
-	}
+	b.handler.Cut(time.Millisecond)
 	for name, conn := range cut {
 		answer, err := io.ReadAll(conn)
 		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") || !strings.Contains(string(answer), `"SHUTTING_DOWN"`) ||
 			!strings.Contains(string(answer), "\r\nRetry-After: 1\r\n") || !strings.Contains(string(answer), "\r\nConnection: close\r\n") {
 			t.Errorf("%s: got %q, %v", name, answer, err)
 		}
+	}
+	if n := b.handler.CutOff(); n != len(cut) {
+		t.Errorf("it cut off %d of %d", n, len(cut))
 	}
 	if err := working.Err(); err != nil {
 		t.Errorf("the delivery that had arrived: %v", err)
@@ -157,6 +214,141 @@ hookbridge_deliveries_total{reason="SHUTTING_DOWN",source="demo",status="503"} 2
 	if log := b.log.String(); strings.Count(log, "status=503 reason=SHUTTING_DOWN") != 2 || strings.Contains(log, "MALFORMED") {
 		t.Errorf("it logged %s", log)
 	}
+}
+
+// pipes is a listener in memory, by the clock of a synctest bubble.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, open := <-p
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// What arrives in the last moments is not cut off: it is read, and then worked at for as long as any other.
+func TestTheLastBytesOfABodyAreRead(t *testing.T) {
+	const body, within, work = `{"event":"user_created"}`, 100 * time.Millisecond, 3 * time.Second
+	announced := [2]string{fmt.Sprintf("Content-Length: %d", len(body)), body}
+	chunked := [2]string{"Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)}
+	for _, tc := range []struct {
+		name  string
+		sent  [2]string
+		after time.Duration
+		want  string
+	}{
+		{"as it is cut", announced, 0, "200 OK"},
+		{"as it is cut, in chunks", chunked, 0, "200 OK"},
+		{"at the last moment", announced, within - 1, "200 OK"},
+		{"at the last moment, in chunks", chunked, within - 1, "200 OK"},
+		{"too late", announced, within, "503 Service Unavailable"},
+		{"too late, in chunks", chunked, within, "503 Service Unavailable"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := closed(t, builtin(t, "hmac"), func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
+					c.Next = func(ctx context.Context, w http.ResponseWriter, _ *delivery.Delivery) error {
+						select {
+						case <-time.After(work):
+						case <-ctx.Done():
+							return ctx.Err()
+						}
+						_, err := io.WriteString(w, "receipt")
+						return err
+					}
+				})
+				server, listener, served := b.handler.Server(30*time.Second), make(pipes, 1), make(chan error, 1)
+				go func() { served <- server.Serve(listener) }()
+				here, there := net.Pipe()
+				listener <- there
+				in := bufio.NewReader(here)
+				write := func(text string) {
+					t.Helper()
+					if _, err := io.WriteString(here, text); err != nil {
+						t.Fatal(err)
+					}
+				}
+				answer := func() string {
+					t.Helper()
+					resp, err := http.ReadResponse(in, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = resp.Body.Close()
+					return resp.Status
+				}
+				write("POST /webhooks/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Signature: " + sign(body) +
+					"\r\nExpect: 100-continue\r\n" + tc.sent[0] + "\r\n\r\n")
+				if got := answer(); got != "100 Continue" {
+					t.Fatalf("got %s", got)
+				}
+				half := len(tc.sent[1]) / 2
+				write(tc.sent[1][:half])
+				b.handler.Drain()
+				b.handler.Cut(within)
+				cut := 0
+				if time.Sleep(tc.after); tc.after < within {
+					write(tc.sent[1][half:])
+				} else {
+					cut = 1
+				}
+				if got := answer(); got != tc.want {
+					t.Errorf("want %s, got %s", tc.want, got)
+				}
+				if n := b.handler.CutOff(); n != cut {
+					t.Errorf("want %d cut off, got %d", cut, n)
+				}
+				_ = here.Close()
+				if err := b.handler.Finish(t.Context()); err != nil {
+					t.Error(err)
+				}
+				close(listener)
+				if err := <-served; !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A body whose reading begins after that has no longer than the others, and one that was read whole just before is not what ends its delivery.
+func TestBodiesAroundACut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, before, after := newRunning(), &deadlines{ResponseWriter: httptest.NewRecorder()}, &deadlines{ResponseWriter: httptest.NewRecorder()}
+		r.read(before)
+		r.drain()
+		r.cut(time.Second)
+		until := time.Now().Add(time.Second)
+		if !before.until.Equal(until) {
+			t.Errorf("want until %v, got %v", until, before.until)
+		}
+		if r.arrived(before, true, false) || !before.until.IsZero() {
+			t.Errorf("it has arrived, and may be read until %v", before.until)
+		}
+		time.Sleep(time.Minute)
+		r.read(after)
+		if !after.until.Equal(until) {
+			t.Errorf("want until %v, got %v", until, after.until)
+		}
+		if !r.arrived(after, false, true) {
+			t.Error("it was cut off")
+		}
+	})
+}
+
+// deadlines remembers until when may be read.
+type deadlines struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (d *deadlines) SetReadDeadline(until time.Time) error {
+	d.until = until
+	return nil
 }
 
 // A sender that goes away by itself while others are finished is at fault as ever.

@@ -32,6 +32,16 @@ func Detail(sentinel error, format string, args ...any) error {
 	return &detailed{error: fmt.Errorf("%w: %s", sentinel, text), text: text}
 }
 
+// Because returns a fault, a sentinel or one with Detail, whose private face is its cause's text alone: for causes that say the same in the words of
+// their own room, which would be logged twice else.
+func Because(fault, cause error) error { return &because{fault, cause} }
+
+// because is a fault and its cause.
+type because struct{ fault, cause error }
+
+func (b *because) Error() string   { return b.cause.Error() }
+func (b *because) Unwrap() []error { return []error{b.fault, b.cause} }
+
 // Invalid returns sentinel with the fields that were refused, which the sender is shown.
 func Invalid(sentinel error, text string, violations ...Violation) error {
 	private := text

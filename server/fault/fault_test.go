@@ -113,6 +113,26 @@ func TestInvalidForTheLog(t *testing.T) {
 	}
 }
 
+// A fault of which the cause says all has the fault's face outside, and the cause's alone in the log.
+func TestBecause(t *testing.T) {
+	cause := errors.New("journal is unavailable: disk on fire")
+	for _, tc := range []struct {
+		fault error
+		text  string
+	}{
+		{ErrJournalUnavailable, "the event could not be stored; send it again"},
+		{Detail(ErrJournalUnavailable, "try again"), "try again"},
+	} {
+		err := Because(tc.fault, cause)
+		if err.Error() != cause.Error() || !errors.Is(err, cause) || !errors.Is(err, ErrJournalUnavailable) {
+			t.Errorf("got %q", err)
+		}
+		if status, reason, text := Told(err); status != 503 || reason != "JOURNAL_UNAVAILABLE" || text != tc.text {
+			t.Errorf("told %d %s %q", status, reason, text)
+		}
+	}
+}
+
 // What strangers get is written by hand, and is what protojson writes.
 func TestStrangersGetTheSame(t *testing.T) {
 	for _, r := range table {

@@ -189,12 +189,14 @@ func classify(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, journal.ErrFull):
-		return fmt.Errorf("%w: %w", fault.ErrJournalFull, err)
+		return fault.Because(fault.ErrJournalFull, err)
 	case errors.Is(err, journal.ErrTooLarge):
 		return fmt.Errorf("%w: %w", fault.ErrBodyTooLarge, err)
 	case errors.Is(err, journal.ErrClosed):
 		return fmt.Errorf("%w: %w", fault.ErrShuttingDown, err)
-	case errors.Is(err, journal.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, journal.ErrUnavailable):
+		return fault.Because(fault.ErrJournalUnavailable, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", fault.ErrJournalUnavailable, err)
 	default:
 		return err

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -127,7 +129,9 @@ func (p *platter) restore(from, to string, left remains) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
-	for name, inode := range p.folders[from] {
+	// In an order that is always the same, for what is drawn of the remains.
+	for _, name := range slices.Sorted(maps.Keys(p.folders[from])) {
+		inode := p.folders[from][name]
 		source, target := filepath.Join(from, name), filepath.Join(to, name)
 		if _, ok := p.folders[source]; ok {
 			if err := p.restore(source, target, left); err != nil {

@@ -10,31 +10,33 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hookbridge/hookbridge/internal/chance"
 )
 
 // Guarantee 2, 2xx means on disk: after a power cut at any moment, every event whose append was answered is there, once, under its
 // sequence, and so is every record; whatever became of the bytes that were not synced. With little room the server's blocks are
 // small, so that the cuts also hit moments when a new one was begun, or an old one removed.
 func TestPowerCut(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	// When the power is cut, and what is left then, is drawn. What the writers have written by then is up to how they run.
+	seed := chance.Seed(t)
 	rounds := 12
 	if testing.Short() {
 		rounds = 4
 	}
-	tails := map[string]remains{
-		"nothing unsynced is left": func([]byte) []byte { return nil },
-		"a part of it is left":     func(b []byte) []byte { return b[:random.IntN(len(b)+1)] },
-		"zeros are left":           func(b []byte) []byte { return make([]byte, random.IntN(len(b)+1)) },
+	tails := map[string]func(*rand.Rand, []byte) []byte{
+		"nothing unsynced is left": func(*rand.Rand, []byte) []byte { return nil },
+		"a part of it is left":     func(r *rand.Rand, b []byte) []byte { return b[:r.IntN(len(b)+1)] },
+		"zeros are left":           func(r *rand.Rand, b []byte) []byte { return make([]byte, r.IntN(len(b)+1)) },
 	}
 	var erased, letters, removed int
 	for room, maxBytes := range map[string]int64{"much room": 1 << 20, "little room": 120_000} {
 		for name, left := range tails {
 			t.Run(room+", "+name, func(t *testing.T) {
 				total := 0
-				for range rounds {
-					answered := cutPower(t, maxBytes, 1+random.IntN(100), false, left)
+				for round := range rounds {
+					random := chance.Of(seed, room, name, round)
+					answered := cutPower(t, maxBytes, 1+random.IntN(100), false, func(b []byte) []byte { return left(random, b) })
 					for _, problem := range answered.missing(t) {
 						t.Error(problem)
 					}

@@ -138,9 +138,9 @@ func (a active) sign(r *delivery.Request, kind body, key *signature.Key, id stri
 	return Signed{URL: signed.URL, Header: signed.Header, Body: signed.Body}, nil
 }
 
-// IDPath is where a document has the delivery's id, in gjson's notation; empty where the pack doesn't look for it in one member of it alone,
+// idPath is where a document has the delivery's id, in gjson's notation; empty where the pack doesn't look for it in one member of it alone,
 // or in a header first.
-func (p *Pack) IDPath() string {
+func (p *Pack) idPath() string {
 	if p.batch != nil {
 		return ""
 	}

@@ -80,7 +80,7 @@ func storeError(ctx context.Context, err error) error {
 		return err
 	}
 	if errors.Is(err, journal.ErrUnavailable) || errors.Is(err, journal.ErrClosed) {
-		return errors.Join(fault.Detail(fault.ErrJournalUnavailable, "the rejection log can't be read now"), err)
+		return fault.Because(fault.Detail(fault.ErrJournalUnavailable, "the rejection log can't be read now"), err)
 	}
 	return err
 }

@@ -53,6 +53,8 @@ func inspect(m *message, document []byte) report {
 	switch {
 	case !utf8.Valid(document):
 		in.notJSON("not JSON: not valid UTF-8")
+	case document == nil:
+		in.notJSON("no JSON: the body is empty, or what carries its JSON is not there, not readable, or there more than once")
 	case len(bytes.TrimSpace(document)) == 0:
 		in.notJSON("not JSON: empty")
 	case errors.Is(err, errSyntax):

@@ -3,7 +3,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -299,9 +298,9 @@ func (b *burier) trouble(err error) {
 // unburiable gives an error in storing a dead letter the face that callers know.
 func unburiable(err error) error {
 	if errors.Is(err, journal.ErrFull) {
-		return fmt.Errorf("%w: %w", fault.Detail(fault.ErrJournalFull, "there is no room for dead letters; redrive or purge some"), err)
+		return fault.Because(fault.Detail(fault.ErrJournalFull, "there is no room for dead letters; redrive or purge some"), err)
 	}
-	return fmt.Errorf("%w: %w", fault.Detail(fault.ErrJournalUnavailable, "the dead letter can't be stored now; the bridge tries on"), err)
+	return fault.Because(fault.Detail(fault.ErrJournalUnavailable, "the dead letter can't be stored now; the bridge tries on"), err)
 }
 
 // outlive returns a context that ends finalCommit after its parent: what is being stored when Run ends is better finished than stored

@@ -223,7 +223,7 @@ func journalFault(err error) error {
 	case errors.Is(err, journal.ErrClosed):
 		return fmt.Errorf("%w: %w", fault.ErrShuttingDown, err)
 	case errors.Is(err, journal.ErrUnavailable), errors.Is(err, journal.ErrFull):
-		return fmt.Errorf("%w: %w", fault.Detail(fault.ErrJournalUnavailable, "the journal can't be reached or can't write; try again"), err)
+		return fault.Because(fault.Detail(fault.ErrJournalUnavailable, "the journal can't be reached or can't write; try again"), err)
 	}
 	return err
 }

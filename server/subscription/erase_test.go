@@ -19,7 +19,7 @@ const (
 	noSuchEvent   = "NotFound EVENT_NOT_FOUND: there is no such event, or none any more"
 	noJournal     = "Unavailable JOURNAL_UNAVAILABLE: the journal can't be reached or can't write; try again"
 	auditedErase  = "action=erase event subscription= principal=ops "
-	auditedOnFire = " error=journal unavailable: the journal can't be reached or can't write; try again: journal is unavailable: disk on fire"
+	auditedOnFire = " error=journal is unavailable: disk on fire"
 )
 
 // forgotten is longer than an id is known for.
