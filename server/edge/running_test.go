@@ -318,7 +318,7 @@ func TestTheLastBytesOfABodyAreRead(t *testing.T) {
 // A body whose reading begins after that has no longer than the others, and one that was read whole just before is not what ends its delivery.
 func TestBodiesAroundACut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, before, after := newRunning(), &deadlines{ResponseWriter: httptest.NewRecorder()}, &deadlines{ResponseWriter: httptest.NewRecorder()}
+		r, before, after := newRunning(), &readUntil{ResponseWriter: httptest.NewRecorder()}, &readUntil{ResponseWriter: httptest.NewRecorder()}
 		r.read(before)
 		r.drain()
 		r.cut(time.Second)
@@ -340,14 +340,14 @@ func TestBodiesAroundACut(t *testing.T) {
 	})
 }
 
-// deadlines remembers until when may be read.
-type deadlines struct {
+// readUntil remembers until when may be read.
+type readUntil struct {
 	http.ResponseWriter
 	until time.Time
 }
 
-func (d *deadlines) SetReadDeadline(until time.Time) error {
-	d.until = until
+func (r *readUntil) SetReadDeadline(until time.Time) error {
+	r.until = until
 	return nil
 }
 
