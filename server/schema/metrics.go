@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,6 +16,8 @@ const other = "other"
 // metrics counts outcomes; nil counts nothing.
 type metrics struct {
 	decodes, mismatches *prometheus.CounterVec
+	// states are the labels of the states. Making one each time is half a hundredth of a delivery.
+	states map[hookbridgev1.Decoding_State]string
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -22,6 +25,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		return nil, nil
 	}
 	m := &metrics{
+		states: map[hookbridgev1.Decoding_State]string{},
 		decodes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookbridge_decode_total",
 			Help: "Documents decoded, by the element of the schema that claims their type (other: none does) and the outcome.",
@@ -31,27 +35,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Help: "Documents that did not fit the schema, by the field where they did not (other: none of the schema's).",
 		}, []string{"provider", "type", "field"}),
 	}
+	for state, name := range hookbridgev1.Decoding_State_name {
+		m.states[hookbridgev1.Decoding_State(state)] = strings.ToLower(strings.TrimPrefix(name, "STATE_"))
+	}
 	for _, c := range []prometheus.Collector{m.decodes, m.mismatches} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
 	}
 	return m, nil
-}
-
-// stateLabel is the name of a state in labels. Asking its descriptor each time is half a hundredth of a delivery.
-func stateLabel(state hookbridgev1.Decoding_State) string {
-	switch state {
-	case hookbridgev1.Decoding_STATE_TYPED:
-		return "typed"
-	case hookbridgev1.Decoding_STATE_UNTYPED:
-		return "untyped"
-	case hookbridgev1.Decoding_STATE_MISMATCH:
-		return "mismatch"
-	case hookbridgev1.Decoding_STATE_UNDECODABLE:
-		return "undecodable"
-	}
-	return "unspecified"
 }
 
 func (m *metrics) observe(provider string, c claim, decoded Decoded, found []violation) {
@@ -62,7 +54,7 @@ func (m *metrics) observe(provider string, c claim, decoded Decoded, found []vio
 	if c.message != nil {
 		element = c.element
 	}
-	m.decodes.WithLabelValues(provider, element, stateLabel(decoded.Decoding.GetState())).Inc()
+	m.decodes.WithLabelValues(provider, element, m.states[decoded.Decoding.GetState()]).Inc()
 	if c.message == nil || len(found) == 0 {
 		return
 	}
