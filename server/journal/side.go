@@ -26,6 +26,8 @@ type sideLog struct {
 	// removing is held by whoever removes entries. It guards the ledger.
 	removing *semaphore.Weighted
 	ledger   *ledger // nil with a cluster
+	// veil is over what is to be removed when there is room.
+	veil veil
 }
 
 var _ SideLog = (*sideLog)(nil)
@@ -135,6 +137,7 @@ func (l *sideLog) seen(st state, begun int64) {
 		l.tail.advance(st.end)
 	}
 	l.tail.trim(st.first)
+	l.veil.lift(func(id int64) bool { return id < st.first })
 }
 
 // readable returns the session, and what can be read.
@@ -156,12 +159,18 @@ func (l *sideLog) Read(ctx context.Context, q SideQuery) (SidePage, error) {
 	if from >= b.End {
 		return SidePage{Next: from}, nil
 	}
-	entries, next, err := l.fetch(ctx, c, q.Owner, from, b.End,
-		limit(q.MaxEntries, defaultReadEvents, maxReadEvents), limit(q.MaxBytes, defaultReadBytes, maxReadBytes))
-	if err != nil {
-		return SidePage{Next: q.From}, err
+	for {
+		entries, next, err := l.fetch(ctx, c, q.Owner, from, b.End,
+			limit(q.MaxEntries, defaultReadEvents, maxReadEvents), limit(q.MaxBytes, defaultReadBytes, maxReadBytes))
+		if err != nil {
+			return SidePage{Next: q.From}, err
+		}
+		// A page of which nothing may be seen is not the end.
+		if seen := l.veil.seen(entries); len(seen) > 0 || next >= b.End {
+			return SidePage{Entries: seen, Next: next}, nil
+		}
+		from = next
 	}
-	return SidePage{Entries: entries, Next: next}, nil
 }
 
 // Get returns one entry. See SideLog.
@@ -170,7 +179,7 @@ func (l *sideLog) Get(ctx context.Context, id int64) (SideEntry, error) {
 	if err != nil {
 		return SideEntry{}, err
 	}
-	if id < b.First || id >= b.End {
+	if id < b.First || id >= b.End || l.veil.over(id) {
 		return SideEntry{}, ErrNotFound
 	}
 	entries, _, err := l.fetch(ctx, c, "", id, id+1, 1, maxReadBytes)
@@ -183,7 +192,7 @@ func (l *sideLog) Get(ctx context.Context, id int64) (SideEntry, error) {
 	return entries[0], nil
 }
 
-// fetch reads entries as they were stored.
+// fetch reads entries as they were stored, hidden ones too.
 func (l *sideLog) fetch(ctx context.Context, c *session, owner string, from, end int64, count, size int) ([]SideEntry, int64, error) {
 	filter := c.deadLetters.root + ">"
 	if owner != "" {
@@ -219,6 +228,7 @@ func (l *sideLog) Count(ctx context.Context) (SideCount, error) {
 			count.Entries += int64(n)
 		}
 	}
+	l.veil.leaveOut(&count)
 	return count, nil
 }
 
