@@ -44,7 +44,7 @@ type burier struct {
 	additions sync.WaitGroup
 
 	// failing says that what was stored last could not be, doubtful that since then there may be copies in the side log that nobody
-	// knows of. They are run's.
+	// knows of, or that are still to be erased. They are run's.
 	failing, doubtful bool
 	// digging is held while events are read and their copies stored, and while one is erased everywhere: no copy of an event is stored
 	// after its erasure was answered. It guards what follows.
@@ -52,9 +52,10 @@ type burier struct {
 	// adding is what is being stored for longer than was waited for; until it is known what became of it nothing else is stored.
 	adding *addition
 	// unsure are the subscriptions of which dead letters may be stored although that failed, and erased the events that were erased
-	// while there were such; they are in a record, too.
+	// while there were such; they are in a record, too. hidden are copies of those that a full disk kept from being erased.
 	unsure map[*subscription]struct{}
 	erased map[int64]struct{}
+	hidden []int64
 }
 
 // grave is a burial and whose it is.
@@ -129,6 +130,9 @@ func (b *burier) run(ctx context.Context) {
 	doubts.InitialInterval, doubts.MaxInterval = doubtfulFor, time.Minute
 	var again, ask <-chan time.Time // when to try once more to remove, and to find out what is stored
 	for {
+		if b.doubtful && ask == nil {
+			ask = time.After(doubts.NextBackOff())
+		}
 		select {
 		case <-b.wake:
 		case <-again:
@@ -145,9 +149,6 @@ func (b *burier) run(ctx context.Context) {
 				break
 			}
 			b.bury(ctx, adds, group)
-		}
-		if b.doubtful && ask == nil {
-			ask = time.After(doubts.NextBackOff())
 		}
 		err := b.removeAll(ctx)
 		again = nil
