@@ -2,7 +2,11 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +20,89 @@ import (
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 	"github.com/hookbridge/hookbridge/server/journal"
 )
+
+// On a disk without a free byte nothing is erased or removed: the caller is told so, whether or not a write has found the disk full before,
+// and the store, in which that would fail, stays open. When there is room it is done.
+func TestErasingOnASpentDisk(t *testing.T) {
+	for name, found := range map[string]bool{"before a delivery found it": false, "after a delivery found it": true} {
+		t.Run(name, func(t *testing.T) {
+			disk := smallDisk(t, "48m")
+			b := open(t, fmt.Sprintf("journal: {dir: %s, min_free: \"0\"}\n%s", filepath.Join(disk, "journal"), oneSource), nil)
+			for n := 1; n <= 3; n++ {
+				b.mustStore("demo", "user_created", fmt.Sprint(n), filler(n, 50<<10))
+			}
+			b.giveUp("audit", 2)
+			ballast := filepath.Join(disk, "ballast")
+			if err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=4k").Run(); err == nil {
+				t.Fatal("the disk took everything")
+			}
+			if found {
+				b.fill(t, "while-full")
+				b.reads(t, 3)
+			}
+			before := b.metric(t, "hookbridge_journal_reopens_total")
+			manage := hookbridgev1.NewSubscriptionServiceClient(b.conn)
+			erase := func() error {
+				_, err := b.client.EraseEvent(t.Context(), &hookbridgev1.EraseEventRequest{Event: &hookbridgev1.EraseEventRequest_Sequence{Sequence: 1}})
+				return err
+			}
+			purge := func() error {
+				_, err := manage.PurgeDeadLetters(t.Context(), &hookbridgev1.PurgeDeadLettersRequest{
+					Subscription: "audit", Selection: &hookbridgev1.DeadLetterSelection{Which: &hookbridgev1.DeadLetterSelection_All{All: &emptypb.Empty{}}},
+				})
+				return err
+			}
+			remove := func() error {
+				_, err := manage.DeleteSubscription(t.Context(), &hookbridgev1.DeleteSubscriptionRequest{Name: "audit"})
+				return err
+			}
+			const want = "rpc error: code = Unavailable desc = the journal has no room to write; try again when it has"
+			for what, err := range map[string]error{"erase": erase(), "purge": purge(), "delete": remove()} {
+				if reason := reason(status.Convert(err)); err == nil || err.Error() != want || reason != "JOURNAL_FULL" {
+					t.Errorf("%s: want %s, with the reason JOURNAL_FULL, got %v, %s", what, want, err, reason)
+				}
+			}
+			b.reads(t, 3)
+			b.wantLetters("audit", []int64{1, 2})
+			if after := b.metric(t, "hookbridge_journal_reopens_total"); after != before {
+				t.Errorf("the store was opened anew: %s times before, %s after", before, after)
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			b.recovers(t, "after")
+			if err := errors.Join(erase(), purge(), remove()); err != nil {
+				t.Errorf("with room: %v", err)
+			}
+			b.stores(t, 0)
+		})
+	}
+}
+
+// reads waits until the first n events can be read.
+func (b *bridge) reads(t *testing.T, n int) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		var page *hookbridgev1.ListEventsResponse
+		if page, err = b.client.ListEvents(t.Context(), &hookbridgev1.ListEventsRequest{PageSize: int32(n)}); err == nil && len(page.GetEvents()) == n {
+			return
+		}
+	}
+	t.Fatalf("%d events can't be read: %v", n, err)
+}
+
+// metric is what a metric without labels stands at.
+func (b *bridge) metric(t *testing.T, name string) string {
+	t.Helper()
+	for line := range strings.Lines(b.admin(t, "/metrics")) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return ""
+}
 
 // giveUp makes dead letters of a new subscription's first n events.
 func (b *bridge) giveUp(subscription string, n int) {
@@ -133,10 +220,9 @@ func wantFinished(t *testing.T, folder string, letters []int64) {
 // stores waits until so many dead letters are stored, whoever may see them.
 func (b *bridge) stores(t *testing.T, letters int) {
 	t.Helper()
-	want := fmt.Sprintf("\nhookbridge_journal_dead_letters %d\n", letters)
-	for deadline := time.Now().Add(patience); !strings.Contains(b.admin(t, "/metrics"), want); {
+	for deadline := time.Now().Add(patience); b.metric(t, "hookbridge_journal_dead_letters") != fmt.Sprint(letters); {
 		if time.Now().After(deadline) {
-			t.Fatalf("want %d dead letters to be stored:\n%s", letters, b.admin(t, "/metrics"))
+			t.Fatalf("want %d dead letters to be stored, got %s", letters, b.metric(t, "hookbridge_journal_dead_letters"))
 		}
 	}
 }

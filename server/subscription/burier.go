@@ -238,7 +238,7 @@ func (b *burier) bury(ctx, adds context.Context, group []grave) {
 		if err != nil {
 			b.trouble(err)
 			g.s.unburied(g.burial, unburiable(err))
-			if errors.Is(err, journal.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+			if errors.Is(err, journal.ErrUnavailable) || errors.Is(err, journal.ErrFull) || errors.Is(err, context.DeadlineExceeded) {
 				// Neither can the others be read, and to find that out of each would take as long.
 				unburied(group[i+1:], err)
 				break
