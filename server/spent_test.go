@@ -41,19 +41,21 @@ func TestErasingOnASpentDisk(t *testing.T) {
 				b.reads(t, 3)
 			}
 			before := b.metric(t, "hookbridge_journal_reopens_total")
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
 			manage := hookbridgev1.NewSubscriptionServiceClient(b.conn)
 			erase := func() error {
-				_, err := b.client.EraseEvent(t.Context(), &hookbridgev1.EraseEventRequest{Event: &hookbridgev1.EraseEventRequest_Sequence{Sequence: 1}})
+				_, err := b.client.EraseEvent(ctx, &hookbridgev1.EraseEventRequest{Event: &hookbridgev1.EraseEventRequest_Sequence{Sequence: 1}})
 				return err
 			}
 			purge := func() error {
-				_, err := manage.PurgeDeadLetters(t.Context(), &hookbridgev1.PurgeDeadLettersRequest{
+				_, err := manage.PurgeDeadLetters(ctx, &hookbridgev1.PurgeDeadLettersRequest{
 					Subscription: "audit", Selection: &hookbridgev1.DeadLetterSelection{Which: &hookbridgev1.DeadLetterSelection_All{All: &emptypb.Empty{}}},
 				})
 				return err
 			}
 			remove := func() error {
-				_, err := manage.DeleteSubscription(t.Context(), &hookbridgev1.DeleteSubscriptionRequest{Name: "audit"})
+				_, err := manage.DeleteSubscription(ctx, &hookbridgev1.DeleteSubscriptionRequest{Name: "audit"})
 				return err
 			}
 			const want = "rpc error: code = Unavailable desc = the journal has no room to write; try again when it has"

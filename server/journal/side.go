@@ -48,7 +48,31 @@ func newSideLog(s *Store, f *folder) (*sideLog, error) {
 
 // Add stores entries. See SideLog.
 func (l *sideLog) Add(ctx context.Context, entries ...SideEntry) ([]int64, error) {
-	if err := ctx.Err(); err != nil || len(entries) == 0 {
+	if len(entries) == 0 {
+		return nil, ctx.Err()
+	}
+	u, err := l.submit(ctx, entries)
+	if err != nil {
+		return nil, refusal{err}
+	}
+	if err := await(ctx, u); err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(entries))
+	for i, p := range u.publications {
+		ids[i] = p.sequence
+	}
+	return ids, nil
+}
+
+// refusal is an error before anything was sent to the server.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() []error { return []error{ErrRefused, r.error} }
+
+// submit puts entries into the queue. Nothing of them is stored where that has an error.
+func (l *sideLog) submit(ctx context.Context, entries []SideEntry) (*unit, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	c, err := l.store.writable()
@@ -69,18 +93,7 @@ func (l *sideLog) Add(ctx context.Context, entries ...SideEntry) ([]int64, error
 	if err := l.admit(ctx, c, size); err != nil {
 		return nil, err
 	}
-	u, err := l.store.submit(ctx, c, c.deadLetterLog, pubs, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := await(ctx, u); err != nil {
-		return nil, err
-	}
-	ids := make([]int64, len(pubs))
-	for i, p := range pubs {
-		ids[i] = p.sequence
-	}
-	return ids, nil
+	return l.store.submit(ctx, c, c.deadLetterLog, pubs, nil)
 }
 
 // admit refuses what there is no room for.

@@ -50,13 +50,13 @@ func (l *sideLog) Add(ctx context.Context, entries ...journal.SideEntry) ([]int6
 		case e.Owner == "":
 			return nil, fmt.Errorf("entry %d: want an owner", i)
 		case len(e.Payload) > journal.MaxRecord:
-			return nil, fmt.Errorf("%w: entry %d has %d bytes", journal.ErrTooLarge, i, len(e.Payload))
+			return nil, fmt.Errorf("%w: %w: entry %d has %d bytes", journal.ErrRefused, journal.ErrTooLarge, i, len(e.Payload))
 		}
 		size += len(e.Payload)
 	}
 	if l.most > 0 && l.bytes()+size > l.most {
 		l.status = fmt.Errorf("%w: dead letters may have %d bytes", journal.ErrFull, l.most)
-		return nil, l.status
+		return nil, fmt.Errorf("%w: %w", journal.ErrRefused, l.status)
 	}
 	l.status = nil
 	ids := l.put(entries)

@@ -164,8 +164,8 @@ func sideLargest(t *testing.T, s *subject) {
 	before := s.count()
 	_, err = s.DeadLetters().Add(s.ctx, journal.SideEntry{Owner: "billing", Payload: []byte("small")},
 		journal.SideEntry{Owner: "billing", Payload: make([]byte, journal.MaxRecord+1)})
-	if !errors.Is(err, journal.ErrTooLarge) {
-		t.Errorf("beyond the largest record: want ErrTooLarge, got %v", err)
+	if !errors.Is(err, journal.ErrTooLarge) || !errors.Is(err, journal.ErrRefused) {
+		t.Errorf("beyond the largest record: want ErrTooLarge and ErrRefused, got %v", err)
 	}
 	if after := s.count(); after.Entries != before.Entries {
 		t.Errorf("of what was refused something is there: %d entries before, %d after", before.Entries, after.Entries)
