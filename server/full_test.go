@@ -7,13 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
 )
 
@@ -132,9 +135,44 @@ func TestFullFileSystem(t *testing.T) {
 }
 
 // A bridge starts on a file system without a free byte, after a stop or a kill: deliveries get 503, what is stored can be read and streamed,
-// it stops in order, and when there is room it takes deliveries again by itself and knows those that it has.
+// it stops in order, and when there is room it takes deliveries again by itself and knows those that it has. What a crash cut off is not
+// seen meanwhile, and is finished when there is room.
 func TestStartOnFullFileSystem(t *testing.T) {
-	for name, killed := range map[string]bool{"stopped": false, "killed": true} {
+	for name, tc := range map[string]struct {
+		killed bool
+		// Which records a crash left, and what is in files of the journal's folder.
+		records map[string]proto.Message
+		files   map[string]string
+		// Which dead letters audit is to have, and gone, if it was not deleted.
+		letters, gone []int64
+		// Which number the next event gets.
+		next int64
+	}{
+		"stopped": {letters: []int64{1, 2}, gone: []int64{3}, next: 6},
+		"killed":  {killed: true, letters: []int64{1, 2}, gone: []int64{3}, next: 6},
+		"amid a deletion": {
+			records: map[string]proto.Message{"deleted/gone": &storagev1.DeletedSubscription{Format: 1, Name: "gone"}, "subscription/gone": nil},
+			letters: []int64{1, 2}, next: 6,
+		},
+		"amid an erasure": {
+			records: map[string]proto.Message{"erased": &storagev1.ErasedEvents{Format: 1, Sequences: []int64{2}}},
+			letters: []int64{1}, gone: []int64{3}, next: 6,
+		},
+		"amid both and killed": {
+			killed: true,
+			records: map[string]proto.Message{
+				"deleted/gone": &storagev1.DeletedSubscription{Format: 1, Name: "gone"}, "subscription/gone": nil,
+				"erased": &storagev1.ErasedEvents{Format: 1, Sequences: []int64{1}},
+			},
+			letters: []int64{2}, next: 6,
+		},
+		"with a removed dead letter that came back": {
+			files: map[string]string{"dead_letters": "4\n1 2\n"}, letters: []int64{2}, gone: []int64{3}, next: 6,
+		},
+		"short of what it had come to": {
+			files: map[string]string{"end": "50\n", "dead_letters": "40\n"}, letters: []int64{1, 2}, gone: []int64{3}, next: 50,
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			disk := smallDisk(t, "48m")
 			at := func(folder string) string {
@@ -149,14 +187,25 @@ func TestStartOnFullFileSystem(t *testing.T) {
 			next, leave := b.follow(&hookbridgev1.SubscribeRequest{Subscription: "billing"})
 			b.acknowledge("billing", next().GetAckId())
 			leave()
-			if killed {
-				if err := os.CopyFS(filepath.Join(disk, "killed"), os.DirFS(filepath.Join(disk, "journal"))); err != nil {
+			b.giveUp("audit", 2)
+			b.giveUp("gone", 1)
+			folder := filepath.Join(disk, "journal")
+			if tc.killed {
+				killed := filepath.Join(disk, "killed")
+				if err := os.CopyFS(killed, os.DirFS(folder)); err != nil {
+					t.Fatal(err)
+				}
+				folder = killed
+			}
+			b.stop()
+			if tc.killed {
+				if err := os.WriteFile(b.path, []byte(at("killed")), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			b.stop()
-			if killed {
-				if err := os.WriteFile(b.path, []byte(at("killed")), 0o600); err != nil {
+			leaveRecords(t, folder, tc.records)
+			for name, content := range tc.files {
+				if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -184,6 +233,12 @@ func TestStartOnFullFileSystem(t *testing.T) {
 					}
 					leave()
 				}
+				b.wantLetters("audit", tc.letters)
+				if tc.gone == nil {
+					b.wantDeleted("gone")
+				} else {
+					b.wantLetters("gone", tc.gone)
+				}
 				b.stop()
 			}
 			b.start()
@@ -197,9 +252,20 @@ func TestStartOnFullFileSystem(t *testing.T) {
 					t.Errorf("want a duplicate of %d, got %d %s", n, a.status, a.text)
 				}
 			}
+			if a := b.post("demo", "user_created", "after", userCreated(1), nil); !a.receipt.Duplicate || a.receipt.Sequence != tc.next {
+				t.Errorf("want a duplicate of %d, got %d %s", tc.next, a.status, a.text)
+			}
 			if status, text := b.page(t, "/readyz"); status != http.StatusOK {
 				t.Errorf("readyz: %d %s", status, text)
 			}
+			b.wantLetters("audit", tc.letters)
+			if tc.gone == nil {
+				b.recreates("gone")
+			}
+			all := slices.Concat(tc.letters, tc.gone)
+			b.stores(t, len(all))
+			b.stop()
+			wantFinished(t, folder, all)
 		})
 	}
 }

@@ -10,18 +10,22 @@ import (
 const catchUpTimeout = 10 * time.Minute
 
 // resume brings index, clock and bounds to where a newly opened stream is. On a full disk the index may have to wait for room: what is
-// stored can be read all the same, and nothing is appended until the index has it, which completeIndex sees to until the background ends.
-func (s *Store) resume(ctx, background context.Context, c *session, st state) (state, error) {
+// stored can be read all the same, and nothing is appended until the index has it.
+func (s *Store) resume(ctx context.Context, c *session, st state) (state, error) {
 	reached, lack := s.openIndexFor(st.created)
-	if lack != nil && !noSpace(lack) {
-		return st, lack
+	if lack != nil {
+		if !noSpace(lack) {
+			return st, lack
+		}
+		s.space.exhaust()
 	}
+	last := st
 	if c.server != nil {
 		noted, err := s.folder.end()
 		if err != nil {
 			return st, err
 		}
-		if st, err = c.skipTo(ctx, c.events, st, max(noted, reached, s.tail.get().End)); err != nil {
+		if st, err = c.skipTo(ctx, c.events, st, max(noted, reached, s.tail.get().End), nil); err != nil {
 			return st, err
 		}
 	} else if reached > st.end {
@@ -31,10 +35,10 @@ func (s *Store) resume(ctx, background context.Context, c *session, st state) (s
 	defer cancel()
 	s.advancing.Lock()
 	defer s.advancing.Unlock()
-	if last, _, err := s.readPage(ctx, c, max(st.first, st.end-1), st.end, 1, 1, ""); err != nil {
+	if newest, _, err := s.readPage(ctx, c, max(last.first, last.end-1), last.end, 1, 1, ""); err != nil {
 		return st, err
-	} else if len(last) > 0 {
-		s.clock.reached(last[0].Time)
+	} else if len(newest) > 0 {
+		s.clock.reached(newest[0].Time)
 	}
 	if lack == nil {
 		if lack = s.catchUp(ctx, c, st.end); lack == nil {
@@ -43,16 +47,10 @@ func (s *Store) resume(ctx, background context.Context, c *session, st state) (s
 		if !noSpace(lack) {
 			return st, lack
 		}
+		s.space.exhaust()
 	}
-	s.space.exhaust()
-	lack = s.classify(lack)
-	c.behind.Store(&lack)
+	c.owe(lack, nil) // the index is completed with whatever else is owed
 	s.tail.advance(st.end)
-	s.log.Error("there is no room for the index of ids: what is stored can be read, and deliveries are refused until there is",
-		"folder", s.folder.index(), "wanted", roomAgain, "error", lack)
-	c.work.Go(func() {
-		c.whenThereIsRoom(background, func(ctx context.Context) error { return s.completeIndex(ctx, c, st.created) })
-	})
 	return st, nil
 }
 
@@ -79,17 +77,6 @@ func (s *Store) openIndexFor(created time.Time) (reached int64, err error) {
 
 // completeIndex opens the index, if it is not open for writing, and adds what it lacks. Deliveries are taken again then.
 func (s *Store) completeIndex(ctx context.Context, c *session, created time.Time) error {
-	if err := s.tryCompleteIndex(ctx, c, created); err != nil {
-		return err
-	}
-	s.log.Info("there is room again: the index of ids is complete")
-	if c.server != nil {
-		s.lookForRoom()
-	}
-	return nil
-}
-
-func (s *Store) tryCompleteIndex(ctx context.Context, c *session, created time.Time) error {
 	if err := s.closeUselessIndex(ctx); err != nil {
 		return err
 	}

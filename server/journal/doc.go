@@ -64,5 +64,7 @@
 // read. After a write found no room nothing is written, and Append and all else that writes answers ErrFull, until 8 MiB are free; that is
 // looked at every second. The index of ids needs room even to be opened for writing. Until it has that, and has caught up, it is opened to
 // be read, if that can be: an id that it finds is known, of all others Append and Lookup answer ErrFull. Nothing is removed meanwhile, and
-// limits that were changed wait.
+// limits that were changed wait, as do sequences that are to be skipped: Bounds are as if they were. Erase and what removes dead letters
+// answer ErrFull before the store is touched, where there may be no room for the copy of a block, 16 MiB, to erase. Dead letters that had been
+// removed and came back are hidden until there is.
 package journal

@@ -24,6 +24,9 @@ func (s *Store) Erase(ctx context.Context, sequence int64) error {
 	if _, err := s.Get(ctx, sequence); err != nil {
 		return err
 	}
+	if err := c.mayRemove(true); err != nil {
+		return err
+	}
 	ix, release, err := s.index.use()
 	if err != nil {
 		return s.readError(fmt.Errorf("%w: %w", ErrUnavailable, err))
@@ -36,7 +39,7 @@ func (s *Store) Erase(ctx context.Context, sequence int64) error {
 	if c.server != nil {
 		// If it is the newest, the server may forget its sequence in a power cut.
 		if err := s.folder.setEnd(s.tail.get().End); err != nil {
-			return fmt.Errorf("note the journal's end: %w", s.classify(err))
+			return fmt.Errorf("note the journal's end: %w", s.refused(err))
 		}
 	}
 	removed, err := c.removeAll(ctx, c.events, []int64{sequence}, true)

@@ -50,6 +50,8 @@ type index struct {
 	// opened says that a write may wait for room. readOnly says that the index was opened without any, and stays starved.
 	opened   atomic.Bool
 	readOnly bool
+	// abandoned says that the database did not end when it should have, and was left to itself. It writes nothing more.
+	abandoned atomic.Bool
 }
 
 const (
@@ -95,7 +97,8 @@ func (ix *index) close(ctx context.Context) error {
 	return err
 }
 
-// awaitClose waits for the end of the database. What it was doing may have ended with Fatalf, and then the database waits for it in vain.
+// awaitClose waits for the end of the database. What it was doing may have ended with Fatalf, and then the database waits for it in vain:
+// it is abandoned, and another one may be opened in its folder.
 func (ix *index) awaitClose(ctx context.Context, done <-chan error) error {
 	var late <-chan time.Time
 	for broken := ix.broken; ; {
@@ -105,8 +108,10 @@ func (ix *index) awaitClose(ctx context.Context, done <-chan error) error {
 		case <-broken:
 			broken, late = nil, time.After(indexCloseTimeout)
 		case <-late:
+			ix.abandoned.Store(true)
 			return fmt.Errorf("close the index: it does not end after %w", ix.cause)
 		case <-ctx.Done():
+			ix.abandoned.Store(true)
 			return fmt.Errorf("close the index: %w", ctx.Err())
 		}
 	}

@@ -23,6 +23,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrTooLarge means that an entry exceeds the largest record, MaxRecord.
 	ErrTooLarge = errors.New("event is too large for the journal")
+	// ErrRefused means, beside what else an error means, that the call came to nothing: nothing of it was written, nor ever will be.
+	ErrRefused = errors.New("refused")
 )
 
 // Entry is an event to be stored.

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // openIndex opens the index of a stream, which is told from others by its time of creation. An index that can't be read, or is
@@ -62,7 +63,7 @@ func tryOpenIndex(dir string, window time.Duration, readOnly bool, room func() b
 	ix.starved.Store(readOnly)
 	opts := &pebble.Options{
 		// A full disk must not end the process, which it does when the manifest can't be written: writing waits for room.
-		FS:                          vfs.OnDiskFull(unlocked{vfs.Default}, ix.awaitRoom),
+		FS:                          vfs.OnDiskFull(ix.fenced(unlocked{vfs.Default}), ix.awaitRoom),
 		DisableWAL:                  true,
 		ReadOnly:                    readOnly,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -114,6 +115,7 @@ func (ix *index) openDB(opts *pebble.Options) error {
 	select {
 	case o = <-done:
 	case <-ix.broken:
+		ix.abandoned.Store(true)
 	}
 	ix.db = o.db
 	switch {
@@ -126,7 +128,19 @@ func (ix *index) openDB(opts *pebble.Options) error {
 }
 
 // unlocked is a file system without locks. The journal's folder, in which the index is, is locked; and an index that was left to itself
-// must not keep another one from being opened.
+// must not keep another one from being opened. It is fenced off instead.
 type unlocked struct{ vfs.FS }
+
+// fenced is a file system on which an index that was abandoned changes nothing: its folder may be another one's, which has all that was
+// written before. A write that is under way at that moment ends in a file that was open then, and of those the other one writes none: it
+// makes its own.
+func (ix *index) fenced(fs vfs.FS) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !ix.abandoned.Load() || op.Kind == errorfs.OpFileClose || op.Kind.ReadOrWrite() == errorfs.OpIsRead {
+			return nil
+		}
+		return errIndexClosed
+	}))
+}
 
 func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -132,7 +132,7 @@ func (s *Store) Lookup(_ context.Context, source, id string) (int64, error) {
 // lookup asks the index. While that lacks some of the ids, one that it doesn't find may be there.
 func (s *Store) lookup(source, id string) (sequence int64, found bool, err error) {
 	// Before the index is asked: it may be complete a moment later.
-	lack := s.lacksIndex()
+	lack := s.incomplete()
 	ix, release, err := s.index.use()
 	if err == nil {
 		defer release()

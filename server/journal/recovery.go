@@ -133,6 +133,14 @@ func (s *Store) classify(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+// refused is classify for a write of ours beside the store, which a full disk may be found by, too.
+func (s *Store) refused(err error) error {
+	if noSpace(err) {
+		s.space.exhaust()
+	}
+	return s.classify(err)
+}
+
 // noSpace says whether an error is that of a full disk. The server passes it on as text.
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, errIndexStarved) || strings.Contains(err.Error(), "no space left on device")
@@ -171,7 +179,7 @@ func (s *Store) followOnce(ctx context.Context, c *session) error {
 	}
 	s.advancing.Lock()
 	defer s.advancing.Unlock()
-	if c.lacksIndex() != nil {
+	if c.incomplete() != nil {
 		s.tail.advance(st.end)
 		return nil
 	}

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
-// How many entries are removed, or erased, before commits, which wait meanwhile, get their turn.
 const (
+	// How many entries are removed, or erased, before commits, which wait meanwhile, get their turn.
 	removeStep = 64
 	eraseStep  = 8
+	// rewriteRoom is how much must be free before something is overwritten: the copy of its block, and what else is written meanwhile.
+	rewriteRoom = 8<<20 + roomAgain
 )
 
 // Remove removes entries. See SideLog.
@@ -31,28 +31,26 @@ func (l *sideLog) Purge(ctx context.Context, owner string) (int, error) {
 	if owner == "" {
 		return 0, errors.New("purge: want an owner")
 	}
-	_, b, err := l.readable(ctx)
+	c, b, err := l.readable(ctx)
 	if err != nil {
 		return 0, err
 	}
 	removed := 0
 	for from := b.First; from < b.End; {
-		page, err := l.Read(ctx, SideQuery{Owner: owner, From: from, MaxBytes: maxReadBytes})
+		entries, next, err := l.fetch(ctx, c, owner, from, b.End, defaultReadEvents, maxReadBytes)
 		if err != nil {
 			return removed, err
 		}
 		var ids []int64
-		for _, e := range page.Entries {
-			if e.ID < b.End {
-				ids = append(ids, e.ID)
-			}
+		for _, e := range entries {
+			ids = append(ids, e.ID)
 		}
 		n, err := l.remove(ctx, owner, ids, false)
 		removed += n
 		if err != nil {
 			return removed, err
 		}
-		from = page.Next
+		from = next
 	}
 	return removed, nil
 }
@@ -102,19 +100,34 @@ func (l *sideLog) removeSome(ctx context.Context, owner string, ids []int64, ove
 	if len(there) == 0 {
 		return 0, nil
 	}
+	if err := c.mayRemove(overwrite); err != nil {
+		return 0, err
+	}
 	if l.ledger != nil {
 		if err := l.ledger.note(b.End, b.First, there); err != nil {
-			return 0, fmt.Errorf("note what is removed: %w", l.store.classify(err))
+			return 0, fmt.Errorf("note what is removed: %w", l.store.refused(err))
 		}
 	}
 	removed, err := c.removeAll(ctx, c.deadLetters, there, overwrite)
 	if err != nil {
 		return removed, l.store.readError(err)
 	}
+	l.veil.lift(func(id int64) bool { return slices.Contains(there, id) })
 	if err := l.refresh(ctx, c); err != nil {
 		return removed, err
 	}
 	return removed, nil
+}
+
+// mayRemove returns why nothing may be removed, or overwritten: that takes room, and where it finds none the server's store has failed.
+func (c *session) mayRemove(overwrite bool) error {
+	switch {
+	case c.server == nil:
+		return nil
+	case overwrite:
+		return c.store.space.roomFor(rewriteRoom)
+	}
+	return c.store.space.exhausted()
 }
 
 // removeAll removes messages from a stream, and returns how many were there. A cluster has stored that then. Embedded, what the server
@@ -143,69 +156,6 @@ func (c *session) removeAll(ctx context.Context, st *stream, sequences []int64, 
 		c.fail(err)
 	}
 	return removed, err
-}
-
-// resume brings a side log to where a newly opened stream is: no id is given twice, and what was removed is gone.
-func (l *sideLog) resume(ctx context.Context, c *session) error {
-	if err := l.removing.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer l.removing.Release(1)
-	st, err := c.deadLetters.state(ctx)
-	if err != nil {
-		return err
-	}
-	if l.ledger != nil {
-		if st, err = c.skipTo(ctx, c.deadLetters, st, max(l.ledger.end, l.tail.get().End)); err != nil {
-			return err
-		}
-		if st, err = l.removeAgain(ctx, c, st); err != nil {
-			return err
-		}
-	}
-	info, err := c.deadLetters.Info(ctx, jetstream.WithSubjectFilter(c.deadLetters.filler))
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", c.deadLetters.name, err)
-	}
-	l.fillers.Store(int64(info.State.Subjects[c.deadLetters.filler]))
-	l.tail.advance(st.end)
-	l.seen(st, l.usage.begin())
-	return nil
-}
-
-// removeAgain removes what came back.
-func (l *sideLog) removeAgain(ctx context.Context, c *session, st state) (state, error) {
-	gone := l.ledger.within(st.first, st.end)
-	if len(gone) == 0 {
-		return st, nil
-	}
-	info, err := c.deadLetters.Info(ctx, jetstream.WithDeletedDetails(true))
-	if err != nil {
-		return st, fmt.Errorf("stream %s: %w", c.deadLetters.name, err)
-	}
-	deleted := make(map[int64]bool, len(info.State.Deleted))
-	for _, id := range info.State.Deleted {
-		deleted[int64(id)] = true
-	}
-	var back []int64
-	for _, s := range gone {
-		for id := s.from; id < s.to; id++ {
-			if !deleted[id] {
-				back = append(back, id)
-			}
-		}
-	}
-	if len(back) == 0 {
-		return st, nil
-	}
-	c.store.log.Warn("dead letters that had been removed came back with the store and are removed again", "count", len(back))
-	for step := range slices.Chunk(back, eraseStep) {
-		// Overwritten, they don't come back once more.
-		if _, err := c.removeAll(ctx, c.deadLetters, step, true); err != nil {
-			return st, err
-		}
-	}
-	return c.deadLetters.state(ctx)
 }
 
 // noteEnd notes up to where ids were given.

@@ -56,8 +56,8 @@ func (s *Store) keepOnce(ctx context.Context, c *session) error {
 			return nil
 		}
 	}
-	// One that lacks something is seen to by completeIndex.
-	if c.lacksIndex() == nil {
+	// One that lacks something is seen to when there is room.
+	if c.incomplete() == nil {
 		if err := s.keepIndex(); err != nil {
 			c.fail(err)
 		}
@@ -104,7 +104,7 @@ func (s *Store) retain(ctx context.Context, c *session, n int64) error {
 		s.usage.set(st.bytes, begun)
 		s.tail.trim(st.first)
 		// Removing takes room, too: the server writes a block anew of which something stays, and the ids of what goes must be on disk.
-		if c.lacksIndex() != nil || c.server != nil && s.space.exhausted() != nil {
+		if c.incomplete() != nil || c.server != nil && s.space.exhausted() != nil {
 			return nil
 		}
 		var holds Holds

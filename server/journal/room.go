@@ -20,9 +20,49 @@ func (s *Store) lookForRoom() {
 	}
 }
 
-// whenThereIsRoom does something that a full disk was in the way of, once there is room, and again if that was not enough. Another error
+// owe notes what the opening has to write and a full disk is in the way of. Nothing is appended until it is done; see pay.
+func (c *session) owe(why error, do func(context.Context) error) {
+	why = c.store.classify(why)
+	c.behind.Store(&why)
+	if do != nil {
+		c.debts = append(c.debts, do)
+	}
+}
+
+// incomplete returns why nothing can be appended: something that belongs to the opening is still to be written.
+func (c *session) incomplete() error {
+	if err := c.behind.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// pay writes what the opening owes when there is room, in its order, and at last what the index of ids lacks. Then deliveries are taken.
+func (c *session) pay(ctx context.Context, created time.Time) {
+	s := c.store
+	s.log.Error("there is no room for what belongs to the opening of the journal: what is stored can be read, and deliveries are refused until there is",
+		"folder", s.folder.path, "wanted", roomAgain, "error", c.incomplete())
+	c.whenThereIsRoom(ctx, roomAgain, func(ctx context.Context) error {
+		for len(c.debts) > 0 {
+			if err := c.debts[0](ctx); err != nil {
+				return err
+			}
+			c.debts = c.debts[1:]
+		}
+		if err := s.completeIndex(ctx, c, created); err != nil {
+			return err
+		}
+		s.log.Info("there is room again: the journal is complete")
+		if c.server != nil {
+			s.lookForRoom()
+		}
+		return nil
+	})
+}
+
+// whenThereIsRoom does something that a full disk was in the way of, once so much is free, and again if that was not enough. Another error
 // gives the session up. It ends with the context.
-func (c *session) whenThereIsRoom(ctx context.Context, do func(context.Context) error) {
+func (c *session) whenThereIsRoom(ctx context.Context, want int64, do func(context.Context) error) {
 	s := c.store
 	pause := backoff.ExponentialBackOff{
 		InitialInterval: reopenInterval, MaxInterval: reopenMaxInterval, Multiplier: 2, RandomizationFactor: 0.5,
@@ -33,7 +73,7 @@ func (c *session) whenThereIsRoom(ctx context.Context, do func(context.Context) 
 			return
 		case <-time.After(next/2 + rand.N(next)):
 		}
-		if next = indexRetry; !s.space.room() {
+		if next = indexRetry; !s.space.has(want) {
 			continue
 		}
 		err := do(ctx)
@@ -63,7 +103,7 @@ func (c *session) ensureStream(ctx, background context.Context, js jetstream.Jet
 		if err := c.store.space.probe(); err != nil && noSpace(err) {
 			c.store.log.Warn("there is no room to change a stream's limits; they are changed when there is", "stream", want.Name, "error", err)
 			c.work.Go(func() {
-				c.whenThereIsRoom(background, func(ctx context.Context) error {
+				c.whenThereIsRoom(background, roomAgain, func(ctx context.Context) error {
 					_, err := changeLimits(ctx, js, st, want)
 					return err
 				})

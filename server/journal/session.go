@@ -27,8 +27,10 @@ type session struct {
 	// replicated says that a read may be answered by a replica that is behind.
 	replicated bool
 
-	// behind is why the index of ids lacks some of what can be read; nil when it lacks none.
+	// behind is why nothing is appended: what debts are for is still to be written, and the index of ids may lack some of what can be read;
+	// nil when all is done. Both are set before the session is used.
 	behind atomic.Pointer[error]
+	debts  []func(context.Context) error
 
 	// bodies are those of events on their way.
 	bodies bodies
@@ -69,13 +71,16 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 		return nil, err
 	}
 	c.replicated = st.replicas > 1
-	if st, err = s.resume(ctx, background, c, st); err != nil {
+	if st, err = s.resume(ctx, c, st); err != nil {
 		return nil, err
 	}
 	s.usage.set(st.bytes, s.usage.begin())
 	s.tail.trim(st.first)
-	if err := s.deadLetters.resume(ctx, c); err != nil {
+	if err := s.deadLetters.resume(ctx, background, c); err != nil {
 		return nil, err
+	}
+	if c.incomplete() != nil {
+		c.work.Go(func() { c.pay(background, st.created) })
 	}
 	if c.eventLog, err = c.newCommitter(c.events); err != nil {
 		return nil, err
@@ -211,14 +216,6 @@ func (c *session) health(st *stream) error {
 		return nil
 	}
 	return c.server.health(st.name)
-}
-
-// lacksIndex returns why nothing can be appended: the index of ids lacks some of what is stored.
-func (c *session) lacksIndex() error {
-	if err := c.behind.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
 
 // fail gives the session up.

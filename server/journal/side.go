@@ -26,6 +26,8 @@ type sideLog struct {
 	// removing is held by whoever removes entries. It guards the ledger.
 	removing *semaphore.Weighted
 	ledger   *ledger // nil with a cluster
+	// veil is over what is to be removed when there is room.
+	veil veil
 }
 
 var _ SideLog = (*sideLog)(nil)
@@ -46,7 +48,31 @@ func newSideLog(s *Store, f *folder) (*sideLog, error) {
 
 // Add stores entries. See SideLog.
 func (l *sideLog) Add(ctx context.Context, entries ...SideEntry) ([]int64, error) {
-	if err := ctx.Err(); err != nil || len(entries) == 0 {
+	if len(entries) == 0 {
+		return nil, ctx.Err()
+	}
+	u, err := l.submit(ctx, entries)
+	if err != nil {
+		return nil, refusal{err}
+	}
+	if err := await(ctx, u); err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(entries))
+	for i, p := range u.publications {
+		ids[i] = p.sequence
+	}
+	return ids, nil
+}
+
+// refusal is an error before anything was sent to the server.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() []error { return []error{ErrRefused, r.error} }
+
+// submit puts entries into the queue. Nothing of them is stored where that has an error.
+func (l *sideLog) submit(ctx context.Context, entries []SideEntry) (*unit, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	c, err := l.store.writable()
@@ -67,18 +93,7 @@ func (l *sideLog) Add(ctx context.Context, entries ...SideEntry) ([]int64, error
 	if err := l.admit(ctx, c, size); err != nil {
 		return nil, err
 	}
-	u, err := l.store.submit(ctx, c, c.deadLetterLog, pubs, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := await(ctx, u); err != nil {
-		return nil, err
-	}
-	ids := make([]int64, len(pubs))
-	for i, p := range pubs {
-		ids[i] = p.sequence
-	}
-	return ids, nil
+	return l.store.submit(ctx, c, c.deadLetterLog, pubs, nil)
 }
 
 // admit refuses what there is no room for.
@@ -135,6 +150,7 @@ func (l *sideLog) seen(st state, begun int64) {
 		l.tail.advance(st.end)
 	}
 	l.tail.trim(st.first)
+	l.veil.lift(func(id int64) bool { return id < st.first })
 }
 
 // readable returns the session, and what can be read.
@@ -156,12 +172,18 @@ func (l *sideLog) Read(ctx context.Context, q SideQuery) (SidePage, error) {
 	if from >= b.End {
 		return SidePage{Next: from}, nil
 	}
-	entries, next, err := l.fetch(ctx, c, q.Owner, from, b.End,
-		limit(q.MaxEntries, defaultReadEvents, maxReadEvents), limit(q.MaxBytes, defaultReadBytes, maxReadBytes))
-	if err != nil {
-		return SidePage{Next: q.From}, err
+	for {
+		entries, next, err := l.fetch(ctx, c, q.Owner, from, b.End,
+			limit(q.MaxEntries, defaultReadEvents, maxReadEvents), limit(q.MaxBytes, defaultReadBytes, maxReadBytes))
+		if err != nil {
+			return SidePage{Next: q.From}, err
+		}
+		// A page of which nothing may be seen is not the end.
+		if seen := l.veil.seen(entries); len(seen) > 0 || next >= b.End {
+			return SidePage{Entries: seen, Next: next}, nil
+		}
+		from = next
 	}
-	return SidePage{Entries: entries, Next: next}, nil
 }
 
 // Get returns one entry. See SideLog.
@@ -170,7 +192,7 @@ func (l *sideLog) Get(ctx context.Context, id int64) (SideEntry, error) {
 	if err != nil {
 		return SideEntry{}, err
 	}
-	if id < b.First || id >= b.End {
+	if id < b.First || id >= b.End || l.veil.over(id) {
 		return SideEntry{}, ErrNotFound
 	}
 	entries, _, err := l.fetch(ctx, c, "", id, id+1, 1, maxReadBytes)
@@ -183,7 +205,7 @@ func (l *sideLog) Get(ctx context.Context, id int64) (SideEntry, error) {
 	return entries[0], nil
 }
 
-// fetch reads entries as they were stored.
+// fetch reads entries as they were stored, hidden ones too.
 func (l *sideLog) fetch(ctx context.Context, c *session, owner string, from, end int64, count, size int) ([]SideEntry, int64, error) {
 	filter := c.deadLetters.root + ">"
 	if owner != "" {
@@ -219,6 +241,7 @@ func (l *sideLog) Count(ctx context.Context) (SideCount, error) {
 			count.Entries += int64(n)
 		}
 	}
+	l.veil.leaveOut(&count)
 	return count, nil
 }
 

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -61,6 +63,59 @@ func TestRemovedDeadLettersStayRemoved(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What came back is overwritten only where a copy of its block has room for certain: until then nobody sees it, also while the journal
+// takes everything else. Overwriting something else is refused for as long.
+func TestRemovedDeadLettersAreHiddenUntilThereIsRoom(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, dir, nil)
+	ids := addLetters(t, s, "billing", []byte("0"))
+	ids = append(ids, addLetters(t, s, "audit", []byte("1"))...)
+	appendNoise(t, s, "1")
+	closeStore(t, s)
+	if err := os.WriteFile(filepath.Join(dir, "dead_letters"), []byte("3\n1 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var free atomic.Int64
+	free.Store(rewriteRoom - 1)
+	s = openAt(t, dir, func(c *Config) {
+		c.MinFree, c.free, c.housekeeping = -1, func(string) (int64, error) { return free.Load(), nil }, 10*time.Millisecond
+	})
+	stored := func() int64 {
+		st, err := s.current.deadLetters.state(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.events
+	}
+	if got := remaining(t, s); !slices.Equal(got, ids[1:]) || stored() != 2 {
+		t.Errorf("want %v to be seen of 2, got %v of %d", ids[1:], got, stored())
+	}
+	if c, err := s.DeadLetters().Count(t.Context()); err != nil || c.Entries != 1 || len(c.ByOwner) != 1 || c.ByOwner["audit"] != 1 {
+		t.Errorf("counted %+v, %v", c, err)
+	}
+	ids = append(ids, addLetters(t, s, "billing", []byte("2"))...)
+	if _, err := s.DeadLetters().Erase(t.Context(), "", ids[2]); !errors.Is(err, ErrFull) {
+		t.Errorf("erasing a dead letter: want ErrFull, got %v", err)
+	}
+	if err := s.Erase(t.Context(), 1); !errors.Is(err, ErrFull) {
+		t.Errorf("erasing an event: want ErrFull, got %v", err)
+	}
+	free.Store(rewriteRoom)
+	within(t, "it is removed again", func() bool { return stored() == 2 })
+	if got := remaining(t, s); !slices.Equal(got, ids[1:]) {
+		t.Errorf("want %v, got %v", ids[1:], got)
+	}
+	if n, err := s.DeadLetters().Erase(t.Context(), "", ids[2]); err != nil || n != 1 {
+		t.Errorf("erasing with room: %d, %v", n, err)
+	}
+	if err := s.Erase(t.Context(), 1); err != nil {
+		t.Errorf("erasing an event with room: %v", err)
+	}
+	if c, err := s.DeadLetters().Count(t.Context()); err != nil || c.Entries != 1 || c.ByOwner["audit"] != 1 {
+		t.Errorf("counted %+v, %v", c, err)
 	}
 }
 

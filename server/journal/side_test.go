@@ -60,7 +60,7 @@ func TestFullDeadLetters(t *testing.T) {
 		ids = append(ids, added...)
 	}
 	want := "journal is full: dead_letter_bytes is 65536, and that much waits to be redriven or purged"
-	if !errors.Is(err, ErrFull) || err.Error() != want || len(ids) != 6 {
+	if !errors.Is(err, ErrFull) || !errors.Is(err, ErrRefused) || err.Error() != want || len(ids) != 6 {
 		t.Errorf("want %q after 6, got %v after %d", want, err, len(ids))
 	}
 	if err := s.DeadLetters().Status(); !errors.Is(err, ErrFull) {
@@ -122,8 +122,8 @@ func TestDeadLettersOnAFullDisk(t *testing.T) {
 	if err := s.space.check(); !errors.Is(err, ErrFull) {
 		t.Fatal(err)
 	}
-	if _, err := s.DeadLetters().Add(t.Context(), SideEntry{Owner: "billing"}); !errors.Is(err, ErrFull) {
-		t.Errorf("want ErrFull, got %v", err)
+	if _, err := s.DeadLetters().Add(t.Context(), SideEntry{Owner: "billing"}); !errors.Is(err, ErrFull) || !errors.Is(err, ErrRefused) {
+		t.Errorf("want ErrFull and ErrRefused, got %v", err)
 	}
 	if n, err := s.DeadLetters().Remove(t.Context(), "billing", ids...); err != nil || n != 1 {
 		t.Errorf("remove: %d, %v", n, err)

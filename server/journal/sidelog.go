@@ -12,8 +12,8 @@ import "context"
 // ErrClosed, or the context's.
 type SideLog interface {
 	// Add stores entries, all in one commit, and returns their ids, in the same order, when they are on disk. The entries' own
-	// ids are ignored. What has an error may be stored in part, and once more when it is added again. A full log takes nothing
-	// and removes nothing to make room: ErrFull, as when the disk is. An entry is at most MaxRecord large, with about a hundred
+	// ids are ignored. What has an error may be stored in part, and once more when it is added again; nothing of it is where the error is
+	// ErrRefused too. A full log takes nothing and removes nothing to make room: ErrFull, as when the disk is, and ErrRefused. An entry is at most MaxRecord large, with about a hundred
 	// bytes of framing: ErrTooLarge.
 	Add(ctx context.Context, entries ...SideEntry) (ids []int64, err error)
 	// Read returns the next entries of an owner at or after q.From. It doesn't wait: at the end it returns an empty page. Only
@@ -27,12 +27,18 @@ type SideLog interface {
 
 	// Remove removes entries of an owner, and returns how many there were; ids of others, and of entries that are not there, are passed
 	// over. It is durable when answered. What has an error may be removed in part, and the rest of it when the journal is opened next.
+	// Removing takes room: on a disk that has none nothing is removed, and the error is ErrFull.
 	Remove(ctx context.Context, owner string, ids ...int64) (int, error)
 	// Erase is Remove, and overwrites what was stored. See Journal.Erase for what that means. It costs a rewrite of up to 8 MiB for
-	// each entry.
+	// each entry, and is refused with ErrFull where there may be no room for that.
 	Erase(ctx context.Context, owner string, ids ...int64) (int, error)
 	// Purge removes everything of one owner that is there when it is called, as Remove does, and returns how many entries that were.
 	Purge(ctx context.Context, owner string) (int, error)
+
+	// Hide makes entries be as if they were removed to Read, Get and Count, until they are or the journal is closed: where something must
+	// not be seen any more and a full disk leaves no room to remove it. They still take up what they did. Ids of entries that are not there
+	// are passed over. Whoever hides entries removes them when there is room, and has noted, on disk, that they are to go.
+	Hide(ctx context.Context, ids ...int64) error
 
 	// Status describes the log's health; nil when it takes entries, ErrFull while what it refused last would be refused again.
 	Status() error

@@ -9,11 +9,34 @@ import (
 )
 
 // skipTo makes the stream's next sequence at least end. The server counts from the last message that it has; when all events
-// were removed and the power failed, it may have forgotten where it was.
-func (c *session) skipTo(ctx context.Context, in *stream, st state, end int64) (state, error) {
+// were removed and the power failed, it may have forgotten where it was. On a full disk that is owed: what is returned is what it comes to,
+// and until it has nothing is appended. after, which may be nil, is done then.
+func (c *session) skipTo(ctx context.Context, in *stream, st state, end int64, after func(context.Context, *session) error) (state, error) {
 	if st.end >= end {
 		return st, nil
 	}
+	lack := c.store.space.exhausted()
+	if lack == nil {
+		return c.skip(ctx, in, st, end)
+	}
+	c.owe(lack, func(ctx context.Context) error {
+		st, err := in.state(ctx)
+		if err == nil && st.end < end {
+			_, err = c.skip(ctx, in, st, end)
+		}
+		if err == nil && after != nil {
+			err = after(ctx, c)
+		}
+		return err
+	})
+	if st.events == 0 {
+		st.first = end
+	}
+	st.end = end
+	return st, nil
+}
+
+func (c *session) skip(ctx context.Context, in *stream, st state, end int64) (state, error) {
 	c.store.log.Warn("the journal had come further than its store knows; sequences are skipped", "stream", in.name, "from", st.end, "to", end)
 	if st.events == 0 {
 		if err := in.Purge(ctx, jetstream.WithPurgeSequence(uint64(end))); err != nil {

@@ -157,6 +157,21 @@ func (s *space) errSpent() error {
 	return fmt.Errorf("%w: a write found no room on %s, which has %d bytes free; %d are wanted", ErrFull, s.path, s.left, roomAgain)
 }
 
+// roomFor returns why n bytes should not be written, by a look at the disk.
+func (s *space) roomFor(n int64) error {
+	if err := s.exhausted(); err != nil {
+		return err
+	}
+	free, err := s.free(s.path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: free space of %s: %w", ErrUnavailable, s.path, err)
+	case free < n:
+		return fmt.Errorf("%w: %s has %d bytes free, and to remove something takes up to %d", ErrFull, s.path, free, n)
+	}
+	return nil
+}
+
 // probeSize is what is written to see whether there is any room: more than opening the index takes.
 const probeSize = 1 << 20
 
@@ -174,7 +189,10 @@ func tryWriting(path string) error {
 }
 
 // room says whether a write that found the disk full may be tried again.
-func (s *space) room() bool {
+func (s *space) room() bool { return s.has(roomAgain) }
+
+// has says whether n bytes are free, by a look at the disk.
+func (s *space) has(n int64) bool {
 	free, err := s.free(s.path)
-	return err == nil && free >= roomAgain
+	return err == nil && free >= n
 }

@@ -182,18 +182,18 @@ func (s *Store) writable() (*session, error) {
 		err = s.space.lack()
 	}
 	if err == nil {
-		err = c.lacksIndex()
+		err = c.incomplete()
 	}
 	return c, err
 }
 
-// lacksIndex returns why the index of ids lacks some of what can be read, nil if it lacks none.
-func (s *Store) lacksIndex() error {
+// incomplete returns why the index of ids may lack some of what can be read, nil if it lacks none.
+func (s *Store) incomplete() error {
 	c, err := s.readable()
 	if err != nil {
 		return nil
 	}
-	return c.lacksIndex()
+	return c.incomplete()
 }
 
 // indexSlot holds the index, which is replaced when it fails.

@@ -75,7 +75,7 @@ func (b *burier) forgo(ctx context.Context, s *subscription) error {
 	}
 	defer b.digging.Release(1)
 	delete(b.unsure, s)
-	b.complete(ctx)
+	_ = b.complete(ctx) // they are kept, and it is tried with the next dead letters
 	return nil
 }
 

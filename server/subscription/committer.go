@@ -222,10 +222,17 @@ func journalFault(err error) error {
 		return fmt.Errorf("%w: %w", fault.ErrEventNotFound, err)
 	case errors.Is(err, journal.ErrClosed):
 		return fmt.Errorf("%w: %w", fault.ErrShuttingDown, err)
-	case errors.Is(err, journal.ErrUnavailable), errors.Is(err, journal.ErrFull):
+	case errors.Is(err, journal.ErrFull):
+		return fault.Because(fault.Detail(fault.ErrJournalFull, "the journal has no room to write; try again when it has"), err)
+	case errors.Is(err, journal.ErrUnavailable):
 		return fault.Because(fault.Detail(fault.ErrJournalUnavailable, "the journal can't be reached or can't write; try again"), err)
 	}
 	return err
+}
+
+// passing says that an error says nothing of what was asked for, and that it may go well another time.
+func passing(err error) bool {
+	return errors.Is(err, fault.ErrJournalUnavailable) || errors.Is(err, fault.ErrJournalFull) || errors.Is(err, fault.ErrShuttingDown)
 }
 
 // isRecord says whether a key is that of a subscription.

@@ -43,6 +43,9 @@ func (v *Service) ListDeadLetters(ctx context.Context, req *hookbridgev1.ListDea
 	if err != nil {
 		return nil, err
 	}
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
 	l := letterListing{m: m, may: auth.From(ctx).MayRead, req: req, filter: f, size: size, redriven: s.redriven(), until: m.now() + m.askFor}
 	next := int64(0)
 	err = m.letters(ctx, s.name, from, func(e journal.SideEntry) (bool, error) {

@@ -72,7 +72,7 @@ func (s *subscription) alive() error {
 
 // condemn ends everything of a subscription that is deleted, at once.
 func (s *subscription) condemn() {
-	s.deleted, s.broken = true, fault.Detail(fault.ErrSubscriptionDeleted, "subscription %q was deleted", s.name)
+	s.deleted, s.broken = true, errDeleted(s.name)
 	s.endReplay()
 	s.abandon()
 	s.m.routes.remove(s)
@@ -81,6 +81,10 @@ func (s *subscription) condemn() {
 		mem.wake()
 	}
 	s.durable(true)
+}
+
+func errDeleted(name string) error {
+	return fault.Detail(fault.ErrSubscriptionDeleted, "subscription %q was deleted", name)
 }
 
 // deletion returns the commit that deletes the record; nil when it is deleted.

@@ -12,6 +12,7 @@ import (
 
 	storagev1 "github.com/hookbridge/hookbridge/gen/hookbridge/storage/v1"
 	"github.com/hookbridge/hookbridge/server/journal"
+	"github.com/hookbridge/hookbridge/server/subscription/machine"
 )
 
 const (
@@ -26,7 +27,7 @@ func deletedMark(name string) ([]byte, error) {
 }
 
 // finishDeletions removes the dead letters of subscriptions whose records were deleted before the bridge ended, and their dead letters
-// not. Nothing is served before that, so that nobody inherits them. Without such a mark nothing is removed: a record that is missing for
+// not. Nothing is served before that, or before they are kept from everybody, so that nobody inherits them. Without such a mark nothing is removed: a record that is missing for
 // another reason would take with it what somebody may want. Those letters are the next one's of that name.
 func (m *Manager) finishDeletions(ctx context.Context, records map[string][]byte) error {
 	for _, key := range slices.Sorted(maps.Keys(records)) {
@@ -50,27 +51,44 @@ func (m *Manager) finishDeletions(ctx context.Context, records map[string][]byte
 	return nil
 }
 
-// finishDeletion finishes one. Where the subscription is still there, its deletion was not answered, and comes to nothing.
+// finishDeletion finishes one. Where the subscription is still there, its deletion was not answered, and comes to nothing: a mark that there
+// is no room to delete is deleted by the next start, or with the subscription. Where there is no room to remove what is left of one that is
+// gone, Run does so when there is.
 func (m *Manager) finishDeletion(ctx context.Context, name string, there bool) error {
+	purged, err := 0, error(nil)
 	if !there {
-		purged, err := m.journal.DeadLetters().Purge(ctx, name)
-		if err != nil {
-			return err
-		}
-		if purged > 0 {
-			m.log.Info("dead letters that the deletion of a subscription had left were removed", "subscription", name, "dead_letters", purged)
-		}
+		purged, err = m.journal.DeadLetters().Purge(ctx, name)
 	}
-	return m.finished(ctx, deletedPrefix+name)
-}
-
-// finished deletes the record of what had to be finished before anything is served. Where there is no room for that, it stays: the next start finds
-// nothing left to do, and a full disk is no reason not to serve what can be read.
-func (m *Manager) finished(ctx context.Context, key string) error {
-	err := m.journal.PutRecords(ctx, map[string][]byte{key: nil})
-	if errors.Is(err, journal.ErrFull) {
-		m.log.Warn("the record of what was finished is kept until the next start", "record", key, "error", err)
+	if purged > 0 {
+		m.log.Info("dead letters that the deletion of a subscription had left were removed", "subscription", name, "dead_letters", purged)
+	}
+	if err == nil {
+		err = m.journal.PutRecords(ctx, map[string][]byte{deletedPrefix + name: nil})
+	}
+	if !errors.Is(err, journal.ErrFull) {
+		return err
+	}
+	m.log.Warn("there is no room to finish the deletion of a subscription; it is finished when there is", "subscription", name, "error", err)
+	if there {
 		return nil
 	}
-	return err
+	return m.restoreDeleted(name)
+}
+
+// restoreDeleted makes a subscription of which the record is gone, and maybe not its dead letters. Nobody sees it, and its name isn't free before
+// they are.
+func (m *Manager) restoreDeleted(name string) error {
+	f, err := m.filters.filter(nil)
+	if err != nil {
+		return err
+	}
+	s, err := m.newSubscription(&record{name: name, filter: f, created: m.wall(), state: machine.State{Position: 1}})
+	if err != nil {
+		return err
+	}
+	s.deleted, s.abandoned, s.broken = true, true, errDeleted(name)
+	s.removal = newCommit()
+	close(s.removal.done)
+	m.subs[name] = s
+	return nil
 }

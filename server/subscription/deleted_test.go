@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -246,47 +245,5 @@ func TestADeletionLeavesNothingUnsure(t *testing.T) {
 		b.remove("a")
 		synctest.Wait()
 		equal(t, "records in the end", b.journal.Keys(), []string(nil))
-	})
-}
-
-// On a full disk a start finishes what it can, and serves: the records of that stay, and the start after it deletes them.
-func TestAStartOnAFullDiskFinishesWhatItCan(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bridge) {
-		mark, err := deletedMark("gone")
-		if err != nil {
-			t.Fatal(err)
-		}
-		erased, err := proto.Marshal(&storagev1.ErasedEvents{Format: erasedFormat, Sequences: []int64{7}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.journal.PutRecords(t.Context(), map[string][]byte{deletedPrefix + "gone": mark, erasedKey: erased}); err != nil {
-			t.Fatal(err)
-		}
-		b.fill(1, "push")
-		j := b.journal.Crash()
-		j.FailRecords(journal.ErrFull)
-		full := start(t, j, nil)
-		s, _ := full.subscribe(&hookbridgev1.SubscribeRequest{Start: beginning()})
-		equal(t, "what is stored", short(s.delivery()), run(1, 1, 1, reasonNew))
-		s.close()
-		equal(t, "records", j.Keys(), []string{deletedPrefix + "gone", erasedKey})
-		if err := full.stop(); err != nil {
-			t.Fatal(err)
-		}
-		j.FailRecords(nil)
-		after := start(t, j, nil)
-		equal(t, "records with room", j.Keys(), []string(nil))
-		if err := after.stop(); err != nil {
-			t.Fatal(err)
-		}
-		// Other trouble still stops it.
-		if err := j.PutRecords(t.Context(), map[string][]byte{erasedKey: erased}); err != nil {
-			t.Fatal(err)
-		}
-		j.FailRecords(journal.ErrUnavailable)
-		if _, err := New(t.Context(), testConfig(j)); !errors.Is(err, journal.ErrUnavailable) {
-			t.Errorf("want ErrUnavailable, got %v", err)
-		}
 	})
 }

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	hookbridgev1 "github.com/hookbridge/hookbridge/gen/hookbridge/v1"
+	"github.com/hookbridge/hookbridge/server/journal"
 	"github.com/hookbridge/hookbridge/server/journal/journalfake"
 )
 
@@ -107,4 +109,61 @@ func TestAJournalThatAnswersNothingIsAskedOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// counting counts how often its dead letters are read.
+type counting struct {
+	journal.Journal
+	reads atomic.Int64
+}
+
+// DeadLetters implements journal.Journal.
+func (j *counting) DeadLetters() journal.SideLog { return countingLetters{j.Journal.DeadLetters(), j} }
+
+type countingLetters struct {
+	journal.SideLog
+	of *counting
+}
+
+// Read implements journal.SideLog.
+func (l countingLetters) Read(ctx context.Context, q journal.SideQuery) (journal.SidePage, error) {
+	l.of.reads.Add(1)
+	return l.SideLog.Read(ctx, q)
+}
+
+// Where the journal says that nothing of a dead letter is stored, nobody looks for it, and no erasure waits for what is found. Where it
+// doesn't say so, it is looked for again and again.
+func TestARefusalLeavesNoDoubt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fail    func(j *journalfake.Journal)
+		doubted bool
+	}{
+		"there is no room":            {func(j *journalfake.Journal) { j.LimitDeadLetters(10) }, false},
+		"it may have found some room": {func(j *journalfake.Journal) { j.FailDeadLetters(journal.ErrFull) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := journalfake.New()
+				j := &counting{Journal: fake}
+				b := startOn(&bridge{t: t, journal: fake}, j, nil)
+				s := b.patient("a")
+				b.fill(2, "push")
+				ds := s.deliveries(2)
+				before := j.reads.Load()
+				tc.fail(fake)
+				_, err := b.reject("a", forGood("no"), ds[0].GetAckId())
+				refused(t, err, "Unavailable JOURNAL_FULL: there is no room for dead letters; redrive or purge some")
+				elapse(10 * time.Minute)
+				equal(t, "looked for it", j.reads.Load() > before+5, tc.doubted)
+				equal(t, "looked at all", j.reads.Load() > before, tc.doubted)
+				fake.LimitDeadLetters(0)
+				fake.FailDeadLetters(nil)
+				elapse(10 * time.Minute)
+				equal(t, "stored when there is room", b.buried("a"), []dead{{1, 1, 1, deadForGood, "no"}})
+				if err := b.stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

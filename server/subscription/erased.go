@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,19 +45,28 @@ func (b *burier) note(ctx context.Context, sequence int64) error {
 	return journalFault(err)
 }
 
-// complete forgets the erasures once all copies are known. The caller holds digging.
-func (b *burier) complete(ctx context.Context) {
+// complete forgets the erasures once all copies are known, and those that were hidden are erased. The caller holds digging.
+func (b *burier) complete(ctx context.Context) error {
 	if len(b.unsure) > 0 || len(b.erased) == 0 {
-		return
+		return nil
+	}
+	if len(b.hidden) > 0 {
+		n, err := b.m.journal.DeadLetters().Erase(ctx, "", b.hidden...)
+		if err != nil {
+			return err
+		}
+		b.m.log.Info("dead letters of erased events were found and erased", "dead_letters", n)
+		b.hidden = nil
 	}
 	if err := b.m.journal.PutRecords(ctx, map[string][]byte{erasedKey: nil}); err != nil {
-		return // they are kept, and it is tried with the next dead letters
+		return err
 	}
 	clear(b.erased)
+	return nil
 }
 
 // finishErasures erases the copies of events whose erasure was answered before the bridge ended, and that nobody knew of then. Nothing
-// is served before that.
+// is served before that; where there is no room for it, before they are hidden, and Run erases them when there is.
 func (m *Manager) finishErasures(ctx context.Context, record []byte) error {
 	if record == nil {
 		return nil
@@ -68,28 +78,31 @@ func (m *Manager) finishErasures(ctx context.Context, record []byte) error {
 	if in.GetFormat() != erasedFormat {
 		return fmt.Errorf("record %q: format %d, want %d: it was written by another version", erasedKey, in.GetFormat(), erasedFormat)
 	}
-	var ids []int64
+	b := m.burier
+	for _, sequence := range in.GetSequences() {
+		b.erased[sequence] = struct{}{}
+	}
 	err := m.letters(ctx, "", 0, func(e journal.SideEntry) (bool, error) {
 		_, ev, err := decodeDeadLetter(e)
 		if err != nil {
 			return false, err // it could be one
 		}
-		if _, ok := slices.BinarySearch(in.GetSequences(), ev.Sequence); ok {
-			ids = append(ids, e.ID)
+		if _, ok := b.erased[ev.Sequence]; ok {
+			b.hidden = append(b.hidden, e.ID)
 		}
 		return true, nil
 	})
-	if err == nil && len(ids) > 0 {
-		_, err = m.journal.DeadLetters().Erase(ctx, "", ids...)
-	}
 	if err == nil {
-		err = m.finished(ctx, erasedKey)
+		err = b.complete(ctx)
+	}
+	if errors.Is(err, journal.ErrFull) {
+		m.log.Warn("there is no room to erase the dead letters of erased events; they are hidden, and erased when there is",
+			"dead_letters", len(b.hidden), "error", err)
+		b.doubtful = true
+		err = m.journal.DeadLetters().Hide(ctx, b.hidden...)
 	}
 	if err != nil {
 		return fmt.Errorf("finish what was erased before the start: %w", err)
-	}
-	if len(ids) > 0 {
-		m.log.Info("dead letters of erased events were found and erased", "dead_letters", len(ids))
 	}
 	return nil
 }

@@ -257,6 +257,10 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.work.Go(func() { m.sweep(life) })
 	m.work.Go(func() { m.burier.run(life) })
 	for _, s := range m.durable() {
+		if s.condemned() {
+			m.spawn(s.vanish)
+			continue
+		}
 		s.goOnReplaying()
 	}
 	close(m.started)

@@ -136,7 +136,9 @@ func (b *burier) ascertain(ctx context.Context) error {
 			return err
 		}
 	}
-	b.complete(ctx)
+	if err := b.complete(ctx); err != nil {
+		return err
+	}
 	b.doubtful = false
 	return nil
 }
@@ -157,6 +159,8 @@ func (b *burier) reckoned(ctx context.Context, group []grave) []grave {
 		}
 		known = append(known, g)
 	}
-	b.complete(ctx)
+	if b.complete(ctx) != nil {
+		b.doubtful = true
+	}
 	return known
 }

@@ -29,6 +29,9 @@ func (v *Service) RedriveDeadLetters(ctx context.Context, req *hookbridgev1.Redr
 		return nil, err
 	}
 	defer s.arranging.Release(1)
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
 	events, more, next, err := v.m.redrivable(ctx, s, sel)
 	if err != nil {
 		return nil, err

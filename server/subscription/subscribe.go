@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -222,7 +221,7 @@ func (w *sender) take() []machine.Range {
 func (w *sender) send(ctx context.Context, i int) error {
 	x := &w.sends[i]
 	ev, err := w.load.event(ctx, w.sends[i:])
-	if away := ctx.Err() != nil || errors.Is(err, fault.ErrJournalUnavailable) || errors.Is(err, fault.ErrShuttingDown); err == nil || !away {
+	if away := ctx.Err() != nil || passing(err); err == nil || !away {
 		// It may have been sent also where that fails. What fails because of the event itself is an attempt too: it is given up at last, where
 		// it would keep the stream from everything after it for ever.
 		w.tried = i + 1

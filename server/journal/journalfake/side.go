@@ -15,6 +15,8 @@ type sideLog struct {
 	// last is the last id given, entries what there is, in the order of ids.
 	last    int64
 	entries []journal.SideEntry
+	// hidden are those that are not to be seen.
+	hidden map[int64]bool
 
 	hold   bool
 	late   []journal.SideEntry
@@ -48,13 +50,13 @@ func (l *sideLog) Add(ctx context.Context, entries ...journal.SideEntry) ([]int6
 		case e.Owner == "":
 			return nil, fmt.Errorf("entry %d: want an owner", i)
 		case len(e.Payload) > journal.MaxRecord:
-			return nil, fmt.Errorf("%w: entry %d has %d bytes", journal.ErrTooLarge, i, len(e.Payload))
+			return nil, fmt.Errorf("%w: %w: entry %d has %d bytes", journal.ErrRefused, journal.ErrTooLarge, i, len(e.Payload))
 		}
 		size += len(e.Payload)
 	}
 	if l.most > 0 && l.bytes()+size > l.most {
 		l.status = fmt.Errorf("%w: dead letters may have %d bytes", journal.ErrFull, l.most)
-		return nil, l.status
+		return nil, fmt.Errorf("%w: %w", journal.ErrRefused, l.status)
 	}
 	l.status = nil
 	ids := l.put(entries)
@@ -98,7 +100,7 @@ func (l *sideLog) Read(ctx context.Context, q journal.SideQuery) (journal.SidePa
 		return journal.SidePage{Next: q.From}, err
 	}
 	page, bytes := journal.SidePage{Next: max(q.From, l.last+1)}, 0
-	for _, e := range l.entries {
+	for _, e := range l.seen() {
 		if e.ID < q.From || q.Owner != "" && q.Owner != e.Owner {
 			continue
 		}
@@ -119,7 +121,7 @@ func (l *sideLog) Get(ctx context.Context, id int64) (journal.SideEntry, error) 
 	if err := l.journal.readable(ctx); err != nil {
 		return journal.SideEntry{}, err
 	}
-	for _, e := range l.entries {
+	for _, e := range l.seen() {
 		if e.ID == id {
 			return e, nil
 		}
@@ -134,11 +136,37 @@ func (l *sideLog) Count(ctx context.Context) (journal.SideCount, error) {
 	if err := l.journal.readable(ctx); err != nil {
 		return journal.SideCount{}, err
 	}
-	count := journal.SideCount{Entries: int64(len(l.entries)), Bytes: int64(l.bytes()), ByOwner: map[string]int64{}}
-	for _, e := range l.entries {
+	count := journal.SideCount{ByOwner: map[string]int64{}}
+	for _, e := range l.seen() {
+		count.Entries++
+		count.Bytes += int64(len(e.Payload))
 		count.ByOwner[e.Owner]++
 	}
 	return count, nil
+}
+
+// Hide implements journal.SideLog.
+func (l *sideLog) Hide(ctx context.Context, ids ...int64) error {
+	l.journal.mu.Lock()
+	defer l.journal.mu.Unlock()
+	if err := l.journal.readable(ctx); err != nil {
+		return err
+	}
+	if l.hidden == nil {
+		l.hidden = map[int64]bool{}
+	}
+	for _, id := range ids {
+		l.hidden[id] = true
+	}
+	return nil
+}
+
+// seen are the entries that are not hidden.
+func (l *sideLog) seen() []journal.SideEntry {
+	if len(l.hidden) == 0 {
+		return l.entries
+	}
+	return slices.DeleteFunc(slices.Clone(l.entries), func(e journal.SideEntry) bool { return l.hidden[e.ID] })
 }
 
 // Remove implements journal.SideLog.

@@ -164,8 +164,8 @@ func sideLargest(t *testing.T, s *subject) {
 	before := s.count()
 	_, err = s.DeadLetters().Add(s.ctx, journal.SideEntry{Owner: "billing", Payload: []byte("small")},
 		journal.SideEntry{Owner: "billing", Payload: make([]byte, journal.MaxRecord+1)})
-	if !errors.Is(err, journal.ErrTooLarge) {
-		t.Errorf("beyond the largest record: want ErrTooLarge, got %v", err)
+	if !errors.Is(err, journal.ErrTooLarge) || !errors.Is(err, journal.ErrRefused) {
+		t.Errorf("beyond the largest record: want ErrTooLarge and ErrRefused, got %v", err)
 	}
 	if after := s.count(); after.Entries != before.Entries {
 		t.Errorf("of what was refused something is there: %d entries before, %d after", before.Entries, after.Entries)
@@ -264,4 +264,45 @@ func sidePurges(t *testing.T, s *subject) {
 	if got := s.count().Entries; got != 50 {
 		t.Errorf("%d are left, want 50", got)
 	}
+}
+
+// What is hidden is stored and seen by nobody but those who remove it. A whole page of it is not the end of the log.
+func sideHides(t *testing.T, s *subject) {
+	ids := s.add("billing", "0", "1", "2", "3", "4", "5", "6")
+	other := s.add("audit", "other")
+	hidden := []int64{ids[0], ids[1], ids[2], ids[3], ids[5], other[0], 1 << 40, -1}
+	before := s.count()
+	if err := s.DeadLetters().Hide(s.ctx, hidden...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeadLetters().Hide(s.ctx, hidden[0]); err != nil {
+		t.Fatalf("once more: %v", err)
+	}
+	s.wantLetters("billing", "4", "6")
+	s.wantLetters("audit")
+	s.wantLetters("", "4", "6")
+	if _, err := s.DeadLetters().Get(s.ctx, ids[5]); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("get what is hidden: want ErrNotFound, got %v", err)
+	}
+	if c := s.count(); c.Entries != 2 || c.Bytes >= before.Bytes || len(c.ByOwner) != 1 || c.ByOwner["billing"] != 2 {
+		t.Errorf("counted %+v", c)
+	}
+	if n, err := s.DeadLetters().Erase(s.ctx, "", ids[0], ids[1], ids[0]); err != nil || n != 2 {
+		t.Errorf("want 2 erased, got %d, %v", n, err)
+	}
+	if n, err := s.DeadLetters().Remove(s.ctx, "audit", other...); err != nil || n != 1 {
+		t.Errorf("want 1 removed, got %d, %v", n, err)
+	}
+	if c := s.count(); c.Entries != 2 || c.ByOwner["billing"] != 2 {
+		t.Errorf("after some were removed: %+v", c)
+	}
+	s.wantLetters("billing", "4", "6")
+	if n, err := s.DeadLetters().Purge(s.ctx, "billing"); err != nil || n != 5 {
+		t.Errorf("want 5 purged, got %d, %v", n, err)
+	}
+	if c := s.count(); c.Entries != 0 || c.Bytes != 0 || len(c.ByOwner) != 0 {
+		t.Errorf("an empty log has %+v", c)
+	}
+	s.add("audit", "new")
+	s.wantLetters("", "new")
 }
