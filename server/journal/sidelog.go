@@ -13,8 +13,8 @@ import "context"
 type SideLog interface {
 	// Add stores entries, all in one commit, and returns their ids, in the same order, when they are on disk. The entries' own
 	// ids are ignored. What has an error may be stored in part, and once more when it is added again; nothing of it is where the error is
-	// ErrRefused too. A full log takes nothing and removes nothing to make room: ErrFull, as when the disk is, and ErrRefused. An entry is at most MaxRecord large, with about a hundred
-	// bytes of framing: ErrTooLarge.
+	// ErrRefused too. A full log takes nothing and removes nothing to make room: ErrFull, as when the disk is, and ErrRefused. An entry
+	// is at most MaxRecord large, with about a hundred bytes of framing: ErrTooLarge.
 	Add(ctx context.Context, entries ...SideEntry) (ids []int64, err error)
 	// Read returns the next entries of an owner at or after q.From. It doesn't wait: at the end it returns an empty page. Only
 	// what is on disk is ever read.

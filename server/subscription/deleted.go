@@ -27,8 +27,9 @@ func deletedMark(name string) ([]byte, error) {
 }
 
 // finishDeletions removes the dead letters of subscriptions whose records were deleted before the bridge ended, and their dead letters
-// not. Nothing is served before that, or before they are kept from everybody, so that nobody inherits them. Without such a mark nothing is removed: a record that is missing for
-// another reason would take with it what somebody may want. Those letters are the next one's of that name.
+// not. Nothing is served before that, or before they are kept from everybody, so that nobody inherits them. Without such a mark nothing
+// is removed: a record that is missing for another reason would take with it what somebody may want. Those letters are the next one's of
+// that name.
 func (m *Manager) finishDeletions(ctx context.Context, records map[string][]byte) error {
 	for _, key := range slices.Sorted(maps.Keys(records)) {
 		if !strings.HasPrefix(key, deletedPrefix) {
