@@ -142,7 +142,8 @@ func TestListsThatAreTooLong(t *testing.T) {
 // A thousand events take a few commits.
 func TestBatchSharesItsCommits(t *testing.T) {
 	b := openWith(t, acme, acmeSource, nil)
-	const size, most = 1000, 20
+	// How many there are depends on how fast the disk is and how busy the machine: usually 5 to 20. One for each event would be 1000.
+	const size, most = 1000, 250
 	a := b.post("acme", "", "", list(0, size), nil)
 	if a.status != 200 || !strings.Contains(a.text, `"total":1000,"duplicates":0}`) || strings.Count(a.text, `"id"`) != 100 {
 		t.Fatalf("got %d %.300s", a.status, a.text)
