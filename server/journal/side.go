@@ -67,8 +67,9 @@ func (l *sideLog) Add(ctx context.Context, entries ...SideEntry) ([]int64, error
 	if err := l.admit(ctx, c, size); err != nil {
 		return nil, err
 	}
-	u, err := l.store.submit(ctx, c, c.deadLetterLog, pubs, nil)
+	u, err := l.store.submit(ctx, c, c.deadLetterLog, pubs, func(*unit, error) { l.usage.landed(size) })
 	if err != nil {
+		l.usage.landed(size)
 		return nil, err
 	}
 	if err := await(ctx, u); err != nil {
