@@ -116,10 +116,7 @@ func TestFullFileSystem(t *testing.T) {
 			if err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").Run(); err == nil {
 				t.Fatal("the disk took everything")
 			}
-			refusal := b.fill(t, "while-full")
-			if refusal.status != http.StatusServiceUnavailable || refusal.retryAfter == "" {
-				t.Errorf("want 503 with Retry-After, got %d %s", refusal.status, refusal.text)
-			}
+			wantUnavailable(t, b.fill(t, "while-full"), "JOURNAL_FULL")
 			if err := os.Remove(ballast); err != nil {
 				t.Fatal(err)
 			}

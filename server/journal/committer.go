@@ -104,7 +104,7 @@ func (c *committer) publish() {
 
 func (c *committer) publishGroup(units []*unit) error {
 	if err := c.publisher.send(publications(units), c.timeout, c.health); err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		err = inDoubt(err)
 		c.abort(err)
 		return err
 	}
@@ -130,7 +130,7 @@ func (c *committer) commit() {
 		}
 		if broken == nil {
 			if broken = c.commitGroup(units); broken != nil {
-				broken = fmt.Errorf("%w: %w", ErrUnavailable, broken)
+				broken = inDoubt(broken)
 				c.abort(broken)
 			}
 		}
@@ -154,6 +154,14 @@ func (c *committer) commitGroup(units []*unit) error {
 	}
 	c.observe(time.Since(start), len(stored))
 	return nil
+}
+
+// inDoubt is the error of those whose fate is unknown. That there was no room is worth knowing.
+func inDoubt(err error) error {
+	if noSpace(err) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // abort refuses everything from now on.

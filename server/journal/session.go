@@ -74,6 +74,8 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 	if st, err = s.resume(ctx, c, st); err != nil {
 		return nil, err
 	}
+	// Of the session before nothing is under way any more.
+	s.usage.allLanded()
 	s.usage.set(st.bytes, s.usage.begin())
 	s.tail.trim(st.first)
 	if err := s.deadLetters.resume(ctx, background, c); err != nil {
@@ -92,7 +94,11 @@ func openSession(ctx context.Context, s *Store) (_ *session, err error) {
 		return nil, err
 	}
 	c.eventLog.prepare = func(units []*unit) int { return s.admit(c, units) }
-	c.eventLog.published = c.bodies.published
+	c.eventLog.published = func(group []*publication) {
+		// One group is under way at a time.
+		s.usage.allLanded()
+		c.bodies.published(group)
+	}
 	c.eventLog.committed = func(group []*publication) error { return s.committed(c, group) }
 	c.eventLog.observe = s.metrics.commit
 	c.deadLetterLog.committed = s.deadLetters.committed

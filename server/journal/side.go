@@ -93,7 +93,11 @@ func (l *sideLog) submit(ctx context.Context, entries []SideEntry) (*unit, error
 	if err := l.admit(ctx, c, size); err != nil {
 		return nil, err
 	}
-	return l.store.submit(ctx, c, c.deadLetterLog, pubs, nil)
+	u, err := l.store.submit(ctx, c, c.deadLetterLog, pubs, func(*unit, error) { l.usage.landed(size) })
+	if err != nil {
+		l.usage.landed(size)
+	}
+	return u, err
 }
 
 // admit refuses what there is no room for.

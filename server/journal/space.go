@@ -13,8 +13,8 @@ import (
 type usage struct {
 	mu    sync.Mutex
 	bytes int64
-	// admitted counts all that was ever admitted.
-	admitted int64
+	// admitted counts all that was ever admitted, and underway is what of that the server may not have yet.
+	admitted, underway int64
 	// refused is the size of the last entry that found no room, 0 if all did.
 	refused int64
 }
@@ -35,17 +35,33 @@ func (u *usage) admit(n, most int64) bool {
 	}
 	u.bytes += n
 	u.admitted += n
+	u.underway += n
 	return true
+}
+
+// landed says that the server has n bytes of what was admitted, or never will.
+func (u *usage) landed(n int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.underway -= n
+}
+
+// allLanded says so of all that was admitted.
+func (u *usage) allLanded() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.underway = 0
 }
 
 // begin is called before the server is asked; what it returns goes to set.
 func (u *usage) begin() int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.admitted
+	return u.admitted - u.underway
 }
 
-// set notes what the server said. What was admitted since it was asked may not be in that yet.
+// set notes what the server said. What was under way or admitted since when it was asked may not be in that yet, and is counted on top: what
+// is counted short meets the limit of the stream, and then all of its group is refused and the store opened anew.
 func (u *usage) set(bytes, begun int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -41,7 +42,24 @@ func (p *Pack) HasID(path string) bool {
 	if p.batch == nil {
 		return path != "" && path == p.idPath()
 	}
-	return slices.ContainsFunc(p.idPaths(), func(id string) bool { return path == id || strings.HasSuffix(path, "."+id) })
+	return slices.ContainsFunc(p.idPaths(), func(id string) bool {
+		event, ok := strings.CutSuffix(path, id)
+		return ok && p.batch.isEvent(event)
+	})
+}
+
+// isEvent says whether a path, up to a dot at its end, leads to an event of a list; "" leads to one that is the document, or a line of it.
+func (b *batch) isEvent(path string) bool {
+	return path == "" || slices.ContainsFunc(b.lists, func(list listPath) bool {
+		before := list[0]
+		if before != "" {
+			before += "."
+		}
+		index, is := strings.CutPrefix(path, before)
+		index, ends := strings.CutSuffix(index, ".")
+		_, err := strconv.Atoi(index)
+		return is && ends && err == nil
+	})
 }
 
 // renewList renews the events of the list that is at a path of a document; "" for the document itself.

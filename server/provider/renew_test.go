@@ -56,6 +56,13 @@ func TestHasID(t *testing.T) {
 		{"sendgrid", "0.event", false},
 		{"adyen", "notificationItems.0.NotificationRequestItem.pspReference", true},
 		{"adyen", "notificationItems.0.NotificationRequestItem.amount.value", false},
+		{"gocardless", "events.-1.id", true},
+		{"gocardless", "events.0.links.id", false},
+		{"gocardless", "meta.id", false},
+		{"gocardless", "0.id", false},
+		{"gocardless", "events0.id", false},
+		{"auth0", "_id", true},
+		{"auth0", "0.data.log_id", false},
 	} {
 		if pack, _ := catalogue.Get(tc.provider); pack.HasID(tc.path) != tc.want {
 			t.Errorf("%s: %q: want %t", tc.provider, tc.path, tc.want)
