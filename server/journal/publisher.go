@@ -41,7 +41,8 @@ func (p *publication) size() int64 { return recordSize(p.subject, len(p.messageI
 //
 // Where nobody else writes to the stream, it asks for those of the first and the last message of a group only. The stream takes them in
 // order and numbers what it stores without gaps: as many numbers as messages mean that all are stored, and which number each has. One
-// acknowledgement for each cost two parts in a hundred of a delivery.
+// acknowledgement for each cost two parts in a hundred of a delivery. Where a message is refused alone, which its limits and sizes are compared
+// with before, nobody can tell which number is whose: the whole group is in doubt, and the store is opened anew.
 type publisher struct {
 	nc *nats.Conn
 	// shared says that others write to the stream too.
