@@ -87,13 +87,8 @@ func TestDeadlineAndRequest(t *testing.T) {
 
 // A delivery that has arrived and is verified goes on when its sender hangs up.
 func TestSenderHangsUpBeforeTheAnswer(t *testing.T) {
-	catalogue, err := provider.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pack, _ := catalogue.Get("hmac")
 	requests, entered, ended := make(chan context.Context, 1), make(chan struct{}), make(chan error, 1)
-	b := closed(t, pack, func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
+	b := closed(t, builtin(t, "hmac"), func(_ *provider.SourceConfig, c *Config, _ *Endpoint) {
 		c.Next = func(ctx context.Context, _ http.ResponseWriter, _ *delivery.Delivery) error {
 			close(entered)
 			<-(<-requests).Done() // the server has seen that the sender is gone

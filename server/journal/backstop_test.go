@@ -86,8 +86,10 @@ func TestCrowdAtMaxBytes(t *testing.T) {
 func TestGroupRefusedByTheStream(t *testing.T) {
 	s := openAt(t, t.TempDir(), nil)
 	s.SetHolds(func() Holds { return Holds{All: 1} })
+	first := appendNoise(t, s, "first")
 	s.usage.set(-1<<30, s.usage.begin())
 	receipts, refusals := crowd(t, s, 1)
+	receipts["first"] = Receipt{Sequence: first}
 	for id, err := range refusals {
 		if !errors.Is(err, ErrFull) {
 			t.Errorf("%s: want ErrFull, got %v", id, err)
@@ -105,6 +107,9 @@ func TestGroupRefusedByTheStream(t *testing.T) {
 	page, err := s.Read(t.Context(), Query{From: 1})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(page.Events) == 0 {
+		t.Fatal("nothing can be read")
 	}
 	for _, e := range page.Events {
 		knownAs(t, s, e.ID, e.Sequence)
