@@ -83,6 +83,6 @@
 // # Stopping
 //
 // When the context ends, Subscribe starts no more handlers, lets those that run finish (for at most DrainTimeout, after which their
-// context ends), sends what is left to acknowledge, for at most two seconds after that, and only then closes the stream, so that another
+// context ends), sends what is left to acknowledge, until two seconds after DrainTimeout, and only then closes the stream, so that another
 // member doesn't get what was already done. It returns nil then. A handler that ignores its context is waited for: Go can't end it.
 package client

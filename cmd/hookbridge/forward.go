@@ -122,7 +122,7 @@ func (f *forward) follow(ctx context.Context, c *client.Client, start *hookbridg
 	signal.Notify(closed, syscall.SIGPIPE)
 	err := c.Subscribe(ctx, f.name,
 		client.Name("hookbridge forward"), client.From(start), client.Sources(sources...), client.Types(types...), client.Content(),
-		// Few at a time: what waits has its deadline running.
+		// Few at a time: where two forward with one name, what waits with one isn't with the other.
 		client.Window(forwardWindow, 0), client.DrainTimeout(forwardDrain), client.AckDeadline(f.reposter.http.Timeout+time.Minute),
 		client.OnConnected(f.connected), client.OnDisconnected(f.disconnected), client.OnGap(f.gap),
 		client.OnFailure(func(*client.Event, error) {}),

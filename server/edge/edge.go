@@ -5,7 +5,7 @@
 // hands the verified delivery on. What the sender is told is in package fault's table; nothing else is.
 //
 // What it promises: nothing unverified goes past it; a body is never cut off; the bytes of all bodies in flight stay within the
-// budget; a 4xx is the sender's own fault; what is verified is stored also when its sender hangs up. What it doesn't: an answer of 503
+// budget; a 4xx is the sender's own fault; that a sender hangs up is no reason not to store what is verified. What it doesn't: an answer of 503
 // doesn't mean that the event was not stored. The sender's retry finds out.
 package edge
 

@@ -86,7 +86,7 @@ func New(cfg Config) (*Gateway, error) {
 }
 
 // ServeDelivery ingests a verified delivery and writes the receipt; a writer that is a delivery.Told is told first whether anything was
-// new. On an error it has written nothing: the edge tells the sender. The context is that of the sender's request.
+// new. On an error it has written nothing: the edge tells the sender. The context is the delivery's.
 func (g *Gateway) ServeDelivery(ctx context.Context, w http.ResponseWriter, d *delivery.Delivery) error {
 	body := &carrier{ctx: ctx, delivery: d}
 	r := g.blank.WithContext(ctx)

@@ -139,7 +139,7 @@ func (b *burier) ascertain(ctx context.Context) error {
 	if err := b.complete(ctx); err != nil {
 		return err
 	}
-	b.doubtful = false
+	b.doubtful = len(b.unsure) > 0
 	return nil
 }
 
